@@ -1,0 +1,25 @@
+"""llmc: a multi-level compiler for transformer inference.
+
+The public API is two functions, imported lazily so that ``import llmc`` costs nothing:
+
+- ``llmc.compile(module, example_inputs)``: a callable that runs any ``torch.nn.Module`` forward on llmc's kernels;
+- ``llmc.load(checkpoint_dir)``: a language model with ``generate(...)`` and ``logits(...)``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "compile", "load"]
+
+if TYPE_CHECKING:
+    from .compiler.api import compile, load
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("compile", "load"):
+        from .compiler import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'llmc' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The commands `llmc` and `llmc-opt`."""

@@ -1,0 +1,1 @@
+"""What every dialect shares: diagnostics, locations, context, printing, verification, rewriting, hashing, interpreting."""

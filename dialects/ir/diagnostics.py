@@ -1,0 +1,93 @@
+"""Errors that users see: a code, what is wrong, where, why, and what to do.
+
+Everything that a user can cause raises `LlmcError`; the commands print it as one paragraph and exit with 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import FileLineColLoc, FusedLoc, NameLoc
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+
+def describe_location(location: Attribute) -> str:
+    """`model.layers.3.mlp (modeling_llama.py:176)` for a location attribute; empty when it is unknown."""
+    match location:
+        case NameLoc():
+            inner = describe_location(location.location)
+            return f"{location.desc.data} ({inner})" if inner else location.desc.data
+        case FileLineColLoc():
+            return f"{location.filename.data}:{location.line.data}"
+        case FusedLoc():
+            parts = [describe_location(part) for part in location.locations]  # pyright: ignore
+            return ", ".join(dict.fromkeys(part for part in parts if part))
+        case _:
+            return ""
+
+
+def excerpt(op: Operation, limit: int = 160) -> str:
+    """The op's own line, without its regions' bodies, at most `limit` characters."""
+    results = ", ".join(f"%{r.name_hint or i}" for i, r in enumerate(op.results))
+    operands = ", ".join(f"%{o.name_hint or '?'}: {o.type}" for o in op.operands)
+    line = f"{results + ' = ' if results else ''}{op.name}({operands})"
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def describe_where(where: object) -> str | None:
+    """Where something went wrong, in words, from an op, a value, a location attribute or a string."""
+    match where:
+        case None:
+            return None
+        case str():
+            return where
+        case Operation():
+            place = describe_location(where.location)
+            return f"{excerpt(where)}" + (f"\n      at {place}" if place else "")
+        case SSAValue():
+            owner = where.owner
+            return describe_where(owner) if isinstance(owner, Operation) else f"block argument {where}"
+        case Attribute():
+            return describe_location(where) or str(where)
+        case Block() | Region():
+            parent = where.parent_op()
+            return describe_where(parent)
+        case _:
+            return str(where)
+
+
+@dataclass
+class LlmcError(Exception):
+    """A failure that the user can understand and act on.
+
+    `code` is a stable `LLMCnnnn` (the catalogue is in docs/errors.md), `what` one sentence, `where` an op, value, location,
+    path or string, `why` the cause, `fix` what to do about it. `passes` names the passes at work, innermost first.
+    """
+
+    code: str
+    what: str
+    where: object = None
+    why: str | None = None
+    fix: str | None = None
+    passes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        super().__init__(self.what)
+
+    def render(self) -> str:
+        """The paragraph that commands print."""
+        lines = [f"error[{self.code}]: {self.what}"]
+        where = describe_where(self.where)
+        if where:
+            lines.append(f"  --> {where}")
+        if self.passes:
+            lines.append(f"   in {' in '.join(self.passes)}")
+        if self.why:
+            lines.append(f"  why: {self.why}")
+        if self.fix:
+            lines.append(f"  fix: {self.fix}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.render()

@@ -1,0 +1,111 @@
+"""Printing IR for people: attribute aliases on top, large constants elided on demand, locations on demand.
+
+An attribute class that sets `alias_stem` (a short name such as `"tv"`) is printed once at the top and by its alias after
+that, when it occurs more than once; the parser reads it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import StringIO
+
+from xdsl.dialects.builtin import ArrayAttr, DenseIntOrFPElementsAttr, DictionaryAttr
+from xdsl.ir import Attribute, Operation, ParametrizedAttribute, TypeAttribute
+from xdsl.printer import Printer
+
+
+def children(attribute: Attribute) -> Iterator[Attribute]:
+    """The attributes directly inside another."""
+    if isinstance(attribute, ArrayAttr):
+        yield from attribute.data  # pyright: ignore
+    elif isinstance(attribute, DictionaryAttr):
+        yield from attribute.data.values()
+    elif isinstance(attribute, ParametrizedAttribute):
+        yield from attribute.parameters
+
+
+def collect_aliases(root: Operation, locations: bool = False) -> dict[Attribute, str]:
+    """Attributes that deserve an alias, inner ones before outer ones, with their names (`tv`, `tv1`, …) in order of first
+    use, so that equal modules print alike."""
+    counts: dict[Attribute, int] = {}
+    order: list[Attribute] = []
+
+    def visit(attribute: Attribute) -> None:
+        if attribute in counts:
+            counts[attribute] += 1
+            return
+        counts[attribute] = 1
+        for child in children(attribute):
+            visit(child)
+        if getattr(attribute, "alias_stem", None) is not None:
+            order.append(attribute)
+
+    for op in root.walk():
+        for store in (op.properties, op.attributes):
+            for attribute in store.values():
+                visit(attribute)
+        for result in op.results:
+            visit(result.type)
+        for region in op.regions:
+            for block in region.blocks:
+                for argument in block.args:
+                    visit(argument.type)
+    names: dict[Attribute, str] = {}
+    used: dict[str, int] = {}
+    for attribute in order:
+        if counts[attribute] < 2:
+            continue
+        stem: str = getattr(attribute, "alias_stem")
+        number = used.get(stem, 0)
+        used[stem] = number + 1
+        names[attribute] = stem if number == 0 else f"{stem}{number}"
+    return names
+
+
+@dataclass(eq=False)
+class IrPrinter(Printer):
+    """xDSL's printer with aliases and elision. `elide` leaves out dense constants of more elements than that (such a text
+    is for reading; it does not parse back)."""
+
+    aliases: dict[Attribute, str] = field(default_factory=dict[Attribute, str])
+    elide: int | None = None
+
+    def print_attribute(self, attribute: Attribute) -> None:
+        alias = self.aliases.get(attribute) if self.aliases else None
+        if alias is not None:
+            self.print_string(("!" if isinstance(attribute, TypeAttribute) else "#") + alias)
+            return
+        if self.elide is not None and isinstance(attribute, DenseIntOrFPElementsAttr) and attribute.get_type().get_shape():
+            size = 1
+            for extent in attribute.get_type().get_shape():
+                size *= extent
+            if size > self.elide:
+                self.print_string("dense<…> : ")
+                self.print_attribute(attribute.type)
+                return
+        super().print_attribute(attribute)
+
+    def print_aliases(self) -> None:
+        """The definitions, before the op that uses them."""
+        for attribute, alias in list(self.aliases.items()):
+            prefix = "!" if isinstance(attribute, TypeAttribute) else "#"
+            self.print_string(f"{prefix}{alias} = ")
+            del self.aliases[attribute]
+            self.print_attribute(attribute)
+            self.aliases[attribute] = alias
+            self.print_string("\n")
+
+
+def print_module(
+    op: Operation, *, locations: bool = False, generic: bool = False, elide: int | None = None, aliases: bool = True
+) -> str:
+    """The text of `op` with a final newline. With `locations` every op carries its `loc(…)`; `generic` gives MLIR's generic
+    form without aliases."""
+    out = StringIO()
+    names = collect_aliases(op) if aliases and not generic else {}
+    printer = IrPrinter(stream=out, print_generic_format=generic, print_debuginfo=locations, aliases=names, elide=elide)
+    printer.print_aliases()
+    printer.print_op(op)
+    out.write("\n")
+    return out.getvalue()

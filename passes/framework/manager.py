@@ -1,0 +1,121 @@
+"""Runs passes over a module: verification after each, instruments around each, failures named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+from xdsl.utils.exceptions import VerifyException
+
+from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.ir.dominance import verify_dominance
+from .pass_ import Pass, PassContext
+from .pipeline import Element, Nested
+
+
+class Instrument:
+    """Sees every pass run; subclasses override what they need."""
+
+    def before(self, pass_: Pass, module: Operation) -> None: ...
+
+    def after(self, pass_: Pass, module: Operation, seconds: float) -> None: ...
+
+    def failed(self, pass_: Pass, module: Operation, error: Exception) -> None: ...
+
+
+@dataclass
+class PassManager:
+    """`verify_each` checks ops, types and SSA dominance after every pass, and that the dialects a pass consumes are gone."""
+
+    context: PassContext
+    verify_each: bool = True
+    instruments: Sequence[Instrument] = field(default_factory=list[Instrument])
+
+    def run(self, elements: Sequence[Element], module: ModuleOp) -> None:
+        """Run the passes in order. An `LlmcError` leaves with the pass's name on it; any other exception inside a pass
+        becomes LLMC0204."""
+        for element in elements:
+            if isinstance(element, Nested):
+                for op in [o for o in module.walk() if o.name == element.anchor and o is not module]:
+                    self._run_nested(element, op)
+            else:
+                self.run_pass(element, module)
+
+    def _run_nested(self, nested: Nested, op: Operation) -> None:
+        """Run passes on one op, alone in a module of its own, and put it back."""
+        block = op.parent
+        assert block is not None
+        following = op.next_op
+        op.detach()
+        inner = ModuleOp([op])
+        try:
+            self.run(nested.elements, inner)
+        finally:
+            for moved in list(inner.body.block.ops):
+                moved.detach()
+                if following is None:
+                    block.add_op(moved)
+                else:
+                    block.insert_op_before(moved, following)
+
+    def run_pass(self, pass_: Pass, module: ModuleOp) -> None:
+        for instrument in self.instruments:
+            instrument.before(pass_, module)
+        self.context.running = pass_.name
+        start = time.perf_counter()
+        try:
+            pass_.run(self.context, module)
+            elapsed = time.perf_counter() - start
+            if self.verify_each:
+                verify(module)
+                self._check_consumed(pass_, module)
+        except Exception as error:
+            for instrument in self.instruments:
+                instrument.failed(pass_, module, error)
+            if isinstance(error, LlmcError):
+                error.passes = (*error.passes, f"pass '{pass_.name}'")
+                raise
+            raise LlmcError(
+                "LLMC0204",
+                f"pass '{pass_.name}' failed: {type(error).__name__}: {error}",
+                why="this is a defect of the pass, not of your input",
+                fix="run again with --debug for the traceback, and with --mlir-print-ir-after-failure for the IR",
+                passes=(f"pass '{pass_.name}'",),
+            ) from error
+        for instrument in self.instruments:
+            instrument.after(pass_, module, elapsed)
+
+    def _check_consumed(self, pass_: Pass, module: ModuleOp) -> None:
+        if not pass_.consumes:
+            return
+        for op in module.walk():
+            if op.name.split(".", 1)[0] in pass_.consumes:
+                raise LlmcError("LLMC0205", f"{op.name} remains after pass '{pass_.name}', which says that it consumes it", op)
+
+
+def verify(module: Operation) -> None:
+    """xDSL's verifier and the dominance check; a failure is an LLMC0121 with the op and its location."""
+    try:
+        module.verify()
+    except VerifyException as error:
+        raise LlmcError("LLMC0121", f"invalid IR: {error}", culprit(module) or module) from error
+    verify_dominance(module)
+
+
+def culprit(module: Operation) -> Operation | None:
+    """The first op that does not verify by itself."""
+    for op in module.walk():
+        if not op.regions:
+            try:
+                op.verify(verify_nested_ops=False)
+            except VerifyException:
+                return op
+    for op in reversed(list(module.walk())):
+        try:
+            op.verify(verify_nested_ops=False)
+        except VerifyException:
+            return op
+    return None

@@ -1,0 +1,84 @@
+"""The package list, the import directions and the cost of starting up."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("dialects", "codegen", "passes", "runtime", "compiler")
+# folder → folders it may import; arrows run down only
+ALLOWED = {
+    "dialects": {"dialects"},
+    "codegen": {"codegen", "dialects"},
+    "passes": {"passes", "codegen", "dialects"},
+    "runtime": {"runtime", "codegen", "dialects"},
+    "compiler": set(FOLDERS),
+}
+
+
+def packages() -> list[str]:
+    found = ["llmc"]
+    for folder in FOLDERS:
+        for init in sorted((ROOT / folder).rglob("__init__.py")):
+            found.append("llmc." + ".".join(init.parent.relative_to(ROOT).parts))
+    return found
+
+
+def test_pyproject_lists_every_package():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert sorted(listed) == sorted(packages())
+
+
+def test_every_folder_with_code_is_a_package():
+    for folder in FOLDERS:
+        for file in (ROOT / folder).rglob("*.py"):
+            assert (file.parent / "__init__.py").exists(), f"{file.parent} lacks __init__.py"
+
+
+def imported_folders(file: Path) -> set[str]:
+    """The top folders of llmc that a file imports."""
+    package = file.relative_to(ROOT).parts[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level > 0:
+            base = package[: len(package) - (node.level - 1)]
+            path = [*base, *(node.module.split(".") if node.module else [])]
+            found.update([path[0]] if path else [alias.name.split(".")[0] for alias in node.names])
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "llmc":
+            raise AssertionError(f"{file}: inside the five folders imports are relative")
+    return found & set(FOLDERS)
+
+
+def test_imports_run_down_only():
+    for folder in FOLDERS:
+        for file in (ROOT / folder).rglob("*.py"):
+            wrong = imported_folders(file) - ALLOWED[folder]
+            assert not wrong, f"{file.relative_to(ROOT)} imports {wrong}"
+
+
+def test_torch_is_imported_by_the_front_end_alone():
+    for folder in FOLDERS:
+        for file in (ROOT / folder).rglob("*.py"):
+            if "compiler/frontend" in file.as_posix():
+                continue
+            for node in ast.walk(ast.parse(file.read_text())):
+                names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+                for name in names:
+                    assert name.split(".")[0] not in ("torch", "transformers"), f"{file.relative_to(ROOT)} imports {name}"
+
+
+def loaded_modules(code: str) -> set[str]:
+    script = f"{code}\nimport sys; print('\\n'.join(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT / ".typing"), "PATH": ""})
+    return set(result.stdout.split())
+
+
+def test_help_needs_neither_torch_nor_xdsl():
+    loaded = loaded_modules("from llmc.compiler.driver.opt import parser; parser().format_help()")
+    assert not {"torch", "xdsl", "numpy", "transformers"} & loaded
+
+
+def test_importing_llmc_is_free():
+    assert not {"torch", "xdsl", "numpy"} & loaded_modules("import llmc")
