@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from xdsl.context import Context
     from xdsl.dialects.builtin import ModuleOp
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
@@ -31,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--target", default=None, metavar="SM", help="sm_80, sm_90 or sm_90a (default: what the module says, else sm_90a)")
     p.add_argument("--emit-ptx", action="store_true", help="print the PTX text of the module's ptx.kernels instead of IR")
     p.add_argument("--emit-ptx-dir", default=None, metavar="DIR", help="write one .ptx file for each kernel")
+    p.add_argument("--split-input-file", action="store_true", help="run each part between lines '// -----' on its own")
+    p.add_argument("--verify-diagnostics", action="store_true", help="succeed if exactly the errors of the '// expected-error' comments occur")
     p.add_argument("--list-passes", action="store_true", help="print every pass with its summary and options")
     p.add_argument("--show-dialects", action="store_true", help="print the names of all dialects")
     p.add_argument("--verify-each", default=True, action=argparse.BooleanOptionalAction, help="verify after each pass (on)")
@@ -69,20 +72,31 @@ def run(arguments: argparse.Namespace) -> int:
 
         print_passes()
         return 0
-    from ...dialects.ir.context import make_context
-    from ...dialects.ir.diagnostics import LlmcError
-    from ...dialects.ir.parsing import parse_module
-    from ...passes.framework.manager import PassManager, verify
-    from ...passes.framework.pass_ import PassContext
     from .command import read_text, write_text
-    from .instruments import printing_instruments
 
     name = "<stdin>" if arguments.input == "-" else arguments.input
-    text = read_text(arguments.input)
-    context = make_context()
-    module = parse_module(context, text, name)
-    verify(module)
-    passes = PassContext(context)
+    text, code = read_text(arguments.input), 0
+    if arguments.split_input_file or arguments.verify_diagnostics:
+        from .chunks import run_chunks
+
+        split, verify = arguments.split_input_file, arguments.verify_diagnostics
+        output, code = run_chunks(text, name, lambda chunk: process(chunk, name, arguments), split=split, verify=verify)
+    else:
+        output = process(text, name, arguments)
+    write_text(arguments.output, output)
+    return code
+
+
+def process(text: str, name: str, arguments: argparse.Namespace) -> str:
+    """Parse one module, run what the arguments ask for, and give the text to print."""
+    from ...dialects.ir.context import make_context
+    from ...dialects.ir.diagnostics import LlmcError
+    from ...passes.framework.manager import PassManager
+    from ...passes.framework.pass_ import PassContext
+    from .instruments import printing_instruments
+
+    passes = PassContext(make_context())
+    module = read_module(passes.xdsl, text, name, locate=arguments.verify_diagnostics)
     instruments = printing_instruments(arguments)
     if arguments.pass_pipeline is not None and arguments.compile_from is not None:
         raise LlmcError("LLMC0210", "--pass-pipeline and --compile-from exclude each other", fix="give one of the two")
@@ -105,8 +119,22 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.remarks is not None:
             for remark in passes.remarks.of(arguments.remarks):
                 print(remark.render(), file=sys.stderr)
-    write_text(arguments.output, render(module, arguments))
-    return 0
+    return render(module, arguments)
+
+
+def read_module(context: Context, text: str, name: str, locate: bool = False) -> ModuleOp:
+    """Parse and verify. Ops get the lines of the text as locations with `locate`, and where the error needs them."""
+    from ...dialects.ir.diagnostics import LlmcError
+    from ...dialects.ir.parsing import parse_module
+    from ...passes.framework.manager import verify
+
+    module = parse_module(context, text, name, locate=locate)
+    try:
+        verify(module)
+    except LlmcError:
+        verify(parse_module(context, text, name, locate=True))
+        raise
+    return module
 
 
 def render(module: ModuleOp, arguments: argparse.Namespace) -> str:
@@ -114,9 +142,10 @@ def render(module: ModuleOp, arguments: argparse.Namespace) -> str:
     from ...dialects.ir.printer import print_module
 
     if arguments.emit_ptx or arguments.emit_ptx_dir is not None:
-        from ..emit import ptx_texts
+        from ..kernels import ptx_texts
+        from ..phases import CompileOptions
 
-        texts = ptx_texts(module)
+        texts = dict(ptx_texts(module, CompileOptions.of(module).target))
         if arguments.emit_ptx_dir is not None:
             directory = Path(arguments.emit_ptx_dir)
             directory.mkdir(parents=True, exist_ok=True)

@@ -7,11 +7,13 @@ that, when it occurs more than once; the parser reads it back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from io import StringIO
 
 from xdsl.dialects.builtin import ArrayAttr, DenseIntOrFPElementsAttr, DictionaryAttr
-from xdsl.ir import Attribute, Operation, ParametrizedAttribute, TypeAttribute
+from xdsl.dialects.linalg.ops import GenericOp
+from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, TypeAttribute
 from xdsl.printer import Printer
 
 
@@ -70,6 +72,22 @@ class IrPrinter(Printer):
 
     aliases: dict[Attribute, str] = field(default_factory=dict[Attribute, str])
     elide: int | None = None
+    _bare_results: bool = field(default=False, init=False)
+
+    def print_op(self, op: Operation) -> None:
+        # xDSL prints the types of a linalg.generic with several results in parentheses, and does not parse them back
+        outer = self._bare_results
+        self._bare_results = isinstance(op, GenericOp) and len(op.results) > 1 and not self.print_generic_format
+        super().print_op(op)
+        self._bare_results = outer
+
+    def print_block(self, block: Block, print_block_args: bool = True, print_block_terminator: bool = True) -> None:
+        outer, self._bare_results = self._bare_results, False
+        super().print_block(block, print_block_args, print_block_terminator)
+        self._bare_results = outer
+
+    def in_parens(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._bare_results else super().in_parens()
 
     def print_attribute(self, attribute: Attribute) -> None:
         alias = self.aliases.get(attribute) if self.aliases else None

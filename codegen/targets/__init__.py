@@ -1,0 +1,12 @@
+"""What each GPU has: numbers for cost models and limits, and which instruction families may be used.
+
+    target = find_target("sm_90a")
+    if target.has("wgmma"): …
+
+The module attribute `llmc.target = "sm_90a"` names the target in IR; `target_of(module)` reads it. Never test the sm number
+outside this folder and the instruction table: ask for a feature.
+"""
+
+from .table import TARGETS, Target, find_target, set_target, target_of
+
+__all__ = ["TARGETS", "Target", "find_target", "set_target", "target_of"]

@@ -1,0 +1,232 @@
+"""The Python API: `llmc.load` and `llmc.compile`.
+
+    model = llmc.load("path/to/checkpoint")
+    for piece in model.generate("Once upon a time", max_tokens=100):
+        print(piece, end="")
+    model.logits([1, 2, 3])                      # f32 [vocabulary]
+
+    fast = llmc.compile(torch_module, (example,))
+    fast(example)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..dialects.ir.diagnostics import LlmcError
+from ..runtime.device import Device, open_device
+from ..runtime.engine import Capacity, Engine
+from ..runtime.executor import DeviceEngine
+from ..runtime.generate import SamplingParams, Session
+from ..runtime.reference import ReferenceEngine
+from ..runtime.weights import Checkpoint, Layered
+from .build import Compiled, Model, Settings, compile_module, is_artefact, read_artefact
+from .knobs import read_knobs
+from .phases import CompileOptions
+
+if TYPE_CHECKING:
+    from .frontend.model import ImportedModel
+
+DEVICES = ("auto", "cuda", "emulator", "reference")
+
+
+@dataclass
+class Timings:
+    """What the last generation took: seconds to the first token, seconds for each token after it."""
+
+    first_token: float = 0.0
+    later_tokens: float = 0.0
+    tokens: int = 0
+
+    @property
+    def per_token(self) -> float:
+        """Seconds per output token after the first (TPOT)."""
+        return self.later_tokens / max(self.tokens - 1, 1)
+
+
+@dataclass
+class LanguageModel:
+    """A model on a device. `compiled` holds its IR, kernels and remarks; nothing in it is hidden."""
+
+    compiled: Compiled
+    model: Model
+    engine: Engine
+    device: str
+    session: Session
+    tokenizer: Any = None
+    timings: Timings = field(default_factory=Timings)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text; LLMC0230 without a tokenizer."""
+        if self.tokenizer is None:
+            raise LlmcError("LLMC0230", "the checkpoint has no tokenizer.json", str(self.model.checkpoint), fix="give token ids instead of text")
+        return list(self.tokenizer.encode(text).ids)
+
+    def generate(
+        self, prompt: str | Sequence[int], max_tokens: int = 64, *, temperature: float = 0.0, top_k: int = 0, top_p: float = 1.0, seed: int = 0
+    ) -> Iterator[Any]:
+        """Stream the continuation: pieces of text for a text, token ids for token ids. Stops at a stop token or after
+        `max_tokens`. Temperature 0 is greedy; the same seed draws the same tokens."""
+        check_sampling(temperature, top_k, top_p)
+        as_text = isinstance(prompt, str)
+        ids = self.encode(prompt) if isinstance(prompt, str) else [int(t) for t in prompt]
+        tokens = self._tokens(ids, max_tokens, SamplingParams(temperature, top_k, top_p, seed))
+        return self._pieces(ids, tokens) if as_text else tokens
+
+    def _tokens(self, ids: list[int], max_tokens: int, sampling: SamplingParams) -> Iterator[int]:
+        self.timings = Timings()
+        start = time.perf_counter()
+        for _, token in self.session.stream([ids], max_tokens, sampling):
+            now = time.perf_counter()
+            if self.timings.tokens == 0:
+                self.timings.first_token = now - start
+                first = now
+            else:
+                self.timings.later_tokens = now - first
+            self.timings.tokens += 1
+            yield token
+
+    def _pieces(self, ids: list[int], tokens: Iterator[int]) -> Iterator[str]:
+        """Text as it grows; a piece is held back while its last character is incomplete. Stop tokens are not text."""
+        made: list[int] = []
+        shown = ""
+        for token in tokens:
+            if token in self.model.eos:
+                break
+            made.append(token)
+            text = self.tokenizer.decode(made)
+            if not text.endswith("�"):
+                yield text[len(shown) :]
+                shown = text
+        text = self.tokenizer.decode(made)
+        if len(text) > len(shown):
+            yield text[len(shown) :]
+
+    def logits(self, token_ids: Sequence[int], every: bool = False) -> np.ndarray[Any, Any]:
+        """f32 logits after the last token, [vocabulary]; with `every` after each token, [tokens, vocabulary]."""
+        return self.session.logits(list(token_ids), every)
+
+
+def check_sampling(temperature: float, top_k: int, top_p: float) -> None:
+    """Raise LLMC0231 for sampling parameters out of range."""
+    for name, value, good in (("temperature", temperature, temperature >= 0), ("top_k", top_k, top_k >= 0), ("top_p", top_p, 0 < top_p <= 1)):
+        if not good:
+            raise LlmcError("LLMC0231", f"{name} = {value} is out of range", fix="temperature ≥ 0, top_k ≥ 0, 0 < top_p ≤ 1")
+
+
+def load(
+    path: str | Path,
+    *,
+    device: str | None = None,
+    quant: str = "none",
+    dtype: str | None = None,
+    max_sequences: int = 1,
+    max_tokens: int | None = None,
+    settings: Settings | None = None,
+    random_weights: Mapping[str, Any] | None = None,
+) -> LanguageModel:
+    """A model ready to run, from a Hugging Face directory or from what `llmc build` wrote.
+
+    device: auto (a GPU where there is one, else the emulator), cuda, emulator, or reference (numpy on the `layout` level).
+    quant: `none` or `int8` (weights, a scale for each output channel). dtype: `bfloat16` or `float32` instead of the checkpoint's.
+    max_sequences: sequences decoded together. max_tokens: the longest context; the model's own limit, at most 4096, by default.
+    """
+    place = Path(path)
+    settings = settings or Settings(knobs=read_knobs())
+    kind = device or settings.knobs.device
+    if kind not in DEVICES:
+        raise LlmcError("LLMC0232", f"no device is called '{kind}'", fix=f"devices are {', '.join(DEVICES)}")
+    if not place.is_dir():
+        raise LlmcError("LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote")
+    opened = open_device(kind) if kind != "reference" else None
+    target = opened.target if opened is not None else "sm_90a"
+    if is_artefact(place):
+        compiled, model = read_artefact(place)
+        check_target(compiled, opened, place)
+        weights: Mapping[str, Any] = Checkpoint.open(model.checkpoint) if model.checkpoint is not None else {}
+    else:
+        compiled, model, weights = build(place, target, quant, dtype, max_sequences, max_tokens, settings_for(settings, opened))
+    if random_weights is not None:
+        weights = random_weights
+    return start(compiled, model, weights, opened)
+
+
+def settings_for(settings: Settings, device: Device | None) -> Settings:
+    """The emulator and the reference need no cubins."""
+    return settings if device is not None and device.name != "emulator" else replace(settings, assemble=False)
+
+
+def check_target(compiled: Compiled, device: Device | None, place: Path) -> None:
+    """Raise LLMC0223 when an artefact was built for another GPU than the one at hand."""
+    if device is None or device.name == "emulator":
+        return
+    from ..codegen.targets import find_target
+
+    wanted = compiled.options.target
+    here, there = find_target(device.target), find_target(wanted)
+    if here.sm // 10 != there.sm // 10 or there.sm > here.sm or (there.arch_specific and there.name != here.name):
+        raise LlmcError("LLMC0223", f"{place} was built for {wanted}, this GPU is {device.target}", str(place), fix=f"build it again with --target {device.target}")
+    missing = [n for n, c in compiled.kernels.items() if c.cubin is None]
+    if missing:
+        raise LlmcError("LLMC0223", f"{place} holds no cubin for @{missing[0]}", str(place), why="it was built without ptxas", fix="build it again where ptxas is installed")
+
+
+def build(
+    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None, settings: Settings
+) -> tuple[Compiled, Model, Mapping[str, Any]]:
+    """Capture and compile a checkpoint; returns code, model and the mapping that gives its weights."""
+    from .frontend.model import load_checkpoint
+
+    settings.progress("import", "", 0, 1)
+    imported = load_checkpoint(place, dtype=dtype)
+    compiled, model = compile_imported(imported, target, quant, max_sequences, max_tokens, settings, place)
+    return compiled, model, imported.weights
+
+
+def compile_imported(
+    imported: ImportedModel, target: str, quant: str, max_sequences: int, max_tokens: int | None, settings: Settings, place: Path | None
+) -> tuple[Compiled, Model]:
+    """Compile what the front end imported."""
+    stated = imported.config.get("max_position_embeddings")
+    limit = stated if isinstance(stated, int) else 4096
+    context = min(max_tokens or min(limit, 4096), limit)
+    options = CompileOptions(
+        target=target, scheme=quant, max_sequences=max_sequences, max_tokens=context, max_batch_tokens=min(max(context, 64), 2048)
+    )
+    compiled = compile_module(imported.module, options, settings)
+    model = Model(place, imported.sidecar, imported.tokenizer_path, imported.eos_ids, imported.kind, context)
+    return compiled, model
+
+
+def start(compiled: Compiled, model: Model, weights: Mapping[str, Any], device: Device | None) -> LanguageModel:
+    """Put a compiled model on a device and load its weights."""
+    options = compiled.options
+    pages = -(-options.max_tokens // options.page_size) * options.max_sequences + 1
+    capacity = Capacity(tokens=options.max_batch_tokens, sequences=options.max_sequences, pages=pages)
+    if device is None:
+        engine: Engine = ReferenceEngine(compiled.module, capacity)
+    else:
+        functions = {name: device.load(code.image) for name, code in compiled.kernels.items()}
+        engine = DeviceEngine(compiled.module, device, functions, capacity)
+    engine.load(Layered((weights, model.sidecar)))
+    session = Session(engine, eos=model.eos, max_context=model.context)
+    tokenizer = None
+    if model.tokenizer is not None:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(model.tokenizer))
+    return LanguageModel(compiled, model, engine, device.name if device is not None else "reference", session, tokenizer)
+
+
+def compile(module: Any, example_inputs: Sequence[Any], *, device: str | None = None, settings: Settings | None = None) -> Callable[..., Any]:
+    """A callable with the signature of `module.forward` (a `torch.nn.Module`), on llmc's kernels. Inputs and outputs are torch
+    tensors; sizes are those of `example_inputs`."""
+    from .frontend.compiled_module import compile_torch
+
+    return compile_torch(module, example_inputs, device=device, settings=settings or Settings(knobs=read_knobs()))

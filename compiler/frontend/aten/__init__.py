@@ -1,0 +1,8 @@
+"""ATen op → nn builder, a table per kind of op. A row is one decorated function; adding an op is adding a row."""
+
+from __future__ import annotations
+
+from . import attention, matrix, pointwise, reductions, shapes
+from .registry import TABLE
+
+__all__ = ["TABLE", "attention", "matrix", "pointwise", "reductions", "shapes"]

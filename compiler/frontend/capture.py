@@ -1,0 +1,174 @@
+"""Capture: a torch module becomes an ExportedProgram whose attention, rope and norms are single ops.
+
+    build on `meta` → swap (hooks.py) → torch.export.export(strict=False) → swap back
+
+The user's model and Hugging Face's registries are left as they were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ...dialects.ir.diagnostics import LlmcError
+from . import custom_ops, hooks
+
+CUSTOM_OPS = (custom_ops.rms_norm, custom_ops.rope, custom_ops.attention)
+"""What a captured graph may hold besides ATen ops; importing their module registers them with torch."""
+
+EXAMPLE_TOKENS = 7
+"""Tokens of the example input; a prime, so that no other size is a multiple of it by chance."""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """An exported program, the module it came from, and which input dimensions have which name."""
+
+    program: torch.export.ExportedProgram
+    module: nn.Module
+    names: Mapping[Any, str]
+
+
+@contextmanager
+def _parameters_on_meta() -> Generator[None]:
+    """Modules built here have parameters without memory, but real buffers (`inv_freq` is in no checkpoint)."""
+    register = nn.Module.register_parameter
+
+    def on_meta(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        if param is not None and param.device.type != "meta":
+            param = nn.Parameter(param.to("meta"), requires_grad=param.requires_grad)
+        register(self, name, param)
+
+    def nothing(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return tensor
+
+    with ExitStack() as stack:
+        stack.enter_context(hooks.replaced(nn.Module, "register_parameter", on_meta))
+        for name in dir(nn.init):
+            if name.endswith("_") and not name.startswith("_") and callable(getattr(nn.init, name)):
+                stack.enter_context(hooks.replaced(nn.init, name, nothing))
+        yield
+
+
+def build_huggingface(directory: str | Path, dtype: torch.dtype) -> nn.Module:
+    """The model that a directory's config.json describes, in eval mode, parameters on `meta`, buffers on the CPU."""
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(str(directory), trust_remote_code=False)
+    except Exception as error:
+        fix = "check model_type in config.json, or update transformers"
+        raise LlmcError(
+            "LLMC0310", "transformers cannot read config.json", where=str(directory), why=str(error), fix=fix
+        ) from error
+    names = getattr(config, "architectures", None) or []
+    kind = getattr(transformers, names[0], None) if names else None
+    with _parameters_on_meta(), torch.no_grad():
+        if kind is not None:
+            model = kind._from_config(config, dtype=dtype, attn_implementation="eager")
+        else:
+            model = transformers.AutoModel.from_config(config, dtype=dtype, attn_implementation="eager")
+    model.eval()
+    return cast(nn.Module, model)
+
+
+@contextmanager
+def _swapped(model: nn.Module, attention: bool) -> Generator[None]:
+    with ExitStack() as stack:
+        if attention:
+            stack.enter_context(hooks.huggingface_attention(model))
+        for swap in (hooks.swapped_norms, hooks.swapped_gelu, hooks.swapped_rope):
+            stack.enter_context(swap(model))
+        stack.enter_context(hooks.plain_torch_layers())
+        yield
+
+
+def export(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic_shapes: Any, symbol_names: Sequence[str] = ()
+) -> Captured:
+    """Export a module with its attention, rope and norms swapped; LLMC0311 with PyTorch's reason where it cannot be."""
+    training = {id(m): m.training for m in model.modules()}
+    model.eval()
+
+    def run(attention: bool) -> torch.export.ExportedProgram:
+        with torch.no_grad(), _swapped(model, attention):
+            return torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
+
+    try:
+        attends = hooks.takes_attention(model)
+        program = run(attends)
+        if attends and not any("llmc.attention" in str(node.target) for node in program.graph.nodes):
+            program = run(False)  # its layers ignore the registry, so they need the masks of their own attention
+    except LlmcError:
+        raise
+    except Exception as error:
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, LlmcError):
+            raise cause from error
+        text = str(error).strip().splitlines()
+        why = " ".join(text[:6]) or type(error).__name__
+        fix = "make the forward pass free of branches on tensor values, and check which dimensions vary"
+        raise LlmcError("LLMC0311", f"torch.export cannot capture {type(model).__name__}", why=why[:800], fix=fix) from error
+    finally:
+        for module in model.modules():
+            module.training = training[id(module)]
+    return Captured(program, model, _symbol_names(program, symbol_names))
+
+
+def _symbol_names(program: torch.export.ExportedProgram, wanted: Sequence[str]) -> dict[Any, str]:
+    """The name of each symbol of the inputs' sizes, in order of appearance: the wanted ones, then N0, N1, …"""
+    names: dict[Any, str] = {}
+    free = [*wanted]
+    for node in program.graph.nodes:
+        value = node.meta.get("val")
+        if node.op != "placeholder" or not isinstance(value, Tensor):
+            continue
+        for size in value.shape:
+            if isinstance(size, torch.SymInt):
+                for symbol in sorted(size.node.expr.free_symbols, key=str):
+                    if symbol not in names:
+                        names[symbol] = free.pop(0) if free else f"N{len(names) - len(wanted)}"
+    return names
+
+
+def capture_huggingface(model: nn.Module) -> Captured:
+    """Capture a Hugging Face model as (input_ids [1, T], position_ids [1, T]) → outputs."""
+    import inspect
+
+    names = inspect.signature(model.forward).parameters
+    device = torch.device("meta")
+    ids = torch.zeros(1, EXAMPLE_TOKENS, dtype=torch.int64, device=device)
+    tokens = torch.export.Dim("T", min=1)
+    kwargs: dict[str, Any] = {"input_ids": ids}
+    shapes: dict[str, Any] = {"input_ids": {1: tokens}}
+    if "position_ids" in names:
+        kwargs["position_ids"] = torch.zeros_like(ids)
+        shapes["position_ids"] = {1: tokens}
+    config = cast(Any, model).config
+    with ExitStack() as stack:
+        if "use_cache" in vars(config):
+            stack.enter_context(hooks.replaced(config, "use_cache", False))
+        stack.enter_context(_buffers_on(model, device))
+        return export(model, (), kwargs, shapes, ["T"])
+
+
+@contextmanager
+def _buffers_on(model: nn.Module, device: torch.device) -> Generator[None]:
+    """Move buffers to a device for the export; the program's own constants are read from the originals by name."""
+    moved: list[tuple[nn.Module, str, Tensor]] = []
+    for module in model.modules():
+        for name, buffer in vars(module)["_buffers"].items():
+            if buffer is not None and buffer.device != device:
+                moved.append((module, name, buffer))
+                vars(module)["_buffers"][name] = buffer.to(device)
+    try:
+        yield
+    finally:
+        for module, name, buffer in moved:
+            vars(module)["_buffers"][name] = buffer

@@ -1,0 +1,245 @@
+"""From the kernels of a `layout` module to images that a device loads: code generation, assembling, caching.
+
+A kernel's cache key is the structural hash of its `layout.kernel` (schedule included) with the target and the versions of llmc
+and ptxas: a warm build generates no code at all. When ptxas refuses a kernel or it spills, the next schedule is tried, with a
+remark; a schedule that a user pinned (attribute `pinned`) fails instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Operation
+
+from .. import __version__
+from ..codegen.ptx.assemble import Assembled, assemble
+from ..codegen.schedules.base import candidates
+from ..codegen.targets import find_target
+from ..dialects.ir.diagnostics import LlmcError
+from ..dialects.ir.hashing import structural_hash
+from ..dialects.layout.ops import KernelOp
+from ..dialects.layout.types import BufferType, ScheduleAttr
+from ..dialects.ptx.ops import KernelOp as PtxKernelOp
+from ..dialects.ptx.text import kernel_to_ptx
+from ..passes.framework.manager import PassManager
+from ..passes.tile.layout_to_tile import grid_of, update_launches
+from ..runtime.device import KernelImage
+from .phases import lower
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class KernelCode:
+    """One kernel's code: PTX text, what a launch needs, and the cubin where ptxas ran."""
+
+    name: str
+    key: str
+    ptx: str
+    threads: int
+    dyn_smem: int
+    cubin: bytes | None = None
+    registers: int = 0
+    spills: int = 0
+    cached: bool = False
+
+    @property
+    def image(self) -> KernelImage:
+        return KernelImage(self.name, self.ptx, self.cubin, dyn_smem=self.dyn_smem, threads=self.threads)
+
+
+def kernel_key(kernel: Operation, target: str, toolchain: str) -> str:
+    """The cache key of a kernel; its name counts because it stands in the PTX."""
+    name = kernel.get_attr_or_prop("sym_name")
+    text = f"{__version__} {target} {toolchain} {name} {structural_hash(kernel, digits=64)} {codegen_fingerprint()}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+_FINGERPRINT: list[str] = []
+
+
+def codegen_fingerprint() -> str:
+    """A hash of the source that turns kernels into PTX, so that an edited pass never meets yesterday's code."""
+    if not _FINGERPRINT:
+        root = Path(__file__).parent.parent
+        digest = hashlib.sha256()
+        for folder in ("codegen/schedules", "dialects/tile", "dialects/ptx", "dialects/layout", "passes/tile", "passes/ptx"):
+            for file in sorted((root / folder).rglob("*.py")):
+                digest.update(file.read_bytes())
+        _FINGERPRINT.append(digest.hexdigest()[:16])
+    return _FINGERPRINT[0]
+
+
+def alternatives(kernel: KernelOp, target: str) -> Iterator[ScheduleAttr]:
+    """The other schedules that fit into the program as it stands: same weight images, no workspace, no further launches."""
+    for schedule, attribute in candidates(kernel, find_target(target)):
+        if attribute == kernel.schedule:
+            continue
+        abi = schedule.abi(kernel, attribute)
+        fits = not abi.workspace and not abi.then
+        for index, layout in abi.operand_layouts.items():
+            type_ = kernel.buffers[index].type
+            fits = fits and isinstance(type_, BufferType) and type_.layout == layout
+        if fits:
+            yield attribute
+
+
+def alone(module: ModuleOp, kernel: Operation) -> ModuleOp:
+    """A module with one kernel and the options of `module`."""
+    return ModuleOp([kernel.clone()], attributes=dict(module.attributes))
+
+
+def generate(manager: PassManager, module: ModuleOp, kernel: Operation, target: str) -> tuple[ModuleOp, KernelCode]:
+    """Lower one `layout.kernel` to PTX; returns the module at `ptx` and the code without a cubin."""
+    single = alone(module, kernel)
+    single.attributes["llmc.phase"] = StringAttr("layout")
+    lower(manager, single, "layout", "ptx", target)
+    return single, code_of(next(op for op in single.body.block.ops if isinstance(op, PtxKernelOp)), target, "")
+
+
+def code_of(kernel: PtxKernelOp, target: str, key: str) -> KernelCode:
+    """The code of a `ptx.kernel` in named form."""
+    shared = kernel.dyn_smem.value.data if kernel.dyn_smem is not None else 0
+    return KernelCode(kernel.sym_name.data, key, kernel_to_ptx(kernel, target), kernel.reqntid.value.data, shared)
+
+
+@dataclass
+class KernelCompiler:
+    """Compiles the kernels of one module. `ptxas` None: PTX only, for the emulator. `cache` None: nothing is kept."""
+
+    manager: PassManager
+    target: str
+    ptxas: Path | None = None
+    toolchain: str = ""
+    cache: Path | None = None
+    progress: Progress = lambda what, done, total: None
+
+    def compile(self, module: ModuleOp) -> dict[str, KernelCode]:
+        """All kernels, by symbol name. Kernels are lowered one after another; ptxas runs beside in threads."""
+        kernels = [op for op in module.body.block.ops if isinstance(op, KernelOp)]
+        found: dict[str, KernelCode] = {}
+        pending: list[tuple[KernelOp, KernelCode, Future[Assembled]]] = []
+        with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+            for number, kernel in enumerate(kernels):
+                name = kernel.sym_name.data
+                self.progress(name, number, len(kernels))
+                key = kernel_key(kernel, self.target, self.toolchain)
+                code = self._cached(key)
+                if code is None:
+                    _, fresh = generate(self.manager, module, kernel, self.target)
+                    code = KernelCode(fresh.name, key, fresh.ptx, fresh.threads, fresh.dyn_smem)
+                    if self.ptxas is not None:
+                        pending.append((kernel, code, pool.submit(assemble, code.ptx, self.target, ptxas=self.ptxas, where=kernel)))
+                    else:
+                        self._store(code)
+                found[name] = code
+            for kernel, code, future in pending:
+                found[code.name] = self._finish(module, kernel, code, future)
+        self.progress("", len(kernels), len(kernels))
+        return {k.sym_name.data: found[k.sym_name.data] for k in kernels}
+
+    def _finish(self, module: ModuleOp, kernel: KernelOp, code: KernelCode, future: Future[Assembled]) -> KernelCode:
+        """Take ptxas's answer; a refusal or a spill tries the kernel's other schedules."""
+        try:
+            done = future.result()
+            problem = f"ptxas spills {done.spills} bytes" if done.spills else None
+        except LlmcError as error:
+            done, problem = None, error.what
+            if self._pinned(kernel):
+                raise
+        if problem is not None and not self._pinned(kernel):
+            better = self._other_schedules(module, kernel, code, problem)
+            if better is not None:
+                return better
+        if done is None:
+            return self._raise(future)
+        result = KernelCode(code.name, code.key, code.ptx, code.threads, code.dyn_smem, done.cubin, done.registers, done.spills)
+        self._store(result)
+        return result
+
+    @staticmethod
+    def _raise(future: Future[Assembled]) -> KernelCode:
+        future.result()
+        raise AssertionError("unreachable")
+
+    @staticmethod
+    def _pinned(kernel: KernelOp) -> bool:
+        return "pinned" in kernel.attributes
+
+    def _other_schedules(self, module: ModuleOp, kernel: KernelOp, code: KernelCode, problem: str) -> KernelCode | None:
+        """The kernel under its next schedules whose ABI is the same; None when none is better."""
+        for schedule in alternatives(kernel, self.target):
+            self.manager.context.remark("missed", "schedule", kernel, f"@{code.name}: {problem}", f"trying {schedule}")
+            other = kernel.clone()
+            other.properties["schedule"] = schedule
+            try:
+                _, fresh = generate(self.manager, module, other, self.target)
+                done = assemble(fresh.ptx, self.target, ptxas=self.ptxas, where=kernel)
+            except LlmcError:
+                continue
+            if done.spills == 0:
+                kernel.properties["schedule"] = schedule
+                result = KernelCode(code.name, code.key, fresh.ptx, fresh.threads, fresh.dyn_smem, done.cubin, done.registers)
+                self._store(result)
+                return result
+        return None
+
+    # The cache: <key>.json beside <key>.ptx and <key>.cubin, each written whole ------------------------------------------
+
+    def _cached(self, key: str) -> KernelCode | None:
+        if self.cache is None:
+            return None
+        try:
+            meta = json.loads((self.cache / f"{key}.json").read_text())
+            ptx = (self.cache / f"{key}.ptx").read_text()
+            cubin = (self.cache / f"{key}.cubin").read_bytes() if meta["cubin"] else None
+        except (OSError, ValueError, KeyError):
+            return None
+        if self.ptxas is not None and cubin is None:
+            return None
+        return KernelCode(meta["name"], key, ptx, meta["threads"], meta["dyn_smem"], cubin, meta["registers"], meta["spills"], True)
+
+    def _store(self, code: KernelCode) -> None:
+        if self.cache is None:
+            return
+        self.cache.mkdir(parents=True, exist_ok=True)
+        meta = {
+            "name": code.name,
+            "threads": code.threads,
+            "dyn_smem": code.dyn_smem,
+            "registers": code.registers,
+            "spills": code.spills,
+            "cubin": code.cubin is not None,
+        }
+        parts: dict[str, bytes] = {"ptx": code.ptx.encode(), "json": json.dumps(meta).encode()}
+        if code.cubin is not None:
+            parts = {"cubin": code.cubin, **parts}
+        for suffix, data in parts.items():
+            with tempfile.NamedTemporaryFile(dir=self.cache, delete=False) as file:
+                file.write(data)
+            os.replace(file.name, self.cache / f"{code.key}.{suffix}")
+
+
+def ptx_texts(module: ModuleOp, target: str) -> Iterator[tuple[str, str]]:
+    """Name and PTX text of every `ptx.kernel` of a module, in order."""
+    for op in module.body.block.ops:
+        if isinstance(op, PtxKernelOp):
+            yield op.sym_name.data, kernel_to_ptx(op, target)
+
+
+
+def update_grids(module: ModuleOp) -> None:
+    """Launches take the grids of their kernels' schedules, after any of these was replaced."""
+    kernels = [op for op in module.body.block.ops if isinstance(op, KernelOp)]
+    grids = {k.sym_name.data: grid_of(k) for k in kernels}
+    for kernel in kernels:
+        kernel.properties["grid"] = grids[kernel.sym_name.data]
+    update_launches(module, grids)

@@ -1,0 +1,13 @@
+"""Where every byte lies: memory and register layouts, buffers, and kernels over buffers. No schedule is built here."""
+
+from __future__ import annotations
+
+from xdsl.ir import Dialect
+
+from .attributes import MemAttr, TvAttr
+from .ops import OPS
+from .types import BufferType, ScheduleAttr
+
+Layout = Dialect("layout", OPS, [BufferType, ScheduleAttr, MemAttr, TvAttr])
+
+__all__ = ["Layout"]

@@ -1,0 +1,478 @@
+"""The host program: straight lines of launches on weights, inputs and outputs, and an arena of intermediates.
+
+    rt.weight @l0.qkv : !layout.buffer<[96, 64], bf16, #layout.mem<…>>
+    rt.program @decode attributes {sizes = ["B", "T"], ranges = {B = [1, 8], T = [1, 8]}} {
+      %ids = rt.io "ids" : !layout.buffer<["T"], i32>
+      %w = rt.param @embed : !layout.buffer<[512, 64], bf16>
+      %arena = rt.arena ["128 * T"]
+      %x = rt.view %arena[0] : !layout.buffer<["T", 64], bf16>
+      rt.launch @gather_0(%ids, %w, %x) grid ["1", "T", "1"] sizes ["T"] : (…)
+      rt.return
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DenseIntOrFPElementsAttr,
+    DictionaryAttr,
+    FlatSymbolRefAttrConstr,
+    IntegerAttr,
+    LocationAttr,
+    StringAttr,
+    SymbolRefAttr,
+    i64,
+)
+from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_attr_definition,
+    irdl_op_definition,
+    operand_def,
+    opt_prop_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+)
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.traits import (
+    HasParent,
+    IsolatedFromAbove,
+    IsTerminator,
+    MemoryReadEffect,
+    MemoryWriteEffect,
+    NoMemoryEffect,
+    SymbolOpInterface,
+)
+from xdsl.utils.exceptions import VerifyException
+
+from ..ir.diagnostics import LlmcError
+from ..layout import expressions
+from ..layout.ops import strings
+from ..layout.types import BufferType
+
+Range = tuple[int, int]
+
+
+def encode_ranges(ranges: Mapping[str, Range]) -> DictionaryAttr:
+    """`{T = [1, 4]}`"""
+    return DictionaryAttr({k: ArrayAttr([IntegerAttr(v, i64) for v in pair]) for k, pair in sorted(ranges.items())})
+
+
+def decode_ranges(attr: Attribute | None) -> dict[str, Range]:
+    """Inverse of `encode_ranges`; entries of another form are left out."""
+    if not isinstance(attr, DictionaryAttr):
+        return {}
+    found: dict[str, Range] = {}
+    for name, pair in attr.data.items():
+        if isinstance(pair, ArrayAttr) and len(pair.data) == 2:
+            low, high = (p.value.data for p in pair.data)  # pyright: ignore
+            found[name] = (low, high)  # pyright: ignore
+    return found
+
+
+@irdl_attr_definition
+class ArenaType(ParametrizedAttribute, TypeAttribute):
+    """Memory that the program's intermediates share."""
+
+    name = "rt.arena"
+
+
+@irdl_op_definition
+class WeightOp(IRDLOperation):
+    """A weight's image in device memory; `value` gives its content where the compiler knows it."""
+
+    name = "rt.weight"
+
+    sym_name = prop_def(StringAttr)
+    type = prop_def(BufferType)
+    value = opt_prop_def(DenseIntOrFPElementsAttr)
+
+    traits = traits_def(SymbolOpInterface())
+
+    def __init__(
+        self, name: str, type: BufferType, value: DenseIntOrFPElementsAttr | None = None, *, location: LocationAttr | None = None
+    ):
+        super().__init__(properties={"sym_name": StringAttr(name), "type": type, "value": value})
+        if location is not None:
+            self.location = location
+
+    def verify_(self) -> None:
+        if self.type.sizes:
+            raise VerifyException(f"a weight has static sizes, not {sorted(self.type.sizes)}")
+
+    @classmethod
+    def parse(cls, parser: Parser) -> WeightOp:
+        name = parser.parse_symbol_name()
+        parser.parse_punctuation(":")
+        type_ = parser.parse_type()
+        if not isinstance(type_, BufferType):
+            parser.raise_error("expected !layout.buffer")
+        value = parser.parse_attribute() if parser.parse_optional_punctuation("=") is not None else None
+        return cls(name.data, type_, value)  # pyright: ignore
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(" ")
+        printer.print_symbol_name(self.sym_name.data)
+        printer.print_string(" : ")
+        printer.print_attribute(self.type)
+        if self.value is not None:
+            printer.print_string(" = ")
+            printer.print_attribute(self.value)
+
+
+@irdl_op_definition
+class ProgramOp(IRDLOperation):
+    """A straight line of launches. `sizes` are the names its caller gives values; `ranges` what values it was compiled for."""
+
+    name = "rt.program"
+
+    sym_name = prop_def(StringAttr)
+    sizes = prop_def(ArrayAttr[StringAttr])
+    ranges = opt_prop_def(DictionaryAttr)
+    body = region_def("single_block")
+
+    traits = traits_def(IsolatedFromAbove(), SymbolOpInterface())
+
+    def __init__(
+        self, name: str, sizes: Sequence[str], ranges: Mapping[str, Range] | None = None, *, location: LocationAttr | None = None
+    ):
+        super().__init__(
+            properties={
+                "sym_name": StringAttr(name),
+                "sizes": strings(sizes),
+                "ranges": encode_ranges(ranges) if ranges else None,
+            },
+            regions=[Region(Block())],
+        )
+        if location is not None:
+            self.location = location
+
+    @property
+    def block(self) -> Block:
+        return self.body.block
+
+    def verify_(self) -> None:
+        if not isinstance(self.block.last_op, ReturnOp):
+            raise VerifyException("a program ends in rt.return")
+
+    @classmethod
+    def parse(cls, parser: Parser) -> ProgramOp:
+        name = parser.parse_symbol_name()
+        attributes = parser.parse_optional_attr_dict_with_keyword()
+        region = parser.parse_region()
+        stored = dict(attributes.data) if attributes is not None else {}
+        properties = {key: stored.pop(key) for key in ("sizes", "ranges") if key in stored}
+        return cls.create(properties={"sym_name": name, **properties}, attributes=stored, regions=[region])
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(" ")
+        printer.print_symbol_name(self.sym_name.data)
+        shown = {key: self.properties[key] for key in ("sizes", "ranges") if key in self.properties}
+        printer.print_op_attributes({**shown, **self.attributes}, print_keyword=True)
+        printer.print_string(" ")
+        printer.print_region(self.body)
+
+
+@irdl_op_definition
+class IoOp(IRDLOperation):
+    """A buffer that outlives the program, by name: ids, positions, k_pages.0, logits. Programs that name it share it."""
+
+    name = "rt.io"
+
+    label = prop_def(StringAttr)
+    result = result_def(BufferType)
+
+    traits = traits_def(NoMemoryEffect(), HasParent(ProgramOp))
+    assembly_format = "$label attr-dict `:` type($result)"
+
+    def __init__(self, label: str, type: BufferType, *, location: LocationAttr | None = None):
+        super().__init__(properties={"label": StringAttr(label)}, result_types=[type])
+        self.result.name_hint = "".join(c if c.isalnum() else "_" for c in label)
+        if location is not None:
+            self.location = location
+
+
+@irdl_op_definition
+class ParamOp(IRDLOperation):
+    """A weight's image."""
+
+    name = "rt.param"
+
+    weight = prop_def(FlatSymbolRefAttrConstr)
+    result = result_def(BufferType)
+
+    traits = traits_def(NoMemoryEffect(), HasParent(ProgramOp))
+    assembly_format = "$weight attr-dict `:` type($result)"
+
+    def __init__(self, weight: str, type: BufferType, *, location: LocationAttr | None = None):
+        super().__init__(properties={"weight": SymbolRefAttr(weight)}, result_types=[type])
+        if location is not None:
+            self.location = location
+
+
+@irdl_op_definition
+class UploadOp(IRDLOperation):
+    """Copies a tensor of the checkpoint, row-major, into a buffer: `rt.upload "model.norm.weight" to %w : …`"""
+
+    name = "rt.upload"
+
+    entry = prop_def(StringAttr)
+    buffer = operand_def(BufferType)
+
+    traits = traits_def(MemoryWriteEffect(), HasParent(ProgramOp))
+    assembly_format = "$entry `to` $buffer attr-dict `:` type($buffer)"
+
+    def __init__(self, entry: str, buffer: SSAValue, *, location: LocationAttr | None = None):
+        super().__init__(operands=[buffer], properties={"entry": StringAttr(entry)})
+        if location is not None:
+            self.location = location
+
+    def verify_(self) -> None:
+        type_ = self.buffer.type
+        if not isinstance(type_, BufferType) or not type_.is_row_major or type_.sizes:
+            raise VerifyException("a checkpoint tensor is row-major and static")
+
+
+@irdl_op_definition
+class ArenaOp(IRDLOperation):
+    """Slots of memory, each of a size in bytes; they follow each other at multiples of 256 bytes."""
+
+    name = "rt.arena"
+
+    slots = prop_def(ArrayAttr[StringAttr])
+    result = result_def(ArenaType)
+
+    traits = traits_def(NoMemoryEffect(), HasParent(ProgramOp))
+    assembly_format = "$slots attr-dict"
+
+    def __init__(self, slots: Sequence[str], *, location: LocationAttr | None = None):
+        super().__init__(properties={"slots": strings(slots)}, result_types=[ArenaType()])
+        self.result.name_hint = "arena"
+        if location is not None:
+            self.location = location
+
+    def offsets(self, sizes: Mapping[str, int]) -> tuple[list[int], int]:
+        """The slots' byte offsets and the arena's size in bytes, for these sizes."""
+        offsets: list[int] = []
+        end = 0
+        for slot in self.slots.data:
+            offsets.append(end)
+            end += -(-max(expressions.evaluate(slot.data, sizes), 1) // ALIGNMENT) * ALIGNMENT
+        return offsets, end
+
+    def verify_(self) -> None:
+        for slot in self.slots.data:
+            try:
+                expressions.names(slot.data)
+            except LlmcError as problem:
+                raise VerifyException(problem.what) from problem
+
+
+ALIGNMENT = 256
+
+
+@irdl_op_definition
+class ViewOp(IRDLOperation):
+    """A buffer in a slot of the arena; its content is undefined until a launch writes it."""
+
+    name = "rt.view"
+
+    arena = operand_def(ArenaType)
+    slot = prop_def(IntegerAttr)
+    result = result_def(BufferType)
+
+    traits = traits_def(NoMemoryEffect(), HasParent(ProgramOp))
+
+    def __init__(self, arena: SSAValue, slot: int, type: BufferType, *, location: LocationAttr | None = None):
+        super().__init__(operands=[arena], properties={"slot": IntegerAttr(slot, i64)}, result_types=[type])
+        if location is not None:
+            self.location = location
+
+    @classmethod
+    def parse(cls, parser: Parser) -> ViewOp:
+        arena = parser.resolve_operand(parser.parse_unresolved_operand(), ArenaType())
+        with parser.in_square_brackets():
+            slot = parser.parse_integer(allow_boolean=False, allow_negative=False)
+        parser.parse_punctuation(":")
+        type_ = parser.parse_type()
+        return cls(arena, slot, type_)  # pyright: ignore
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(" ")
+        printer.print_operand(self.arena)
+        printer.print_string(f"[{self.slot.value.data}] : ")
+        printer.print_attribute(self.result.type)
+
+    def verify_(self) -> None:
+        owner = self.arena.owner
+        if isinstance(owner, ArenaOp) and self.slot.value.data >= len(owner.slots.data):
+            raise VerifyException(f"slot {self.slot.value.data} of an arena of {len(owner.slots.data)}")
+
+
+@irdl_op_definition
+class TempOp(IRDLOperation):
+    """A buffer for an intermediate that has no place yet; `plan-arena` turns it into a view."""
+
+    name = "rt.temp"
+
+    result = result_def(BufferType)
+
+    traits = traits_def(NoMemoryEffect(), HasParent(ProgramOp))
+    assembly_format = "attr-dict `:` type($result)"
+
+    def __init__(self, type: BufferType, *, location: LocationAttr | None = None):
+        super().__init__(result_types=[type])
+        if location is not None:
+            self.location = location
+
+
+@irdl_op_definition
+class ReinterpretOp(IRDLOperation):
+    """The same memory under another shape of as many elements (row-major)."""
+
+    name = "rt.reinterpret"
+
+    source = operand_def(BufferType)
+    result = result_def(BufferType)
+
+    traits = traits_def(NoMemoryEffect(), HasParent(ProgramOp))
+    assembly_format = "$source attr-dict `:` type($source) `->` type($result)"
+
+    def __init__(self, source: SSAValue, type: BufferType, *, location: LocationAttr | None = None):
+        super().__init__(operands=[source], result_types=[type])
+        if location is not None:
+            self.location = location
+
+    def verify_(self) -> None:
+        for value in (self.source, self.result):
+            if not isinstance(value.type, BufferType) or not value.type.is_row_major:
+                raise VerifyException("only row-major buffers can be reinterpreted")
+
+
+@irdl_op_definition
+class LaunchOp(IRDLOperation):
+    """Runs a kernel on buffers. The kernel's last arguments are the values of `sizes`. With `for "T" in [1, 4]` the launch
+    happens only when the size lies in that range, ends included."""
+
+    name = "rt.launch"
+
+    kernel = prop_def(FlatSymbolRefAttrConstr)
+    buffers = var_operand_def(BufferType)
+    sizes = prop_def(ArrayAttr[StringAttr])
+    grid = opt_prop_def(ArrayAttr[StringAttr])
+    when = opt_prop_def(DictionaryAttr)
+
+    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect(), HasParent(ProgramOp))
+
+    def __init__(
+        self,
+        kernel: str,
+        buffers: Sequence[SSAValue],
+        sizes: Sequence[str],
+        grid: Sequence[str] | None = None,
+        when: Mapping[str, Range] | None = None,
+        *,
+        location: LocationAttr | None = None,
+    ):
+        super().__init__(
+            operands=[list(buffers)],
+            properties={
+                "kernel": SymbolRefAttr(kernel),
+                "sizes": strings(sizes),
+                "grid": strings(grid) if grid is not None else None,
+                "when": encode_ranges(when) if when else None,
+            },
+        )
+        if location is not None:
+            self.location = location
+
+    def happens(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the launch happens for these sizes."""
+        return all(low <= sizes[name] <= high for name, (low, high) in decode_ranges(self.when).items())
+
+    def grid_of(self, sizes: Mapping[str, int]) -> tuple[int, int, int]:
+        """The number of CTAs per axis for these sizes."""
+        if self.grid is None:
+            raise LlmcError("LLMC0310", f"the launch of @{self.kernel.root_reference.data} has no grid", self, fix="run finalise-abi")
+        x, y, z = (expressions.evaluate(text.data, sizes) for text in self.grid.data)
+        return x, y, z
+
+    @classmethod
+    def parse(cls, parser: Parser) -> LaunchOp:
+        kernel = parser.parse_symbol_name().data
+        names = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_unresolved_operand)
+
+        def texts() -> list[str]:
+            return parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_str_literal)
+
+        grid = texts() if parser.parse_optional_keyword("grid") is not None else None
+        sizes = texts() if parser.parse_optional_keyword("sizes") is not None else []
+        when: dict[str, Range] = {}
+        while parser.parse_optional_keyword("for") is not None:
+            size = parser.parse_str_literal()
+            parser.parse_keyword("in")
+            low, high = parser.parse_comma_separated_list(
+                parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False)
+            )
+            when[size] = (low, high)
+        parser.parse_punctuation(":")
+        types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
+        return cls(kernel, parser.resolve_operands(names, types, parser.pos), sizes, grid, when)
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(" ")
+        printer.print_symbol_name(self.kernel.root_reference.data)
+        with printer.in_parens():
+            printer.print_list(self.buffers, printer.print_operand)
+
+        def texts(values: ArrayAttr[StringAttr]) -> str:
+            return "[" + ", ".join(f'"{v.data}"' for v in values.data) + "]"
+
+        if self.grid is not None:
+            printer.print_string(f" grid {texts(self.grid)}")
+        if self.sizes.data:
+            printer.print_string(f" sizes {texts(self.sizes)}")
+        for name, (low, high) in decode_ranges(self.when).items():
+            printer.print_string(f' for "{name}" in [{low}, {high}]')
+        printer.print_string(" : ")
+        with printer.in_parens():
+            printer.print_list(self.buffers, lambda v: printer.print_attribute(v.type))
+
+
+@irdl_op_definition
+class ReturnOp(IRDLOperation):
+    """Ends a program."""
+
+    name = "rt.return"
+
+    traits = traits_def(IsTerminator(), HasParent(ProgramOp))
+    assembly_format = "attr-dict"
+
+    def __init__(self, *, location: LocationAttr | None = None):
+        super().__init__()
+        if location is not None:
+            self.location = location
+
+
+OPS: list[type[Operation]] = [
+    WeightOp,
+    ProgramOp,
+    IoOp,
+    ParamOp,
+    UploadOp,
+    ArenaOp,
+    ViewOp,
+    TempOp,
+    ReinterpretOp,
+    LaunchOp,
+    ReturnOp,
+]
+
+

@@ -1,0 +1,95 @@
+"""Every op of the dialect; they are defined by subject in the `ops_*` files."""
+
+from __future__ import annotations
+
+from xdsl.ir import Operation
+
+from . import ops_compute, ops_kernel, ops_memory, ops_ring
+from .ops_compute import (
+    REDUCTIONS,
+    BroadcastOp,
+    ConcatOp,
+    ExtractOp,
+    FullOp,
+    IotaOp,
+    MapOp,
+    MmaOp,
+    ReduceOp,
+    RelabelOp,
+    RelayoutOp,
+    SliceOp,
+    SplatOp,
+    UnpackOp,
+)
+from .ops_kernel import (
+    AwaitOp,
+    BarrierOp,
+    FenceOp,
+    IsThreadOp,
+    KernelOp,
+    PublishOp,
+    ReturnOp,
+    RolesOp,
+    TaskOp,
+    YieldOp,
+)
+from .ops_memory import (
+    AllocOp,
+    AtomicAddOp,
+    CpAsyncCommitOp,
+    CpAsyncOp,
+    CpAsyncWaitOp,
+    LoadOp,
+    LoadScalarOp,
+    StageOp,
+    StoreOp,
+    StoreScalarOp,
+    ViewOp,
+)
+from .ops_ring import BulkLoadOp, RingAcquireOp, RingOp, RingReleaseOp, RingWaitOp
+
+OPS: list[type[Operation]] = [*ops_kernel.OPS, *ops_memory.OPS, *ops_compute.OPS, *ops_ring.OPS]
+
+__all__ = [
+    "OPS",
+    "REDUCTIONS",
+    "AllocOp",
+    "AtomicAddOp",
+    "AwaitOp",
+    "BarrierOp",
+    "BroadcastOp",
+    "BulkLoadOp",
+    "ConcatOp",
+    "CpAsyncCommitOp",
+    "CpAsyncOp",
+    "CpAsyncWaitOp",
+    "ExtractOp",
+    "FenceOp",
+    "FullOp",
+    "IotaOp",
+    "IsThreadOp",
+    "KernelOp",
+    "LoadOp",
+    "LoadScalarOp",
+    "MapOp",
+    "MmaOp",
+    "PublishOp",
+    "ReduceOp",
+    "RelabelOp",
+    "RelayoutOp",
+    "ReturnOp",
+    "RingAcquireOp",
+    "RingOp",
+    "RingReleaseOp",
+    "RingWaitOp",
+    "RolesOp",
+    "SliceOp",
+    "SplatOp",
+    "StageOp",
+    "StoreOp",
+    "StoreScalarOp",
+    "TaskOp",
+    "UnpackOp",
+    "ViewOp",
+    "YieldOp",
+]

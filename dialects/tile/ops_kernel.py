@@ -1,0 +1,364 @@
+"""`tile.kernel` and what structures it: tasks, roles, barriers, the order of memory.
+
+tile.kernel @k(%x: !layout.buffer<["T", 64], bf16>, %y: …, %T: i32) attributes {
+    effects = ["r", "w"], grid = ["T", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %i, %j, %k = tile.task
+  …
+  tile.return
+}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, LocationAttr, StringAttr, i1, i32, i64
+from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
+from xdsl.irdl import (
+    ParsePropInAttrDict,
+    irdl_op_definition,
+    opt_prop_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+    var_region_def,
+)
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.traits import (
+    IsolatedFromAbove,
+    IsTerminator,
+    MemoryReadEffect,
+    MemoryWriteEffect,
+    NoMemoryEffect,
+    SymbolOpInterface,
+)
+from xdsl.utils.exceptions import VerifyException
+
+from ..layout.types import BufferType
+from .base import TileOp
+from .types import FragType, describe_tv
+
+
+def _strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
+    return ArrayAttr([StringAttr(v) for v in values])
+
+
+@irdl_op_definition
+class KernelOp(TileOp):
+    """The program of one CTA. Arguments as in `layout.kernel`: buffers, then one i32 per name in `sizes`."""
+
+    name = "tile.kernel"
+
+    sym_name = prop_def(StringAttr)
+    warps = prop_def(IntegerAttr)
+    grid = prop_def(ArrayAttr[StringAttr])
+    sizes = prop_def(ArrayAttr[StringAttr])
+    effects = prop_def(ArrayAttr[StringAttr])
+    min_ctas = opt_prop_def(IntegerAttr)
+    family = opt_prop_def(StringAttr)
+    schedule = opt_prop_def(Attribute)
+    target_features = opt_prop_def(ArrayAttr[StringAttr])
+    smem_bytes = opt_prop_def(IntegerAttr)
+    body = region_def("single_block")
+
+    traits = traits_def(IsolatedFromAbove(), SymbolOpInterface())
+
+    def __init__(
+        self,
+        sym_name: str,
+        buffers: Sequence[Attribute],
+        effects: Sequence[str],
+        sizes: Sequence[str],
+        *,
+        warps: int,
+        grid: Sequence[str | int],
+        names: Sequence[str] | None = None,
+        min_ctas: int | None = None,
+        family: str | None = None,
+        schedule: Attribute | None = None,
+        target_features: Sequence[str] | None = None,
+        location: LocationAttr | None = None,
+    ):
+        """An empty kernel; fill `body.block` and end it with `tile.return`."""
+        block = Block(arg_types=[*buffers, *([i32] * len(sizes))])
+        hints = [*(names or [f"b{i}" for i in range(len(buffers))]), *sizes]
+        for argument, hint in zip(block.args, hints, strict=True):
+            argument.name_hint = hint
+            if location is not None:
+                argument.location = location
+        super().__init__(
+            properties={
+                "sym_name": StringAttr(sym_name),
+                "warps": IntegerAttr(warps, i32),
+                "grid": _strings(str(g) for g in grid),
+                "sizes": _strings(sizes),
+                "effects": _strings(effects),
+                "min_ctas": IntegerAttr(min_ctas, i32) if min_ctas is not None else None,
+                "family": StringAttr(family) if family is not None else None,
+                "schedule": schedule,
+                "target_features": _strings(target_features) if target_features else None,
+            },
+            regions=[Region(block)],
+            location=location,
+        )
+
+    @property
+    def block(self) -> Block:
+        return self.body.block
+
+    @property
+    def num_warps(self) -> int:
+        return self.warps.value.data
+
+    @property
+    def buffers(self) -> tuple[BlockArgument, ...]:
+        return tuple(a for a in self.block.args if isinstance(a.type, BufferType))
+
+    @property
+    def size_args(self) -> dict[str, BlockArgument]:
+        """The i32 argument of each size name."""
+        names = [s.data for s in self.sizes.data]
+        return dict(zip(names, self.block.args[len(self.block.args) - len(names) :], strict=True))
+
+    def verify_(self) -> None:
+        buffers = self.buffers
+        if len(self.effects.data) != len(buffers):
+            raise VerifyException(f"{len(buffers)} buffers, {len(self.effects.data)} effects")
+        if any(a.type != i32 for a in self.block.args[len(buffers) :]):
+            raise VerifyException("the arguments are buffers, then one i32 per name in sizes")
+        if len(self.block.args) - len(buffers) != len(self.sizes.data):
+            raise VerifyException(f"{len(self.block.args) - len(buffers)} i32 arguments, {len(self.sizes.data)} sizes")
+        if len(self.grid.data) != 3:
+            raise VerifyException("a grid has three expressions")
+        if not 1 <= self.num_warps <= 32:
+            raise VerifyException(f"{self.num_warps} warps; a CTA has 1 to 32")
+        if not isinstance(self.block.last_op, ReturnOp):
+            raise VerifyException("a kernel ends in tile.return")
+        _check_warps(self.body, self.num_warps)
+
+    @classmethod
+    def parse(cls, parser: Parser) -> KernelOp:
+        name = parser.parse_symbol_name()
+        arguments = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_argument)
+        attributes = parser.parse_optional_attr_dict_with_keyword()
+        region = parser.parse_region(arguments)
+        stored = dict(attributes.data) if attributes is not None else {}
+        properties = {key: stored.pop(key) for key in _KERNEL_PROPERTIES if key in stored}
+        return cls.create(properties={"sym_name": name, **properties}, attributes=stored, regions=[region])
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(" ")
+        printer.print_symbol_name(self.sym_name.data)
+        with printer.in_parens():
+            printer.print_list(self.block.args, printer.print_block_argument)
+        both = {**self.properties, **self.attributes}
+        printer.print_op_attributes(
+            {key: both[key] for key in sorted(both)}, reserved_attr_names=("sym_name",), print_keyword=True
+        )
+        printer.print_string(" ")
+        printer.print_region(self.body, print_entry_block_args=False)
+
+
+_KERNEL_PROPERTIES = (
+    "warps",
+    "grid",
+    "sizes",
+    "effects",
+    "min_ctas",
+    "family",
+    "schedule",
+    "target_features",
+    "smem_bytes",
+)
+
+
+def _check_warps(region: Region, warps: int) -> None:
+    """Every fragment must be laid out over the warps that run its op."""
+    for block in region.blocks:
+        for op in block.ops:
+            for result in op.results:
+                if isinstance(result.type, FragType) and result.type.tv.num_warps != warps:
+                    raise VerifyException(f"{op.name}: {describe_tv(result.type.tv)}, but {warps} warps run it")
+            if isinstance(op, RolesOp):
+                for inner, count in zip(op.roles, op.warp_counts, strict=True):
+                    _check_warps(inner, count)
+            else:
+                for inner in op.regions:
+                    _check_warps(inner, warps)
+
+
+@irdl_op_definition
+class TaskOp(TileOp):
+    """The coordinates of this CTA's task in the grid: the only source of work."""
+
+    name = "tile.task"
+
+    x = result_def(i32)
+    y = result_def(i32)
+    z = result_def(i32)
+
+    traits = traits_def(NoMemoryEffect())
+    assembly_format = "attr-dict"
+
+    def __init__(self, *, location: LocationAttr | None = None):
+        super().__init__(result_types=[i32, i32, i32], location=location)
+
+
+@irdl_op_definition
+class RolesOp(TileOp):
+    """Regions that run at the same time, each by its own warps: `warps[i]` of them, with `regs[i]` registers a thread.
+
+    Roles meet in rings only. Fragments do not cross into or out of a role; `tile.barrier` inside one concerns its warps.
+    """
+
+    name = "tile.roles"
+
+    warps = prop_def(DenseArrayBase.constr(i64))
+    regs = opt_prop_def(DenseArrayBase.constr(i64))
+    roles = var_region_def("single_block")
+
+    def __init__(
+        self,
+        warps: Sequence[int],
+        roles: Sequence[Region],
+        regs: Sequence[int] | None = None,
+        *,
+        location: LocationAttr | None = None,
+    ):
+        super().__init__(
+            properties={
+                "warps": DenseArrayBase.from_list(i64, list(warps)),
+                "regs": DenseArrayBase.from_list(i64, list(regs)) if regs is not None else None,
+            },
+            regions=[list(roles)],
+            location=location,
+        )
+
+    @property
+    def warp_counts(self) -> tuple[int, ...]:
+        return tuple(int(v) for v in self.warps.get_values())
+
+    def verify_(self) -> None:
+        if len(self.warp_counts) != len(self.roles):
+            raise VerifyException(f"{len(self.roles)} roles, {len(self.warp_counts)} warp counts")
+        parent = self.parent_op()
+        if isinstance(parent, KernelOp) and sum(self.warp_counts) != parent.num_warps:
+            raise VerifyException(f"roles take {sum(self.warp_counts)} warps, the kernel has {parent.num_warps}")
+        for role in self.roles:
+            if not isinstance(role.block.last_op, YieldOp):
+                raise VerifyException("a role ends in tile.yield")
+        if self.regs is not None and any(int(r) % 8 or not 24 <= int(r) <= 256 for r in self.regs.get_values()):
+            raise VerifyException("registers a thread are multiples of 8 from 24 to 256")
+
+
+@irdl_op_definition
+class YieldOp(TileOp):
+    """Ends the region of a map or a role."""
+
+    name = "tile.yield"
+
+    values = var_operand_def()
+
+    traits = traits_def(IsTerminator())
+    assembly_format = "($values^ `:` type($values))? attr-dict"
+
+    def __init__(self, *values: SSAValue, location: LocationAttr | None = None):
+        super().__init__(operands=[list(values)], location=location)
+
+
+@irdl_op_definition
+class ReturnOp(TileOp):
+    """Ends a kernel."""
+
+    name = "tile.return"
+
+    traits = traits_def(IsTerminator())
+    assembly_format = "attr-dict"
+
+    def __init__(self, *, location: LocationAttr | None = None):
+        super().__init__(location=location)
+
+
+@irdl_op_definition
+class BarrierOp(TileOp):
+    """All warps of the CTA (or role) wait for each other; shared memory written before is visible after."""
+
+    name = "tile.barrier"
+
+    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
+    assembly_format = "attr-dict"
+
+    def __init__(self, *, location: LocationAttr | None = None):
+        super().__init__(location=location)
+
+
+@irdl_op_definition
+class FenceOp(TileOp):
+    """Global memory written before is visible to other CTAs that see what is written after (`fence.acq_rel.gpu`)."""
+
+    name = "tile.fence"
+
+    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
+    assembly_format = "attr-dict"
+
+    def __init__(self, *, location: LocationAttr | None = None):
+        super().__init__(location=location)
+
+
+class _DependencyOp(TileOp):
+    dep = prop_def(StringAttr)
+
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
+    assembly_format = "$dep attr-dict"
+
+    def __init__(self, dep: str, *, location: LocationAttr | None = None):
+        super().__init__(properties={"dep": StringAttr(dep)}, location=location)
+
+
+@irdl_op_definition
+class AwaitOp(_DependencyOp):
+    """Waits until the named dependency is published. Nothing under stream order."""
+
+    name = "tile.await"
+
+
+@irdl_op_definition
+class PublishOp(_DependencyOp):
+    """Publishes the named dependency. Nothing under stream order."""
+
+    name = "tile.publish"
+
+
+@irdl_op_definition
+class IsThreadOp(TileOp):
+    """True in thread `id` of the CTA (or role) alone."""
+
+    name = "tile.is_thread"
+
+    id = prop_def(IntegerAttr)
+    result = result_def(i1)
+
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(NoMemoryEffect())
+    assembly_format = "attr-dict"
+
+    def __init__(self, id: int = 0, *, location: LocationAttr | None = None):
+        super().__init__(properties={"id": IntegerAttr(id, i32)}, result_types=[i1], location=location)
+
+
+OPS: list[type[Operation]] = [
+    KernelOp,
+    TaskOp,
+    RolesOp,
+    YieldOp,
+    ReturnOp,
+    BarrierOp,
+    FenceOp,
+    AwaitOp,
+    PublishOp,
+    IsThreadOp,
+]

@@ -1,0 +1,109 @@
+"""`finalise-abi`: workspaces, grids and follow-up launches of the chosen schedules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xdsl.dialects.builtin import ModuleOp, StringAttr, i32
+from xdsl.ir import SSAValue
+
+from ...codegen.schedules.base import Abi
+from ...dialects.ir.symbols import SymbolTable
+from ...dialects.layout.ops import KernelOp, strings
+from ...dialects.layout.types import BufferType
+from ...dialects.rt.ops import LaunchOp, TempOp, decode_ranges
+from ..framework.pass_ import Pass, PassContext
+from .scheduling import abi_of, kernels, programs
+
+
+@dataclass(frozen=True)
+class FinaliseAbi(Pass):
+    """Kernels get the grid and the workspaces of their schedules; a schedule of several launches (split attention: partial, then
+    combine) becomes that many kernels and launches on the same buffers.
+
+        layout.kernel @a(%q, %y, %T) attributes {…} {…}
+        rt.launch @a(%q, %y) sizes ["T"]
+    -->
+        layout.kernel @a(%q, %y, %partial, %T) attributes {grid = ["T", "8", "4"], …} {…}
+        layout.kernel @a_combine(%q, %y, %partial, %T) attributes {grid = ["T", "8", "1"], …} {…}
+        %partial = rt.temp : !layout.buffer<["T", 8, 4, 66], f32>
+        rt.launch @a(%q, %y, %partial) grid ["T", "8", "4"] sizes ["T"]
+        rt.launch @a_combine(%q, %y, %partial) grid ["T", "8", "1"] sizes ["T"]
+    """
+
+    name: ClassVar[str] = "finalise-abi"
+
+    def run(self, ctx: PassContext, module: ModuleOp) -> None:
+        symbols = SymbolTable(module)
+        abis: dict[str, Abi] = {}
+        followers: dict[str, list[KernelOp]] = {}
+        for kernel in kernels(module):
+            if kernel.grid is not None:
+                continue
+            abi = abi_of(kernel)
+            name = kernel.sym_name.data
+            abis[name] = abi
+            for workspace in abi.workspace:
+                add_workspace(kernel, BufferType.of(workspace.dims, workspace.elem), workspace.name)
+            kernel.properties["grid"] = strings(abi.grid)
+            for follower in abi.then:
+                clone = kernel.clone()
+                clone.properties |= {
+                    "sym_name": StringAttr(symbols.unique(f"{name}_{follower.suffix}")),
+                    "schedule": follower.schedule,
+                    "grid": strings(follower.grid),
+                }
+                symbols.insert(clone)
+                clone.detach()
+                module.body.block.insert_op_after(clone, kernel)
+                followers.setdefault(name, []).append(clone)
+        for program in programs(module):
+            for op in list(program.block.ops):
+                if isinstance(op, LaunchOp) and op.grid is None:
+                    name = op.kernel.root_reference.data
+                    kernel = symbols.lookup(name)
+                    assert isinstance(kernel, KernelOp)
+                    self.launch(op, kernel, abis.get(name), followers.get(name, []))
+
+    def launch(self, launch: LaunchOp, kernel: KernelOp, abi: Abi | None, followers: list[KernelOp]) -> None:
+        block = launch.parent
+        assert block is not None
+        buffers: list[SSAValue] = list(launch.buffers)
+        for workspace in abi.workspace if abi is not None else ():
+            temp = TempOp(BufferType.of(workspace.dims, workspace.elem), location=launch.location)
+            block.insert_op_before(temp, launch)
+            buffers.append(temp.result)
+        for each in (kernel, *followers):
+            assert each.grid is not None
+            op = LaunchOp(
+                each.sym_name.data,
+                buffers,
+                [s.data for s in each.sizes.data],
+                [g.data for g in each.grid.data],
+                decode_ranges(launch.when),
+                location=launch.location,
+            )
+            block.insert_op_before(op, launch)
+        launch.detach()
+        launch.erase()
+
+
+def add_workspace(kernel: KernelOp, type_: BufferType, name: str) -> None:
+    """A further `rw` buffer after the last, and the sizes it needs."""
+    block = kernel.block
+    argument = block.insert_arg(type_, len(kernel.buffers))
+    argument.name_hint = name
+    argument.location = kernel.location
+    kernel.properties["arg_effects"] = strings([*(e.data for e in kernel.arg_effects.data), "rw"])
+    for size in sorted(type_.sizes - {s.data for s in kernel.sizes.data}):
+        add_size(kernel, size)
+
+
+def add_size(kernel: KernelOp, size: str) -> None:
+    """A further i32 size argument, in its alphabetical place."""
+    names = [s.data for s in kernel.sizes.data]
+    place = sum(name < size for name in names)
+    argument = kernel.block.insert_arg(i32, len(kernel.block.args) - len(names) + place)
+    argument.name_hint = size
+    kernel.properties["sizes"] = strings([*names[:place], size, *names[place:]])

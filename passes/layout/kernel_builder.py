@@ -1,0 +1,243 @@
+"""Making a `layout.kernel` from ops on tensors: which buffers it takes, in which order, with which effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from xdsl.dialects.builtin import LocationAttr, TensorType, i32
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.layout import expressions
+from ...dialects.layout.ops import (
+    BatchOp,
+    KernelOp,
+    ReadOp,
+    ReturnOp,
+    SamplingOp,
+    StateOp,
+    WriteOp,
+    WriteStateOp,
+    dims_from,
+)
+from ...dialects.layout.types import BufferType, Dim
+from ...dialects.nn.types import BatchType, SamplingType, StateType
+from ...dialects.rt.ops import Range, encode_ranges
+
+# What an op needs to know of its batch; ops that are absent need all of it.
+BATCH_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "nn.append": ("positions", "sequence", "page_table"),
+    "nn.positions": ("positions",),
+    "nn.select_token": ("query_start",),
+    "nn.sample": ("kv_len",),
+    "nn.attention": BatchOp.NAMES,
+}
+
+
+@dataclass(frozen=True)
+class Paging:
+    """The geometry of the KV pool: tokens a page, and pages a sequence can have at most."""
+
+    page_size: int = 64
+    max_pages: int = 512
+
+
+def buffer_type(type_: Attribute, where: object) -> BufferType:
+    """The row-major buffer that holds a tensor; LLMC0304 when only a dynamic stride could."""
+    dims = dims_from(type_)
+    assert isinstance(type_, TensorType)
+    elem: Attribute = type_.element_type  # pyright: ignore
+    try:
+        return BufferType.of(dims, elem)
+    except ValueError as problem:
+        raise LlmcError(
+            "LLMC0304",
+            f"{type_} has no place in memory",
+            where,
+            why=f"buffers have static strides, so only the first dimension may depend on a size: {problem}",
+            fix="fuse the op that makes it with its user (attention that was recognised has no such tensor)",
+        ) from problem
+
+
+def batch_types(batch: BatchType, paging: Paging) -> dict[str, BufferType]:
+    """The buffers that describe a batch."""
+    tokens, sequences = batch.tokens.data, batch.sequences.data
+    dims: dict[str, tuple[Dim, ...]] = {
+        "positions": (_dim(tokens),),
+        "sequence": (_dim(tokens),),
+        "query_start": (_dim(f"{sequences}+1"),),
+        "kv_len": (_dim(sequences),),
+        "page_table": (_dim(sequences), paging.max_pages),
+    }
+    return {name: BufferType.of(d, i32) for name, d in dims.items()}
+
+
+def _dim(text: str) -> Dim:
+    from ...dialects.nn.sizes import Size
+
+    size = Size.parse(text)
+    return size.constant if size.constant is not None else str(size)
+
+
+def page_types(state: StateType, paging: Paging) -> tuple[BufferType, BufferType]:
+    """The pools of keys and of values."""
+    if state.kind.data != "token":
+        raise LlmcError("LLMC0305", f"{state} is kept per sequence", why="only states that grow by token have a layout so far")
+    pool = BufferType.of(("P", state.heads, paging.page_size, state.head_size), state.elem)
+    return pool, pool
+
+
+def sampling_types(sequences: str = "B") -> dict[str, BufferType]:
+    """The buffers of `!nn.sampling`."""
+    from xdsl.dialects.builtin import f32
+
+    elems = {"temperature": f32, "top_k": i32, "top_p": f32, "seed": i32}
+    return {name: BufferType.of((_dim(sequences),), elem) for name, elem in elems.items()}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a kernel's buffer comes from: operand `index` (part `part` of it), result `index`, or the batch."""
+
+    kind: str
+    index: int
+    part: str = ""
+
+
+@dataclass
+class KernelPlan:
+    """A kernel and where each of its buffers comes from."""
+
+    kernel: KernelOp
+    slots: list[Slot] = field(default_factory=list[Slot])
+
+
+def kernel_from_body(
+    name: str,
+    family: str,
+    arguments: Sequence[SSAValue],
+    ops: Sequence[Operation],
+    results: Sequence[SSAValue],
+    paging: Paging,
+    ranges: Mapping[str, Range],
+    location: LocationAttr,
+    offsets: Mapping[int, Sequence[int]] | None = None,
+    result_types: Mapping[int, BufferType] | None = None,
+) -> KernelPlan:
+    """A `layout.kernel` that computes `results` from `arguments` with clones of `ops`.
+
+    `offsets` places result i inside its buffer, whose type is then `result_types[i]`.
+    """
+    needs = _batch_needs(ops)
+    appended = {o for op in ops if op.name == "nn.append" for o in (op.operands[0],)}
+    buffers: list[BufferType] = []
+    effects: list[str] = []
+    names: list[str] = []
+    slots: list[Slot] = []
+
+    def add(type_: BufferType, effect: str, hint: str, slot: Slot) -> int:
+        buffers.append(type_)
+        effects.append(effect)
+        names.append(hint)
+        slots.append(slot)
+        return len(buffers) - 1
+
+    sequences = next((a.type.sequences.data for a in arguments if isinstance(a.type, BatchType)), "B")
+    sources: dict[int, list[int]] = {}
+    batch_at: dict[str, int] = {}
+    for index, argument in enumerate(arguments):
+        type_ = argument.type
+        if isinstance(type_, StateType):
+            effect = "rw" if argument in appended else "r"
+            k, v = page_types(type_, paging)
+            sources[index] = [
+                add(k, effect, f"k_pages{index}", Slot("operand", index, "k")),
+                add(v, effect, f"v_pages{index}", Slot("operand", index, "v")),
+            ]
+        elif isinstance(type_, SamplingType):
+            sources[index] = [add(t, "r", n, Slot("operand", index, n)) for n, t in sampling_types(sequences).items()]
+        elif not isinstance(type_, BatchType):
+            sources[index] = [add(buffer_type(type_, argument), "r", f"x{index}", Slot("operand", index))]
+    for index, argument in enumerate(arguments):
+        if isinstance(argument.type, BatchType):
+            for part, type_ in batch_types(argument.type, paging).items():
+                if part in needs:
+                    batch_at[part] = add(type_, "r", part, Slot("batch", index, part))
+    targets: dict[int, int] = {}
+    for index, result in enumerate(results):
+        if isinstance(result.type, StateType):
+            continue
+        type_ = (result_types or {}).get(index) or buffer_type(result.type, result)
+        targets[index] = add(type_, "w", f"y{index}", Slot("result", index))
+
+    sizes = sorted(frozenset[str]().union(*(b.sizes for b in buffers)))
+    kept = {s: ranges[s] for s in sizes if s in ranges}
+    kernel = KernelOp(
+        name, family, buffers, effects, sizes, ranges=encode_ranges(kept) if kept else None, names=names, location=location
+    )
+    block = kernel.block
+    values: dict[SSAValue, SSAValue] = {}
+    for index, argument in enumerate(arguments):
+        type_ = argument.type
+        args = [block.args[i] for i in sources.get(index, [])]
+        if isinstance(type_, BatchType):
+            if not batch_at:
+                continue
+            op: Operation = BatchOp({n: block.args[i] for n, i in batch_at.items()}, type_, location=location)
+        elif isinstance(type_, StateType):
+            op = StateOp(args[0], args[1], type_, location=location)
+        elif isinstance(type_, SamplingType):
+            op = SamplingOp(args, location=location)
+        else:
+            op = ReadOp(args[0], result_type=type_, location=location)
+        block.add_op(op)
+        values[argument] = op.results[0]
+    for op in ops:
+        block.add_op(op.clone(value_mapper=values))
+    for index, result in enumerate(results):
+        if isinstance(result.type, StateType):
+            origin = _state_argument(result, arguments)
+            k, v = (block.args[i] for i in sources[origin])
+            block.add_op(WriteStateOp(values[result], k, v, location=location))
+            continue
+        start = (offsets or {}).get(index)
+        block.add_op(WriteOp(values[result], block.args[targets[index]], start, location=location))
+    block.add_op(ReturnOp(location=location))
+    return KernelPlan(kernel, slots)
+
+
+def _batch_needs(ops: Sequence[Operation]) -> frozenset[str]:
+    needs: set[str] = set()
+    for op in ops:
+        if any(isinstance(o.type, BatchType) for o in op.operands):
+            needs.update(BATCH_NEEDS.get(op.name, BatchOp.NAMES))
+    return frozenset(needs)
+
+
+def state_argument(value: SSAValue, stop: Callable[[SSAValue], bool]) -> SSAValue:
+    """The first version of a state: up through the appends that updated it."""
+    while not stop(value):
+        owner = value.owner
+        if not isinstance(owner, Operation):
+            break
+        states = [o for o in owner.operands if isinstance(o.type, StateType)]
+        if not states:
+            break
+        value = states[0]
+    return value
+
+
+def _state_argument(result: SSAValue, arguments: Sequence[SSAValue]) -> int:
+    origin = state_argument(result, lambda v: v in arguments)
+    return list(arguments).index(origin)
+
+
+def used_sizes(buffers: Sequence[BufferType], grid: Sequence[str] = ()) -> list[str]:
+    """The size names that buffers and grid expressions need, sorted."""
+    names: set[str] = set()
+    for buffer in buffers:
+        names |= buffer.sizes
+    for text in grid:
+        names |= expressions.names(text)
+    return sorted(names)

@@ -1,0 +1,88 @@
+"""What the layout passes share: the module's kernels, its target, and choosing among a kernel's schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr
+from xdsl.ir import BlockArgument
+from xdsl.rewriter import Rewriter
+
+from ...codegen.schedules.base import Abi, Schedule, candidates, schedule_named
+from ...codegen.targets import Target, find_target
+from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.layout.ops import KernelOp
+from ...dialects.layout.types import BufferType, ScheduleAttr
+from ...dialects.rt.ops import LaunchOp, ProgramOp
+from ..framework.pass_ import PassContext
+from .kernel_builder import Paging
+
+DEFAULT_TARGET = "sm_90a"
+
+
+def kernels(module: ModuleOp) -> list[KernelOp]:
+    return [op for op in module.body.block.ops if isinstance(op, KernelOp)]
+
+
+def programs(module: ModuleOp) -> list[ProgramOp]:
+    return [op for op in module.body.block.ops if isinstance(op, ProgramOp)]
+
+
+def launches(module: ModuleOp) -> Iterator[tuple[ProgramOp, LaunchOp]]:
+    """Every launch of every program."""
+    for program in programs(module):
+        for op in program.block.ops:
+            if isinstance(op, LaunchOp):
+                yield program, op
+
+
+def target_of(module: ModuleOp, option: str = "") -> Target:
+    """The target that a pass option names, else the module's attribute `llmc.target`, else sm_90a."""
+    attr = module.attributes.get("llmc.target")
+    name = option or (attr.data if isinstance(attr, StringAttr) else DEFAULT_TARGET)
+    return find_target(name)
+
+
+def paging_of(module: ModuleOp) -> Paging:
+    """The geometry of pages that `bufferise` wrote on the module."""
+    size, pages = module.attributes.get("layout.page_size"), module.attributes.get("layout.max_pages")
+    default = Paging()
+    return Paging(
+        size.value.data if isinstance(size, IntegerAttr) else default.page_size,
+        pages.value.data if isinstance(pages, IntegerAttr) else default.max_pages,
+    )
+
+
+def abi_of(kernel: KernelOp) -> Abi:
+    """What the kernel's schedule asks for; LLMC0311 when it has none."""
+    if kernel.schedule is None:
+        raise LlmcError("LLMC0311", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
+    return schedule_named(kernel.schedule.family.data).abi(kernel, kernel.schedule)
+
+
+def choose(
+    ctx: PassContext, kernel: KernelOp, target: Target, suits: Callable[[Schedule, ScheduleAttr], bool] | None = None
+) -> None:
+    """Give `kernel` its best schedule that `suits`; LLMC0312 when there is none."""
+    for schedule, attribute in candidates(kernel, target):
+        try:
+            schedule.abi(kernel, attribute)
+        except LlmcError as problem:
+            ctx.remark("missed", "schedule", kernel, f"@{kernel.sym_name.data}: {attribute} does not fit: {problem.what}")
+            continue
+        if suits is None or suits(schedule, attribute):
+            kernel.properties["schedule"] = attribute
+            ctx.remark("passed", "schedule", kernel, f"@{kernel.sym_name.data}: {attribute}")
+            return
+    raise LlmcError(
+        "LLMC0312",
+        f"no schedule runs @{kernel.sym_name.data} (family {kernel.family.data}) on {target.name}",
+        kernel,
+        why="neither its family's schedules nor the generic one accept its body",
+    )
+
+
+def retype(argument: BlockArgument, type_: BufferType) -> None:
+    """Change a kernel argument's buffer type in place."""
+    if argument.type != type_:
+        Rewriter.replace_value_with_new_type(argument, type_)

@@ -1,0 +1,16 @@
+"""Passes on the model's meaning: algebra, recognition, state, precision, merging, size regimes. Nothing here knows a kernel.
+
+One pass a file; `values.py` holds the reading of IR that they share.
+"""
+
+PASSES = (
+    "canonicalise",
+    "recognise",
+    "introduce-state",
+    "select-token",
+    "add-sampling",
+    "choose-precision",
+    "quantise-linears",
+    "merge-linears",
+    "specialise-sizes",
+)

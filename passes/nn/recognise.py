@@ -1,0 +1,231 @@
+"""Find transformer ops in models that write them out: activations, norms, rotary positions, attention, linears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isclose, pi, sqrt
+from typing import Any, ClassVar
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+
+from ...dialects.ir.rewriting import erase_dead, replace
+from ...dialects.ir.symbols import SymbolTable
+from ...dialects.nn import ops as nn
+from ...dialects.nn.sizes import Size
+from ...dialects.nn.types import dims_of, elem_of
+from ..framework.pass_ import Pass, PassContext
+from .attention_patterns import masked, repeated_keys, written_out
+from .matching import defined, orders, plus_number, squeezed, times_number, uncast
+from .values import clone_into, functions, property_int, splat
+
+
+@dataclass(frozen=True)
+class Recognise(Pass):
+    """Replace the op graphs that PyTorch code writes for SiLU, GELU, RMS norm, rotary positions, attention, repeated keys, mask
+    tensors and transposed weights by the nn ops that later passes and schedules know.
+
+    ```mlir before
+    func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %0 = nn.sigmoid %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+      %1 = nn.mul %x, %0 : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+      func.return %1 : tensor<4x8xf32>
+    }
+    ```
+    ```mlir after
+    func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %0 = nn.silu %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+      func.return %0 : tensor<4x8xf32>
+    }
+    ```
+    """
+
+    name: ClassVar[str] = "recognise"
+    required: ClassVar[bool] = False
+
+    def run(self, ctx: PassContext, module: ModuleOp) -> None:
+        symbols = SymbolTable(module)
+        for func in functions(module):
+            for op in list(func.body.block.ops):
+                for what, pattern in PATTERNS.get(type(op), ()):
+                    if op.parent is not None and pattern(op):
+                        ctx.count(what)
+                        break
+                else:
+                    if isinstance(op, nn.MatmulOp) and op.parent is not None and _linear(op, symbols):
+                        ctx.count("linear")
+            erase_dead(func.body)
+        symbols.erase_unused(lambda op: isinstance(op, nn.WeightOp))
+
+
+def _silu(op: Any) -> bool:
+    """x · sigmoid(x)"""
+    for x, s in orders(op):
+        gate = defined(s, nn.SigmoidOp)
+        if gate is not None and gate.operands[0] is x:
+            replace(op, [nn.SiluOp(x)])
+            return True
+    return False
+
+
+def _gelu(op: Any) -> bool:
+    """½x · (1 + tanh(√(2/π) (x + 0.044715 x³))), or with erf(x/√2)"""
+    for half, rest in orders(op):
+        tail = plus_number(rest)
+        if tail is None or tail[1] != 1:
+            continue
+        x, factor = times_number(half)
+        if not isclose(factor, 0.5) or x.type != op.results[0].type:
+            continue
+        if (tanh := defined(tail[0], nn.TanhOp)) is not None and _tanh_argument(tanh.operands[0], x):
+            replace(op, [nn.GeluTanhOp(x)])
+            return True
+        if (erf := defined(tail[0], nn.ErfOp)) is not None:
+            inner, scale = times_number(erf.operands[0])
+            if inner is x and isclose(scale, sqrt(0.5), rel_tol=1e-3):
+                replace(op, [nn.GeluOp(x)])
+                return True
+    return False
+
+
+def _tanh_argument(value: SSAValue, x: SSAValue) -> bool:
+    inner, scale = times_number(value)
+    add = defined(inner, nn.AddOp)
+    if add is None or not isclose(scale, sqrt(2 / pi), rel_tol=1e-3):
+        return False
+    for first, cubic in orders(add):
+        base, factor = times_number(cubic)
+        power = defined(base, nn.PowOp)
+        cube = power is not None and power.operands[0] is x and splat(power.operands[1]) == 3
+        if first is x and cube and isclose(factor, 0.044715, rel_tol=1e-3):
+            return True
+    return False
+
+
+def _rms_norm(op: Any) -> bool:
+    """w · cast(x · rsqrt(mean(x²) + eps)), w or (1 + w)"""
+    for normed, scale in orders(op):
+        product = defined(uncast(normed), nn.MulOp)
+        if product is None:
+            continue
+        for wide, root in orders(product):
+            x = uncast(wide)
+            rsqrt = defined(root, nn.RsqrtOp)
+            shifted = plus_number(rsqrt.operands[0]) if rsqrt is not None else None
+            if shifted is None or elem_of(x) != elem_of(op.results[0]) or x.type != op.results[0].type:
+                continue
+            if not _mean_square(shifted[0], x):
+                continue
+            weight, offset = uncast(scale), 0.0
+            if (added := plus_number(weight)) is not None:
+                weight, offset = uncast(added[0]), added[1]
+            if dims_of(weight) != dims_of(x)[-1:] or defined(weight, nn.ParamOp) is None:
+                continue
+            replace(op, [nn.RmsNormOp(x, weight, eps=shifted[1], offset=offset)])
+            return True
+    return False
+
+
+def _mean_square(value: SSAValue, x: SSAValue) -> bool:
+    """Whether a value is mean(x²) over the last axis, kept."""
+    reduce, scale = times_number(value)
+    op = defined(reduce, nn.ReduceOp)
+    rank = len(dims_of(x))
+    if op is None or op.reduced != (rank - 1,) or not bool(op.keepdims.value.data):
+        return False
+    width = dims_of(x)[-1].constant
+    mean = (op.kind.data == "mean" and scale == 1) or (op.kind.data == "add" and width is not None and isclose(scale * width, 1))
+    square = defined(op.x, nn.SquareOp, nn.MulOp, nn.PowOp)
+    if not mean or square is None or uncast(square.operands[0]) is not x:
+        return False
+    if isinstance(square, nn.MulOp):
+        return square.operands[0] is square.operands[1]
+    return isinstance(square, nn.SquareOp) or splat(square.operands[1]) == 2
+
+
+def _rope(op: Any) -> bool:
+    """x·cos + rotate_half(x)·sin, for x [T, H, D] with cos [T, 1, D] or x [H, T, D] with cos [T, D]"""
+    for plain, turned in orders(op):
+        first, second = defined(plain, nn.MulOp), defined(turned, nn.MulOp)
+        if first is None or second is None:
+            continue
+        for x, cos in orders(first):
+            for half, sin in orders(second):
+                if len(dims_of(x)) == 3 and _rotated(half, x) and _apply_rope(op, x, cos, sin):
+                    return True
+    return False
+
+
+def _rotated(value: SSAValue, x: SSAValue) -> bool:
+    """Whether a value is concat(-x[D/2:], x[:D/2])."""
+    op = defined(value, nn.ConcatOp)
+    if op is None or len(op.inputs) != 2 or property_int(op, "axis") != len(dims_of(x)) - 1:
+        return False
+    negated = defined(op.inputs[0], nn.NegOp)
+    high = defined(negated.operands[0], nn.SliceOp) if negated is not None else None
+    low = defined(op.inputs[1], nn.SliceOp)
+    width = dims_of(x)[-1].constant
+    if high is None or low is None or high.x is not x or low.x is not x or width is None:
+        return False
+    half = Size.of(width // 2)
+    return low.bounds == (Size.of(0), half) and high.bounds == (half, Size.of(width))
+
+
+def _apply_rope(op: Any, x: SSAValue, cos: SSAValue, sin: SSAValue) -> bool:
+    if cos.type != sin.type or elem_of(cos) != elem_of(x):
+        return False
+    dims, table = dims_of(x), squeezed(cos)
+    if len(table) != 2 or table[1] != dims[2]:
+        return False
+    heads_first = table[0] == dims[1] and len(dims_of(cos)) in (2, 3) and dims_of(cos)[-2] == dims[1]
+    if not heads_first and not (table[0] == dims[0] and len(dims_of(cos)) == 3 and dims_of(cos)[0] == dims[0]):
+        return False
+    made: list[Operation] = [nn.ReshapeOp(cos, table), nn.ReshapeOp(sin, table)]
+    source = x
+    if heads_first:
+        made.append(nn.TransposeOp(x, (1, 0, 2)))
+        source = made[-1].results[0]
+    made.append(nn.RopeOp(source, made[0].results[0], made[1].results[0]))
+    if heads_first:
+        made.append(nn.TransposeOp(made[-1].results[0], (1, 0, 2)))
+    replace(op, made)
+    return True
+
+
+def _linear(op: nn.MatmulOp, symbols: SymbolTable) -> bool:
+    """x · w or x · wᵀ with a parameter w [K, N] or [N, K]; a [K, N] weight gets a transpose at the end of its definition."""
+    turn = defined(op.b, nn.TransposeOp)
+    if turn is not None and turn.permutation == (1, 0):
+        replace(op, [nn.LinearOp(op.a, turn.x, acc=op.acc, elem=elem_of(op.result))])
+        return True
+    param = defined(op.b, nn.ParamOp)
+    if param is None or len(dims_of(op.b)) != 2:
+        return False
+    name = param.weight.root_reference.data
+    turned_name = f"{name}.transposed"
+    if turned_name not in symbols.by_name:
+        weight = symbols.lookup(name)
+        assert isinstance(weight, nn.WeightOp)
+        block = type(weight.body.block)()
+        mapping: dict[SSAValue, SSAValue] = {}
+        clone_into(block, list(weight.body.block.ops)[:-1], mapping)
+        transpose = nn.TransposeOp(mapping[weight.yielded], (1, 0), location=weight.location)
+        block.add_op(transpose)
+        block.add_op(nn.YieldOp(transpose.result, location=weight.location))
+        symbols.insert(nn.WeightOp(turned_name, block, location=weight.location), weight)
+    new = symbols.lookup(turned_name)
+    assert isinstance(new, nn.WeightOp)
+    made = nn.ParamOp(turned_name, new.yielded.type)  # pyright: ignore
+    replace(op, [made, nn.LinearOp(op.a, made.result, acc=op.acc, elem=elem_of(op.result))])
+    return True
+
+
+Pattern = Callable[[Any], bool]
+PATTERNS: dict[type[Operation], tuple[tuple[str, Pattern], ...]] = {
+    nn.MulOp: (("silu", _silu), ("gelu", _gelu), ("rms norm", _rms_norm)),
+    nn.AddOp: (("rope", _rope),),
+    nn.MatmulOp: (("attention", written_out),),
+    nn.AttentionOp: (("mask", masked), ("repeated keys", repeated_keys)),
+}
+"""For the last op of each pattern: what it is called, and a function that replaces it if all of it is there."""

@@ -1,0 +1,128 @@
+"""`allocate-shared`: byte offsets for allocations, rings, barriers and the scratch memory of reductions and relayouts.
+
+    %0 = tile.alloc : …                     %0 = tile.alloc {offset = 0} : …
+    %1 = tile.ring {…} : …            -->   %1 = tile.ring {offset = 8192, barriers = 24576, …} : …
+    %3 = tile.reduce %2 "add" over 1        %3 = tile.reduce %2 "add" over 1 {scratch = 24640}
+
+Allocations of one `alias` group share bytes. Scratch memory is shared by the ops of a role, which run one after the
+other; roles have their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i32, i64
+from xdsl.ir import Block, Operation
+
+from ...dialects.tile.ops import AllocOp, AtomicAddOp, KernelOp, ReduceOp, RelayoutOp, RingOp, RolesOp
+from ...dialects.tile.types import RingType, SmemType, frag_of
+from ..framework.pass_ import Pass, PassContext
+
+SCRATCH_OPS = (ReduceOp, RelayoutOp, AtomicAddOp)
+
+
+def scratch_bytes(op: Operation) -> int:
+    """Shared memory an op needs while it runs."""
+    from .tile_to_ptx import reduce, relayout
+
+    if isinstance(op, ReduceOp):
+        return reduce.scratch_bytes(frag_of(op.value).tv, op.axis.value.data)
+    if isinstance(op, RelayoutOp):
+        source, target = frag_of(op.value), frag_of(op.result)
+        return relayout.scratch_bytes(source.tv, target.tv, source.element_type)
+    return 16 if isinstance(op, AtomicAddOp) and op.result.uses else 0
+
+
+def round_up(value: int, unit: int) -> int:
+    return -(-value // unit) * unit
+
+
+class _Allocator:
+    def __init__(self) -> None:
+        self.end = 0
+        self.groups: dict[str, tuple[int, int]] = {}
+        self.rings: list[RingOp] = []
+
+    def place(self, nbytes: int, alignment: int) -> int:
+        start = round_up(self.end, alignment)
+        self.end = start + nbytes
+        return start
+
+    def alloc(self, op: AllocOp) -> None:
+        type_ = op.result.type
+        assert isinstance(type_, SmemType)
+        alignment = 1024 if type_.layout.swizzle is not None else 128
+        if op.alias is None:
+            start = self.place(type_.num_bytes, alignment)
+        else:
+            start = self.groups[op.alias.data][0]
+        op.properties["offset"] = IntegerAttr(start, i64)
+
+    def ring(self, op: RingOp) -> None:
+        from .tile_to_ptx.rings import stage_pitch
+
+        type_ = op.result.type
+        assert isinstance(type_, RingType)
+        alignment = 1024 if type_.stage.layout.swizzle is not None else 128
+        op.properties["offset"] = IntegerAttr(self.place(stage_pitch(type_) * type_.stages, alignment), i64)
+        op.properties["barriers"] = IntegerAttr(self.place(16 * type_.stages, 16), i64)
+
+
+def allocate(kernel: KernelOp) -> int:
+    """Writes the offsets on a kernel's ops and `smem_bytes` on the kernel; returns it."""
+    allocator = _Allocator()
+    allocs = [op for op in kernel.walk() if isinstance(op, AllocOp)]
+    sizes: dict[str, int] = {}
+    for op in allocs:
+        if op.alias is not None:
+            type_ = op.result.type
+            assert isinstance(type_, SmemType)
+            sizes[op.alias.data] = max(sizes.get(op.alias.data, 0), type_.num_bytes)
+    for group, nbytes in sizes.items():
+        allocator.groups[group] = (allocator.place(nbytes, 1024), nbytes)
+    for op in allocs:
+        allocator.alloc(op)
+    for op in kernel.walk():
+        if isinstance(op, RingOp):
+            allocator.ring(op)
+    _scratch(allocator, [kernel.block])
+    kernel.properties["smem_bytes"] = IntegerAttr(round_up(allocator.end, 16), i32)
+    return round_up(allocator.end, 16)
+
+
+def _scratch(allocator: _Allocator, blocks: list[Block]) -> None:
+    """One scratch region for the ops in `blocks`, another for each role below them."""
+    users: list[Operation] = []
+    roles: list[Block] = []
+    need = 0
+    pending = list(blocks)
+    while pending:
+        block = pending.pop(0)
+        for op in block.ops:
+            if isinstance(op, SCRATCH_OPS):
+                nbytes = scratch_bytes(op)
+                if nbytes:
+                    users.append(op)
+                    need = max(need, nbytes)
+            inner = [b for region in op.regions for b in region.blocks]
+            (roles if isinstance(op, RolesOp) else pending).extend(inner)
+    if users:
+        start = allocator.place(need, 128)
+        for op in users:
+            op.attributes["scratch"] = IntegerAttr(start, i64)
+    for role in roles:
+        _scratch(allocator, [role])
+
+
+@dataclass(frozen=True)
+class AllocateShared(Pass):
+    """Shared-memory offsets; see the module docstring."""
+
+    name: ClassVar[str] = "allocate-shared"
+
+    def run(self, ctx: PassContext, module: ModuleOp) -> None:
+        for op in module.walk():
+            if isinstance(op, KernelOp):
+                ctx.count("bytes", allocate(op))

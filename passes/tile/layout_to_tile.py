@@ -1,0 +1,105 @@
+"""`layout-to-tile`: kernels with a schedule become CTA programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+
+from ...codegen.schedules.base import Abi, schedule_named
+from ...codegen.targets import Target, find_target
+from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.ir.rewriting import inherit_location
+from ...dialects.layout.ops import KernelOp, strings
+from ...dialects.layout.types import BufferType
+from ...dialects.rt.ops import LaunchOp, ProgramOp
+from ...dialects.tile.ops import KernelOp as TileKernelOp
+from ..framework.pass_ import Pass, PassContext
+
+
+@dataclass(frozen=True)
+class LayoutToTile(Pass):
+    """Every `layout.kernel` becomes the `tile.kernel` that its schedule builds; launches take the grid of that schedule.
+
+    The schedule stands on the kernel, where a reader may have edited it: its parameters and what it needs from the program are
+    checked here again.
+
+        layout.kernel @k(%x, %w, %y, %T) attributes {family = "linear", schedule = #layout.schedule<"skinny", {m = 16}>, …} {…}
+        rt.launch @k(%x, %w, %y) grid ["512", "1", "1"]
+    -->
+        tile.kernel @k(%x, %w, %y, %T) attributes {warps = 8, grid = ["256", "1", "1"]} {…}
+        rt.launch @k(%x, %w, %y) grid ["256", "1", "1"]
+    """
+
+    name: ClassVar[str] = "layout-to-tile"
+    consumes: ClassVar[tuple[str, ...]] = ("nn", "linalg")
+    produces: ClassVar[tuple[str, ...]] = ("tile", "arith", "scf", "math")
+
+    def run(self, ctx: PassContext, module: ModuleOp) -> None:
+        attribute = module.attributes.get("llmc.target")
+        target = find_target(attribute.data if isinstance(attribute, StringAttr) else "sm_90a")
+        grids: dict[str, ArrayAttr[StringAttr]] = {}
+        for kernel in [op for op in module.body.block.ops if isinstance(op, KernelOp)]:
+            grids[kernel.sym_name.data] = grid_of(kernel)
+            built = build(kernel, target)
+            module.body.block.insert_op_before(built, kernel)
+            kernel.detach()
+            kernel.erase()
+        update_launches(module, grids)
+
+
+def build(kernel: KernelOp, target: Target) -> TileKernelOp:
+    """The CTA program of one kernel. Raises LLMC0311 without a schedule, LLMC0501 for parameters that make no sense."""
+    if kernel.schedule is None:
+        raise LlmcError("LLMC0311", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
+    schedule = schedule_named(kernel.schedule.family.data)
+    reason = schedule.accepts(kernel)
+    if reason is not None:
+        raise LlmcError(
+            "LLMC0313",
+            f"schedule {schedule.name} can't run @{kernel.sym_name.data}: {reason}",
+            kernel,
+            fix="choose a schedule of its family, or #layout.schedule<\"generic\", {}>",
+        )
+    built = schedule.build(kernel, kernel.schedule, target)
+    inherit_location([built], kernel.location)
+    return built
+
+
+def grid_of(kernel: KernelOp) -> ArrayAttr[StringAttr]:
+    """The grid of a kernel's schedule; the kernel's own where it was launched by another one's (a combine). Raises LLMC0314
+    when the schedule wants other memory than the program around it gives."""
+    if kernel.schedule is None or kernel.grid is None:
+        return kernel.grid or strings(("1", "1", "1"))
+    try:
+        abi = schedule_named(kernel.schedule.family.data).abi(kernel, kernel.schedule)
+    except LlmcError as error:
+        if error.code == "LLMC0501":
+            raise
+        return kernel.grid
+    check_memory(kernel, abi)
+    return strings(abi.grid) if abi.grid else kernel.grid
+
+
+def check_memory(kernel: KernelOp, abi: Abi) -> None:
+    """The operands lie as the schedule wants them."""
+    for index, layout in abi.operand_layouts.items():
+        type_ = kernel.buffers[index].type
+        if isinstance(type_, BufferType) and type_.layout != layout:
+            raise LlmcError(
+                "LLMC0314",
+                f"schedule {kernel.schedule} of @{kernel.sym_name.data} wants argument {index} in another memory layout",
+                kernel,
+                why="weight images were laid out for the schedule that stood there before",
+                fix="edit the schedule in the dump of an earlier phase (quant), or choose parameters with the same image",
+            )
+
+
+def update_launches(module: ModuleOp, grids: dict[str, ArrayAttr[StringAttr]]) -> None:
+    """Give every launch of the kernels in `grids` its kernel's grid."""
+    for program in module.body.block.ops:
+        if isinstance(program, ProgramOp):
+            for op in program.block.ops:
+                if isinstance(op, LaunchOp) and op.kernel.root_reference.data in grids:
+                    op.properties["grid"] = grids[op.kernel.root_reference.data]

@@ -1,0 +1,108 @@
+"""`select-access`: writes on every `tile.load` and `tile.store` which instruction it takes.
+
+    %a = tile.load %s[%c0, %c0] : !tile.smem<…> -> !tile.frag<…>
+    -->
+    %a = tile.load %s[%c0, %c0] {access = "ldmatrix.x4"} : !tile.smem<…> -> !tile.frag<…>
+
+`access` is the widest access in bytes ("16", "8", "4", "2", "1"), or the ldmatrix form. It follows from the two layouts
+and from what is known about the divisors of offsets; a smaller number written by hand narrows the accesses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+from typing import ClassVar
+
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Operation, SSAValue
+
+from ...dialects.layout.types import BufferType
+from ...dialects.tile.ops import LoadOp, StageOp, StoreOp, ViewOp
+from ...dialects.tile.types import SmemType, frag_of, memory_dims, memory_of
+from ..framework.pass_ import Pass, PassContext
+from .divisibility import constant_value, known_divisor, of_int
+from .tile_to_ptx.access import Access, Check, Origin
+from .tile_to_ptx.memory import registers_of_projection
+from .tile_to_ptx.values import elem_size
+
+
+def memory_alignment(memory: SSAValue) -> int:
+    """Bytes to which the start of a memory is aligned."""
+    if isinstance(memory.type, BufferType):
+        return 256
+    owner = memory.owner
+    if isinstance(owner, ViewOp):
+        offset = owner.offset.value.data
+        return gcd(memory_alignment(owner.smem), offset) if offset else memory_alignment(owner.smem)
+    if isinstance(owner, StageOp):
+        type_ = owner.smem.type
+        assert isinstance(type_, SmemType)
+        return gcd(memory_alignment(owner.smem), type_.layout.dims[0][0][1] * elem_size(type_.element_type))
+    return 128
+
+
+def access_of(op: LoadOp | StoreOp) -> Access:
+    """The access of an op, from the IR alone."""
+    memory = op.src if isinstance(op, LoadOp) else op.dst
+    type_ = memory_of(memory)
+    tv = op.frag.tv
+    origins = [Origin(constant_value(o), known_divisor(o)) for o in op.offsets]
+    checks: dict[int, Check] = {}
+    for dim, bound in op.bound_map(tv.rank).items():
+        size = memory_dims(type_)[dim]
+        known = known_divisor(bound) if bound is not None else of_int(size) if isinstance(size, int) else 1
+        checks[dim] = Check(known)
+    return Access.of(
+        tv, type_.layout, type_.element_type, origins, checks, sorted(op.gather_map()), memory_alignment(memory)
+    )
+
+
+def describe(op: LoadOp | StoreOp) -> str:
+    """The `access` of a load or store."""
+    access = access_of(op)
+    extra: list[object] | None = None
+    gather = op.gather_map()
+    if gather:
+        columns: list[list[int]] = []
+        for index in gather.values():
+            tv = frag_of(index).tv
+            axes = [d for d, (a, b) in enumerate(zip(tv.shape, access.tv.shape, strict=True)) if a == 1 != b]
+            columns.append(registers_of_projection(access.tv, axes, tv))
+        extra = list(zip(*columns, strict=True))
+    widest = max(run.nbytes for run in access.runs(extra))
+    in_shared = isinstance(op, LoadOp) and isinstance(op.src.type, SmemType)
+    if in_shared and widest <= 4 and not gather and not access.granularity:
+        matrices = access.matrices()
+        if matrices is not None:
+            return f"ldmatrix.x{len(matrices.words[0])}{'.trans' if matrices.transposed else ''}"
+    return str(widest)
+
+
+def select(root: Operation) -> int:
+    """Writes `access` on the loads and stores below `root` that have none; returns how many."""
+    count = 0
+    for op in root.walk():
+        if isinstance(op, LoadOp | StoreOp) and "access" not in op.attributes:
+            op.attributes["access"] = StringAttr(describe(op))
+            count += 1
+    return count
+
+
+@dataclass(frozen=True)
+class SelectAccess(Pass):
+    """Instructions of loads and stores; see the module docstring."""
+
+    name: ClassVar[str] = "select-access"
+    required: ClassVar[bool] = False
+
+    def run(self, ctx: PassContext, module: ModuleOp) -> None:
+        ctx.count("accesses", select(module))
+        for op in module.walk():
+            if isinstance(op, LoadOp | StoreOp) and op.attributes["access"] in (StringAttr("1"), StringAttr("2")):
+                elements = op.frag.num_regs
+                if elements > 4:
+                    ctx.remark(
+                        "missed", "access", op, f"{elements} elements a thread move one at a time",
+                        "a register layout whose innermost digit follows memory takes up to 16 bytes at once",
+                    )  # fmt: skip

@@ -1,0 +1,130 @@
+"""wgmma.mma_async m64nNk16 / k32: operands by shared-memory descriptor (or A from registers), accumulators in place.
+
+Executed when issued: the emulator does not see a stage that is overwritten too early. Layouts: PTX ISA, "Asynchronous Warpgroup Level
+Matrix Multiply-Accumulate", descriptors and canonical layouts. Not here: MN-major operands without swizzle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...dialects.ptx.program import Immediate, Register, Vector
+from .bind import DTYPES, Binder, Bound
+from .decode import Instr
+from .fault import Fault
+from .memory_ops import nothing
+from .warp_ops import ELEMENTS
+
+Array = np.ndarray[Any, Any]
+SPANS = {0: 16, 1: 128, 2: 64, 3: 32}
+"""Swizzle field of a descriptor (bits 62–63) → bytes of a row of its pattern."""
+ROW_BYTES = 32
+"""One k step of any element type."""
+
+
+def operand_addresses(descriptor: Array, rows: int, transposed: bool) -> Array:
+    """Shared addresses [pairs, rows, 32 bytes / element] in units of bytes: of elements along k for each row.
+
+    K-major: of all 32 bytes. Transposed (MN-major, 16-bit types only): of the 16 elements along k.
+    """
+    start = ((descriptor & 0x3FFF) << 4)[:, None, None]
+    leading = (((descriptor >> 16) & 0x3FFF) << 4)[:, None, None]
+    stride = (((descriptor >> 32) & 0x3FFF) << 4)[:, None, None]
+    modes = np.unique(descriptor >> 62)
+    if len(modes) != 1:
+        raise Fault("descriptors of one wgmma differ in their swizzle")
+    mode = int(modes[0]) & 3
+    span = SPANS[mode]
+    row = np.arange(rows)[None, :, None]
+    if transposed:
+        if mode == 0:
+            raise Fault("the emulator has no MN-major wgmma operands without swizzle")
+        k, width = np.arange(16)[None, None, :], span // 2
+        address = start + row // width * leading + k // 8 * stride + k % 8 * span + row % width * 2
+    else:
+        byte = np.arange(ROW_BYTES)[None, None, :]
+        if mode == 0:
+            address = start + row // 8 * stride + row % 8 * 16 + byte // 16 * leading + byte % 16
+        else:
+            address = start + row // 8 * stride + row % 8 * span + byte
+    if mode:
+        address = address ^ (((address >> 7) & (span // 16 - 1)) << 4)
+    return address
+
+
+def warpgroup(b: Binder, instr: Instr) -> Bound:
+    if instr.mods[0] != "mma_async":
+        return nothing(b, instr)  # fence, commit_group, wait_group: everything is done when issued
+    shape = next(m for m in instr.mods if m.startswith("m64n"))
+    columns = int(shape[4 : shape.index("k")])
+    types = [m for m in instr.mods if m in ELEMENTS or m in ("f32", "s32", "f16")]
+    out_type, a_type, b_type = types[0], types[-2], types[-1]
+    if out_type == "f16" and len(types) == 3:
+        raise Fault(f"the emulator does not have {instr.opcode}", fix="accumulate in f32")
+    if b.lo % 4 or b.hi % 4:
+        raise Fault("wgmma is executed by warps that are no warpgroup")
+    dtype, a_dtype, b_dtype = DTYPES[out_type], ELEMENTS[a_type], ELEMENTS[b_type]
+    destination = instr.args[0]
+    accumulators = [b.source(r, dtype) for r in (destination.items if isinstance(destination, Vector) else (destination,))]
+    operands = instr.args[1:]
+    first, second, scale, rest = operands[0], operands[1], operands[2] if len(operands) > 2 else None, operands[3:]
+    numbers = [o.value for o in rest if isinstance(o, Immediate)]
+    flips = numbers[:2] or [1, 1]
+    a_trans, b_trans = (numbers[2], numbers[3]) if len(numbers) > 3 else (0, numbers[2] if len(numbers) > 2 else 0)
+    groups, ctas, ctx = (b.hi - b.lo) // 4, b.ctx.ctas, b.ctx
+    keep = b.source(scale, DTYPES["pred"]) if scale is not None else np.array([True])
+    keep_negated = isinstance(scale, Register) and scale.negated
+    halves = 4 // a_dtype.itemsize
+
+    def leader(values: Array) -> Array:
+        """A register of every warpgroup's first thread, [groups * ctas]."""
+        return np.broadcast_to(values, (b.count,)).reshape(groups, 4, ctas, 32)[:, 0, :, 0].reshape(-1)
+
+    base = np.tile(np.arange(ctas) * ctx.smem_stride, groups)
+
+    def matrix(descriptors: Array, rows: int, element: np.dtype[Any], transposed: bool, active: Array) -> Array:
+        addresses = operand_addresses(leader(descriptors)[active].astype(np.int64), rows, transposed)
+        if int(addresses.max()) + (2 if transposed else 1) > ctx.smem_size:
+            raise Fault(f"a wgmma descriptor reaches shared address {int(addresses.max())} of {ctx.smem_size} bytes")
+        place = addresses + base[active][:, None, None]
+        if transposed:
+            return ctx.shared[2][place >> 1].view(element).astype(np.float32)
+        return ctx.shared[1][place].view(element).astype(np.float32)
+
+    def registers(active: Array) -> Array:
+        assert isinstance(first, Vector)
+        words = np.stack([b.source(r, DTYPES["b32"]) for r in first.items]).reshape(2, 2, groups, 4, ctas, 8, 4)
+        values = words.view(a_dtype).reshape(2, 2, groups, 4, ctas, 8, 4, halves).astype(np.float32)
+        return values.transpose(2, 4, 3, 1, 5, 0, 6, 7).reshape(groups * ctas, 64, -1)[active]
+
+    def run(index: Array | slice, slots: Array) -> None:
+        mask = np.ones(b.count, np.bool_) if isinstance(index, slice) else np.isin(np.arange(b.count), index)
+        lanes = mask.reshape(groups, 4, ctas, 32).sum(axis=(1, 3)).reshape(-1)
+        if ((lanes != 0) & (lanes != 128)).any():
+            raise Fault(f"{instr.opcode} is executed by a part of a warpgroup", 0)
+        active = np.flatnonzero(lanes)
+        a = (
+            registers(active)
+            if isinstance(first, Vector)
+            else matrix(b.source(first, DTYPES["u64"]), 64, a_dtype, bool(a_trans), active)
+        )
+        w = matrix(b.source(second, DTYPES["u64"]), columns, b_dtype, bool(b_trans), active)
+        product = np.matmul(a, w.transpose(0, 2, 1)) * np.float32(flips[0] * flips[1])
+        tile = product.reshape(
+            len(active), 4, 2, 8, columns // 8, 4, 2
+        )  # pair, warp, half, row, column block, column pair, column
+        add = leader(~keep if keep_negated else keep)[active]
+        group, cta = active // ctas, active % ctas
+        for j, register in enumerate(accumulators):
+            view = register.reshape(groups, 4, ctas, 8, 4)
+            value = tile[:, :, (j >> 1) & 1, :, j >> 2, :, j & 1].astype(dtype)
+            old = view[group, :, cta]
+            view[group, :, cta] = np.where(add[:, None, None, None], old + value, value)
+
+    return b.indexed(instr, run)
+
+
+WARPGROUP_OPS: dict[str, Callable[[Binder, Instr], Bound]] = {"wgmma": warpgroup}

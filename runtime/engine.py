@@ -1,0 +1,124 @@
+"""What runs the programs of a compiled module: an interface over the device executor and the numpy reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+
+from ..dialects.ir.diagnostics import LlmcError
+from ..dialects.layout.types import BufferType
+from ..dialects.rt.ops import IoOp, ProgramOp, decode_ranges
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """The largest sizes an engine is made for: tokens of a step, sequences, pages of the KV pool."""
+
+    tokens: int = 512
+    sequences: int = 8
+    pages: int = 129
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {"T": max(self.tokens, self.sequences), "B": self.sequences, "P": self.pages}
+
+
+class Engine(Protocol):
+    """Named buffers, and programs that work on them."""
+
+    programs: Mapping[str, ProgramOp]
+    capacity: Capacity
+    page_size: int
+    max_pages: int
+
+    def load(self, checkpoint: Mapping[str, Any]) -> None:
+        """Make the weights' images from a checkpoint."""
+        ...
+
+    def write(self, label: str, array: np.ndarray[Any, Any]) -> None:
+        """Put the elements of `array` at the start of a named buffer."""
+        ...
+
+    def read(self, label: str, count: int) -> np.ndarray[Any, Any]:
+        """The first `count` elements of a named buffer, flat, in its dtype."""
+        ...
+
+    def type_of(self, label: str) -> BufferType | None:
+        """The type of a named buffer, None when no program has it."""
+        ...
+
+    def run(self, program: str, sizes: Mapping[str, int]) -> None:
+        """Run a program for these sizes."""
+        ...
+
+    def capture(self, program: str, sizes: Mapping[str, int]) -> Callable[[], None]:
+        """Prepare a program for these sizes; the result runs it, without waiting."""
+        ...
+
+
+def module_programs(module: ModuleOp) -> dict[str, ProgramOp]:
+    return {op.sym_name.data: op for op in module.body.block.ops if isinstance(op, ProgramOp)}
+
+
+def largest_sizes(program: ProgramOp, capacity: Capacity) -> dict[str, int]:
+    """The largest sizes that a program can be run with; decoding has a token per sequence."""
+    ranges = decode_ranges(program.ranges)
+    sizes = dict(capacity.sizes)
+    if program.sym_name.data.startswith("decode"):
+        sizes["T"] = sizes["B"]
+    return {name: min(value, ranges.get(name, (0, value))[1]) for name, value in sizes.items()}
+
+
+def io_types(programs: Mapping[str, ProgramOp], capacity: Capacity) -> dict[str, tuple[BufferType, int]]:
+    """Each named buffer's largest type over the programs, and its bytes."""
+    found: dict[str, tuple[BufferType, int]] = {}
+    for program in programs.values():
+        sizes = largest_sizes(program, capacity)
+        for op in program.block.ops:
+            if isinstance(op, IoOp):
+                type_ = op.result.type
+                assert isinstance(type_, BufferType)
+                nbytes = type_.num_bytes(sizes)
+                if op.label.data not in found or nbytes > found[op.label.data][1]:
+                    found[op.label.data] = (type_, nbytes)
+    return found
+
+
+def io_type(program: ProgramOp, label: str) -> BufferType | None:
+    """The type under which a program sees a named buffer."""
+    for op in program.block.ops:
+        if isinstance(op, IoOp) and op.label.data == label:
+            assert isinstance(op.result.type, BufferType)
+            return op.result.type
+    return None
+
+
+def paging(module: ModuleOp) -> tuple[int, int]:
+    """(tokens of a page, pages a sequence can have) as the module was compiled."""
+    values: list[int] = []
+    for key, default in (("layout.page_size", 64), ("layout.max_pages", 512)):
+        attr = module.attributes.get(key)
+        values.append(attr.value.data if isinstance(attr, IntegerAttr) else default)
+    return values[0], values[1]
+
+
+def select_program(programs: Mapping[str, ProgramOp], stem: str, sizes: Mapping[str, int]) -> str:
+    """The program `@stem…` with the tightest ranges that hold `sizes`; LLMC0841 when none does."""
+    best: tuple[int, str] | None = None
+    for name, program in programs.items():
+        if not name.startswith(stem):
+            continue
+        ranges = decode_ranges(program.ranges)
+        if all(low <= sizes[k] <= high for k, (low, high) in ranges.items() if k in sizes):
+            key = (ranges.get("T", (0, 1 << 40))[1], name)
+            best = min(best, key) if best is not None else key
+    if best is None:
+        shown = ", ".join(f"{k} = {v}" for k, v in sizes.items())
+        raise LlmcError(
+            "LLMC0841", f"no @{stem} program was compiled for {shown}", why=f"the module has {', '.join('@' + n for n in programs)}"
+        )
+    return best[1]

@@ -1,0 +1,41 @@
+// RUN: %llmc-opt %s --split-input-file --verify-diagnostics
+
+// expected-error @below {{family "magic" is none of linear, attention, row}}
+fusion.kernel @unknown_family(%x: tensor<4xf32>) attributes {family = "magic"} {
+  fusion.return
+}
+
+// -----
+
+// expected-error @below {{fusion.return gives (), the results are (tensor<4xf32>)}}
+fusion.kernel @returns_its_results(%x: tensor<4xf32>) -> tensor<4xf32> attributes {family = "generic"} {
+  fusion.return
+}
+
+// -----
+
+// expected-error @below {{fusion.kernel needs attributes {family = "…"}}}
+fusion.kernel @no_family(%x: tensor<4xf32>) {
+  fusion.return
+}
+
+// -----
+
+func.func @group_yields_its_results(%x: tensor<4xf32>) {
+  // expected-error @below {{fusion.yield gives (), the results are (tensor<4xf32>)}}
+  %0 = fusion.group "generic" (%a = %x : tensor<4xf32>) -> tensor<4xf32> {
+    fusion.yield
+  }
+  func.return
+}
+
+// -----
+
+func.func @groups_are_isolated(%x: tensor<4xf32>, %y: tensor<4xf32>) {
+  // expected-error @+2 {{y}}
+  fusion.group "generic" (%a = %x : tensor<4xf32>) {
+    %0 = nn.neg %y : (tensor<4xf32>) -> tensor<4xf32>
+    fusion.yield
+  }
+  func.return
+}

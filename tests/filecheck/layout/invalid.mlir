@@ -1,0 +1,95 @@
+// RUN: %llmc-opt %s --split-input-file --verify-diagnostics
+
+// expected-error @below {{1 buffers, 2 effects}}
+layout.kernel @an_effect_a_buffer(%x: !layout.buffer<[4], f32>) attributes {family = "generic", arg_effects = ["r", "w"], sizes = []} {
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{effect 'x' is none of r, w, rw}}
+layout.kernel @effects(%x: !layout.buffer<[4], f32>) attributes {family = "generic", arg_effects = ["x"], sizes = []} {
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{buffers use the sizes ['T'], which are no arguments}}
+layout.kernel @sizes_are_arguments(%x: !layout.buffer<["T"], f32>) attributes {family = "generic", arg_effects = ["r"], sizes = []} {
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{sizes ['T', 'B'] are not sorted and distinct}}
+layout.kernel @sizes_are_sorted(%T: i32, %B: i32) attributes {family = "generic", arg_effects = [], sizes = ["T", "B"]} {
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{a grid has three expressions}}
+layout.kernel @grid(%x: !layout.buffer<[4], f32>) attributes {family = "generic", arg_effects = ["r"], sizes = [], grid = ["1"]} {
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{no size expression}}
+layout.kernel @grid(%x: !layout.buffer<[4], f32>) attributes {family = "generic", arg_effects = ["r"], sizes = [], grid = ["1 +", "1", "1"]} {
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{a kernel ends in layout.return}}
+layout.kernel @ends(%x: !layout.buffer<[4], f32>) attributes {family = "generic", arg_effects = ["r"], sizes = []} {
+  %0 = layout.read %x : !layout.buffer<[4], f32> -> tensor<4xf32>
+}
+
+// -----
+
+layout.kernel @reads_what_is_there(%x: !layout.buffer<[4], f32>) attributes {family = "generic", arg_effects = ["r"], sizes = []} {
+  // expected-error @below {{holds tensor<4xf32>, not tensor<5xf32>}}
+  %0 = layout.read %x : !layout.buffer<[4], f32> -> tensor<5xf32>
+  layout.return
+}
+
+// -----
+
+layout.kernel @writes_inside(%x: !layout.buffer<[4], f32>, %y: !layout.buffer<[6], f32>) attributes {family = "generic", arg_effects = ["r", "w"], sizes = []} {
+  %0 = layout.read %x : !layout.buffer<[4], f32> -> tensor<4xf32>
+  // expected-error @below {{axis 0: [3, 7) leaves the buffer's 6}}
+  layout.write %0, %y at [3] : tensor<4xf32> -> !layout.buffer<[6], f32>
+  layout.return
+}
+
+// -----
+
+layout.kernel @pools(%k: !layout.buffer<["P", 2, 64, 16], bf16>, %v: !layout.buffer<["P", 2, 64, 16], f32>, %P: i32) attributes {family = "generic", arg_effects = ["r", "r"], sizes = ["P"]} {
+  // expected-error @below {{is no pool of pages for}}
+  %0 = layout.state %k, %v : !layout.buffer<["P", 2, 64, 16], bf16>, !layout.buffer<["P", 2, 64, 16], f32> -> !nn.state<token, tensor<2x2x16xbf16>>
+  layout.return
+}
+
+// -----
+
+layout.kernel @batches(%p: !layout.buffer<["T", 2], i32>, %T: i32) attributes {family = "generic", arg_effects = ["r"], sizes = ["T"]} {
+  // expected-error @below {{positions is a buffer of i32 of rank 1}}
+  %0 = layout.batch positions = %p : (!layout.buffer<["T", 2], i32>) -> !nn.batch<"T", "B">
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{its layout holds}}
+layout.kernel @layouts_hold_the_buffer(%x: !layout.buffer<[32, 64], bf16, #layout.mem<[[16, 1]], [[64, 32]]>>) attributes {family = "generic", arg_effects = ["r"], sizes = []} {
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{dimension 1 of}}
+layout.kernel @only_the_first_size_is_dynamic(%x: !layout.buffer<[32, "T"], bf16>, %T: i32) attributes {family = "generic", arg_effects = ["r"], sizes = ["T"]} {
+  layout.return
+}

@@ -1,0 +1,192 @@
+// RUN: %llmc-opt %s | %llmc-opt - | filecheck %s
+// RUN: %llmc-opt %s --mlir-print-op-generic | %llmc-opt - | filecheck %s
+
+// Every op of tile, read and printed. Layouts that occur more than once get a name on top.
+
+// CHECK: tile.kernel @k(%b0: !layout.buffer<["T", 64], bf16>, %b1: !layout.buffer<["T", 64], f32>, %b2: !layout.buffer<["T"],
+tile.kernel @k(%b0: !layout.buffer<["T", 64], bf16>, %b1: !layout.buffer<["T", 64], f32>, %b2: !layout.buffer<["T"], i32>, %T: i32) attributes {effects = ["r", "rw", "rw"], grid = ["ceildiv(T, 64)", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  // CHECK: %0 = arith.constant 64 : i32
+  %0 = arith.constant 64 : i32
+  // CHECK: %1 = arith.constant 0 : i32
+  %1 = arith.constant 0 : i32
+  // CHECK: %2 = arith.constant 3 : i32
+  %2 = arith.constant 3 : i32
+  // CHECK: %3 = arith.constant 1 : i32
+  %3 = arith.constant 1 : i32
+  // CHECK: %4, %5, %6 = tile.task
+  %4, %5, %6 = tile.task
+  // CHECK: %7 = arith.muli %4, %0 : i32
+  %7 = arith.muli %4, %0 : i32
+  // CHECK: %8 = tile.alloc : !tile.smem<2x64x64xbf16, #layout.mem<{{\[\[}}2, 4096]], {{\[\[}}64, 64]], {{\[\[}}64, 1]], swizzle = [3, 3, 3]>>
+  %8 = tile.alloc : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: %9 = tile.stage %8[%1]
+  %9 = tile.stage %8[%1] : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: tile.cp_async %b0[%7, %1], %9[%1, %1] {tv = #layout.tv<shape = [64, 64], reg = {{\[\[}}8, [0, 1]], [4, [16, 0]]], lane = {{\[\[}}8,
+  tile.cp_async %b0[%7, %1], %9[%1, %1] {tv = #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>, checked = [true, false]} : !layout.buffer<["T", 64], bf16> -> !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: tile.cp_async_commit
+  tile.cp_async_commit
+  // CHECK: tile.cp_async_wait 0 : i64
+  tile.cp_async_wait 0 : i64
+  // CHECK: tile.barrier
+  tile.barrier
+  // CHECK: %10 = tile.stage %8[%1]
+  %10 = tile.stage %8[%1] : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: %11 = tile.load %10[%1, %1]
+  %11 = tile.load %10[%1, %1] : !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %12 = tile.load %b0[%1, %1] bounds(%T) {checked = [true, false], cache = "nc"}
+  %12 = tile.load %b0[%1, %1] bounds(%T) {checked = [true, false], cache = "nc"} : !layout.buffer<["T", 64], bf16> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]], [8, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [0, 0]]]>>
+  // CHECK: %13 = tile.full 0.000000e+00
+  %13 = tile.full 0.000000e+00 : f32 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %14 = scf.for %15 = %1 to %T step %0 iter_args(%16 = %13) -> (!tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg =
+  %14 = scf.for %15 = %1 to %T step %0 iter_args(%16 = %13) -> (!tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>) : i32 {
+    // CHECK: %17 = tile.mma %11, %12, %16 "m16n8k16"
+    %17 = tile.mma %11, %12, %16 "m16n8k16" : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]], [8, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [0, 0]]]>>, !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+    // CHECK: scf.yield %17
+    scf.yield %17 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  }
+  // CHECK: %18 = tile.reduce %14 "max" over 1
+  %18 = tile.reduce %14 "max" over 1 : i64 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x1xf32, #layout.tv<shape = [64, 1], reg = [[2, [8, 0]]], lane = [[4, [0, 0]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %19 = tile.map %14, %18
+  %19 = tile.map %14, %18 : (!tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<64x1xf32, #layout.tv<shape = [64, 1], reg = [[2, [8, 0]]], lane = [[4, [0, 0]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>) -> !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> {
+  ^bb0(%20: f32, %21: f32):
+    // CHECK: %22 = arith.subf %20, %21 : f32
+    %22 = arith.subf %20, %21 : f32
+    // CHECK: %23 = math.exp2 %22 : f32
+    %23 = math.exp2 %22 : f32
+    // CHECK: tile.yield %23 : f32
+    tile.yield %23 : f32
+  }
+  // CHECK: %24 = tile.map %19
+  %24 = tile.map %19 : (!tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>) -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> {
+  ^bb0(%25: f32):
+    // CHECK: %26 = arith.truncf %25 : f32 to bf16
+    %26 = arith.truncf %25 : f32 to bf16
+    // CHECK: tile.yield %26 : bf16
+    tile.yield %26 : bf16
+  }
+  // CHECK: %27 = tile.relabel %24
+  %27 = tile.relabel %24 : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %28 = tile.load %b2[%7] {checked = [true]}
+  %28 = tile.load %b2[%7] {checked = [true]} : !layout.buffer<["T"], i32> -> !tile.frag<64xi32, #layout.tv<shape = [64], reg = [[4, [16]]], lane = [[8, [0]], [4, [1]]], warp = [[4, [4]]]>>
+  // CHECK: %29 = tile.relabel %28
+  %29 = tile.relabel %28 : !tile.frag<64xi32, #layout.tv<shape = [64], reg = [[4, [16]]], lane = [[8, [0]], [4, [1]]], warp = [[4, [4]]]>> -> !tile.frag<64x1xi32, #layout.tv<shape = [64, 1], reg = [[4, [16, 0]]], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %30 = tile.load %b0[%1, %1] gather(%29 : !tile.frag<64x1xi32, #layout.tv<shape = [64, 1], reg = {{\[\[}}4, [16, 0]]], lane =
+  %30 = tile.load %b0[%1, %1] gather(%29 : !tile.frag<64x1xi32, #layout.tv<shape = [64, 1], reg = [[4, [16, 0]]], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>) {gather_dims = array<i64: 0>} : !layout.buffer<["T", 64], bf16> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %31 = tile.map %30
+  %31 = tile.map %30 : (!tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>) -> !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> {
+  ^bb0(%32: bf16):
+    // CHECK: %33 = arith.extf %32 : bf16 to f32
+    %33 = arith.extf %32 : bf16 to f32
+    // CHECK: tile.yield %33 : f32
+    tile.yield %33 : f32
+  }
+  // CHECK: tile.store %31, %b1[%7, %1] {checked = [true, false]}
+  tile.store %31, %b1[%7, %1] {checked = [true, false]} : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !layout.buffer<["T", 64], f32>
+  // CHECK: tile.store %19, %b1[%7, %1] {checked = [true, false]}
+  tile.store %19, %b1[%7, %1] {checked = [true, false]} : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !layout.buffer<["T", 64], f32>
+  // CHECK: %34 = tile.iota 1
+  %34 = tile.iota 1 : i64 : !tile.frag<1x64xi32, #layout.tv<shape = [1, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [0, 0]]], warp = [[4, [0, 0]]]>>
+  // CHECK: %35 = tile.map %27, %34
+  %35 = tile.map %27, %34 : (!tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<1x64xi32, #layout.tv<shape = [1, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [0, 0]]], warp = [[4, [0, 0]]]>>) -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> {
+  ^bb0(%36: bf16, %37: i32):
+    // CHECK: %38 = arith.sitofp %37 : i32 to bf16
+    %38 = arith.sitofp %37 : i32 to bf16
+    // CHECK: %39 = arith.addf %36, %38 : bf16
+    %39 = arith.addf %36, %38 : bf16
+    // CHECK: tile.yield %39 : bf16
+    tile.yield %39 : bf16
+  }
+  // CHECK: %40 = tile.load_scalar %b2[%1] : !layout.buffer<["T"], i32> -> i32
+  %40 = tile.load_scalar %b2[%1] : !layout.buffer<["T"], i32> -> i32
+  // CHECK: %41 = arith.cmpi slt, %40, %2 : i32
+  %41 = arith.cmpi slt, %40, %2 : i32
+  // CHECK: scf.if %41 {
+  scf.if %41 {
+    // CHECK: tile.store_scalar %3, %b2[%1] : i32 -> !layout.buffer<["T"], i32>
+    tile.store_scalar %3, %b2[%1] : i32 -> !layout.buffer<["T"], i32>
+  }
+  // CHECK: %42 = tile.atomic_add %3, %b2[%1] : !layout.buffer<["T"], i32>, i32 -> i32
+  %42 = tile.atomic_add %3, %b2[%1] : !layout.buffer<["T"], i32>, i32 -> i32
+  // CHECK: %43 = tile.full 3
+  %43 = tile.full 3 : i8 : !tile.frag<64x64xi8, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %44 = tile.unpack %43
+  %44 = tile.unpack %43 : !tile.frag<64x64xi8, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %45 = tile.relayout %19
+  %45 = tile.relayout %19 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[4, [0, 1]], [8, [8, 0]]], lane = [[16, [0, 4]], [2, [1, 0]]], warp = [[4, [2, 0]]]>>
+  // CHECK: %46 = tile.concat %19, %19 {axis = 1
+  %46 = tile.concat %19, %19 {axis = 1 : i64} : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x128xf32, #layout.tv<shape = [64, 128], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]], [2, [0, 64]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %47 = tile.splat %40
+  %47 = tile.splat %40 : i32 -> !tile.frag<1xi32, #layout.tv<shape = [1], reg = [], lane = [[32, [0]]], warp = [[4, [0]]]>>
+  // CHECK: %48 = tile.extract %47 at [0]
+  %48 = tile.extract %47 at [0] : !tile.frag<1xi32, #layout.tv<shape = [1], reg = [], lane = [[32, [0]]], warp = [[4, [0]]]>> -> i32
+  // CHECK: %49 = tile.is_thread {id = 0 : i32}
+  %49 = tile.is_thread {id = 0 : i32}
+  // CHECK: tile.fence
+  tile.fence
+  // CHECK: tile.return
+  tile.return
+}
+// CHECK: tile.kernel @r(%b0: !layout.buffer<[4096], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [],
+tile.kernel @r(%b0: !layout.buffer<[4096], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 3 : i32} {
+  // CHECK: %0 = arith.constant 512 : i32
+  %0 = arith.constant 512 : i32
+  // CHECK: %1 = arith.constant 0 : i32
+  %1 = arith.constant 0 : i32
+  // CHECK: %2 = arith.constant 8 : i32
+  %2 = arith.constant 8 : i32
+  // CHECK: %3 = arith.constant 1 : i32
+  %3 = arith.constant 1 : i32
+  // CHECK: %4 = tile.ring {copies = 1 : i32, consumers = 2 : i32} : !tile.ring<4, 512xbf16>
+  %4 = tile.ring {copies = 1 : i32, consumers = 2 : i32} : !tile.ring<4, 512xbf16>
+  // CHECK: "tile.roles"() <{warps = array<i64: 1, 2>}> ({
+  "tile.roles"() <{warps = array<i64: 1, 2>}> ({
+    // CHECK: scf.for %5 = %1 to %2 step %3 : i32 {
+    scf.for %5 = %1 to %2 step %3 : i32 {
+      // CHECK: %6 = tile.ring_acquire %4[%5] : !tile.ring<4, 512xbf16> -> !tile.smem<512xbf16>
+      %6 = tile.ring_acquire %4[%5] : !tile.ring<4, 512xbf16> -> !tile.smem<512xbf16>
+      // CHECK: %7 = arith.muli %5, %0 : i32
+      %7 = arith.muli %5, %0 : i32
+      // CHECK: tile.bulk_load %b0[%7], %4[%5] {bytes = 1024 : i64} : !layout.buffer<[4096], bf16>[i32] -> !tile.ring<4, 512xbf16>
+      tile.bulk_load %b0[%7], %4[%5] {bytes = 1024 : i64} : !layout.buffer<[4096], bf16>[i32] -> !tile.ring<4, 512xbf16>
+    }
+    // CHECK: tile.yield
+    tile.yield
+  }, {
+    // CHECK: scf.for %8 = %1 to %2 step %3 : i32 {
+    scf.for %8 = %1 to %2 step %3 : i32 {
+      // CHECK: %9 = tile.ring_wait %4[%8] : !tile.ring<4, 512xbf16> -> !tile.smem<512xbf16>
+      %9 = tile.ring_wait %4[%8] : !tile.ring<4, 512xbf16> -> !tile.smem<512xbf16>
+      // CHECK: %10 = tile.load %9[%1]
+      %10 = tile.load %9[%1] : !tile.smem<512xbf16> -> !tile.frag<512xbf16, #layout.tv<shape = [512], reg = [[8, [1]]], lane = [[32, [8]]], warp = [[2, [256]]]>>
+      // CHECK: tile.ring_release %4[%8] : !tile.ring<4, 512xbf16>
+      tile.ring_release %4[%8] : !tile.ring<4, 512xbf16>
+    }
+    // CHECK: tile.yield
+    tile.yield
+  }) : () -> ()
+  // CHECK: tile.return
+  tile.return
+}
+// CHECK: tile.kernel @others(%b0: !layout.buffer<["T", 64], f32>, %T: i32) attributes {effects = ["rw"], grid = ["T", "1", "1"],
+tile.kernel @others(%b0: !layout.buffer<["T", 64], f32>, %T: i32) attributes {effects = ["rw"], grid = ["T", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  // CHECK: tile.await "x"
+  tile.await "x"
+  // CHECK: %0 = tile.alloc : !tile.smem<64xf32>
+  %0 = tile.alloc : !tile.smem<64xf32>
+  // CHECK: %1 = tile.view %0 at 128 : i64 : !tile.smem<64xf32> -> !tile.smem<32xf32>
+  %1 = tile.view %0 at 128 : i64 : !tile.smem<64xf32> -> !tile.smem<32xf32>
+  // CHECK: %2 = tile.full 1.000000e+00
+  %2 = tile.full 1.000000e+00 : f32 : !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %3 = tile.reduce %2 "add" over 1
+  %3 = tile.reduce %2 "add" over 1 : i64 : !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !tile.frag<16x1xf32, #layout.tv<shape = [16, 1], reg = [], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %4 = tile.broadcast %3
+  %4 = tile.broadcast %3 : !tile.frag<16x1xf32, #layout.tv<shape = [16, 1], reg = [], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %5 = tile.full 1.000000e+00
+  %5 = tile.full 1.000000e+00 : f32 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %6 = tile.slice %5 {axis = 1
+  %6 = tile.slice %5 {axis = 1 : i64, start = 0 : i64, size = 8 : i64} : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: tile.publish "x"
+  tile.publish "x"
+  // CHECK: tile.return
+  tile.return
+}

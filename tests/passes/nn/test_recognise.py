@@ -1,0 +1,148 @@
+"""recognise: each written-out form becomes its op and keeps its values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from llmc.dialects.ir.interpret import Interpreter
+from llmc.dialects.nn import ops as nn
+from llmc.dialects.nn.types import MaskAttr, tensor
+from running import SEMANTICS, relative_error, run_passes
+from xdsl.dialects.builtin import ModuleOp, bf16, f32, i1, i32
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+Put = Callable[[Operation], SSAValue]
+
+
+def graph(build: Callable[[Put, list[SSAValue]], SSAValue], *kinds: Attribute, weights: dict[str, tuple[int, ...]] | None = None) -> ModuleOp:
+    block = Block(arg_types=kinds)
+
+    def put(op: Operation) -> SSAValue:
+        block.add_op(op)
+        return op.results[0]
+
+    params = [put(nn.ParamOp(n, tensor(f32, d))) for n, d in (weights or {}).items()]
+    out = build(put, [*block.args, *params])
+    block.add_op(ReturnOp(out))
+    entries = [nn.WeightOp.entry(n, tensor(f32, d), n) for n, d in (weights or {}).items()]
+    module = ModuleOp([*entries, FuncOp("main", (kinds, [out.type]), Region(block))])
+    module.verify()
+    return module
+
+
+def number(put: Put, value: float) -> SSAValue:
+    return put(nn.ConstantOp.of(value, tensor(f32, [])))
+
+
+def silu(put: Put, args: list[SSAValue]) -> SSAValue:
+    return put(nn.MulOp(put(nn.SigmoidOp(args[0])), args[0]))
+
+
+def gelu_tanh(put: Put, args: list[SSAValue]) -> SSAValue:
+    x = args[0]
+    cubic = put(nn.MulOp(put(nn.PowOp(x, number(put, 3))), number(put, 0.044715)))
+    inner = put(nn.MulOp(put(nn.AddOp(x, cubic)), number(put, float(np.sqrt(2 / np.pi)))))
+    one = put(nn.AddOp(put(nn.TanhOp(inner)), number(put, 1)))
+    return put(nn.MulOp(put(nn.MulOp(x, number(put, 0.5))), one))
+
+
+def rms_norm(put: Put, args: list[SSAValue]) -> SSAValue:
+    x, w = args
+    mean = put(nn.ReduceOp(put(nn.PowOp(x, number(put, 2))), "mean", [1], True))
+    root = put(nn.RsqrtOp(put(nn.AddOp(mean, number(put, 1e-5)))))
+    return put(nn.MulOp(w, put(nn.MulOp(x, root))))
+
+
+def rms_norm_plus_one(put: Put, args: list[SSAValue]) -> SSAValue:
+    x, w = args
+    mean = put(nn.ReduceOp(put(nn.SquareOp(x)), "mean", [1], True))
+    root = put(nn.RsqrtOp(put(nn.AddOp(mean, number(put, 1e-5)))))
+    return put(nn.MulOp(put(nn.MulOp(x, root)), put(nn.AddOp(w, number(put, 1)))))
+
+
+def rope(put: Put, args: list[SSAValue]) -> SSAValue:
+    x, cos, sin = args  # x [H, T, D], cos [T, D]
+    high = put(nn.NegOp(put(nn.SliceOp(x, axis=2, start=4, stop=8))))
+    half = put(nn.ConcatOp([high, put(nn.SliceOp(x, axis=2, stop=4))], 2))
+    return put(nn.AddOp(put(nn.MulOp(x, cos)), put(nn.MulOp(half, sin))))
+
+
+def causal(put: Put, window: int | None = None) -> SSAValue:
+    query = put(nn.ReshapeOp(put(nn.IotaOp(i32, ["T"])), ["T", 1]))
+    key = put(nn.ReshapeOp(put(nn.IotaOp(i32, ["T"])), [1, "T"]))
+    seen = put(nn.CmpOp(key, query, predicate="le"))
+    if window is not None:
+        reach = put(nn.SubOp(query, put(nn.ConstantOp.of(window, tensor(i32, [])))))
+        seen = put(nn.AndOp(seen, put(nn.CmpOp(key, reach, predicate="gt"))))
+    return seen
+
+
+def attention(put: Put, args: list[SSAValue]) -> SSAValue:
+    q, k, v = args  # [H, T, D]; keys of two heads, repeated
+    def repeat(x: SSAValue) -> SSAValue:
+        column = put(nn.ReshapeOp(x, [2, 1, "T", 8]))
+        return put(nn.ReshapeOp(put(nn.BroadcastOp(column, [2, 2, "T", 8])), [4, "T", 8]))
+
+    scores = put(nn.MatmulOp(q, put(nn.TransposeOp(repeat(k), (0, 2, 1)))))
+    scores = put(nn.MulOp(scores, number(put, 8**-0.5)))
+    mask = put(nn.SelectOp(causal(put), number(put, 0), number(put, -3.4e38)))
+    soft = put(nn.SoftmaxOp(put(nn.AddOp(scores, mask))))
+    return put(nn.MatmulOp(soft, repeat(v)))
+
+
+def windowed(put: Put, args: list[SSAValue]) -> SSAValue:
+    q, k, v = args
+    return put(nn.AttentionOp(q, k, v, mask_tensor=causal(put, 3), scale=0.3, mask=MaskAttr.of(causal=False)))
+
+
+def transposed_weight(put: Put, args: list[SSAValue]) -> SSAValue:
+    return put(nn.MatmulOp(args[0], args[1]))
+
+
+HTD, KTD, TD, TF = (tensor(f32, d) for d in ([4, "T", 8], [2, "T", 8], ["T", 8], ["T", 6]))
+CASES = {
+    "nn.silu": (silu, [TF], {}),
+    "nn.gelu_tanh": (gelu_tanh, [TF], {}),
+    "nn.rms_norm": (rms_norm, [TF], {"w": (6,)}),
+    "nn.rms_norm+1": (rms_norm_plus_one, [TF], {"w": (6,)}),
+    "nn.rope": (rope, [HTD, TD, TD], {}),
+    "nn.attention": (attention, [HTD, KTD, KTD], {}),
+    "nn.attention+window": (windowed, [tensor(f32, ["T", 4, 8]), tensor(f32, ["T", 2, 8]), tensor(f32, ["T", 2, 8])], {}),
+    "nn.linear": (transposed_weight, [TF], {"w": (6, 5)}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_written_out_form_becomes_its_op_and_keeps_its_values(name: str) -> None:
+    build, kinds, weights = CASES[name]
+    module = graph(build, *kinds, weights=weights)
+    generator = np.random.default_rng(0)
+    values = {n: generator.standard_normal(d).astype(np.float32) for n, d in weights.items()}
+    args = [generator.standard_normal([5 if n < 0 else n for n in k.get_shape()]).astype(np.float32) for k in kinds]
+    if name == "nn.rope":  # angles written twice, as models do
+        args[1:] = [np.concatenate([a[:, :4], a[:, :4]], 1) for a in args[1:]]
+
+    def run() -> np.ndarray:
+        return Interpreter(module, SEMANTICS, environment={"weights": values}).call("main", args, {"T": 5})[0]
+
+    wanted = run()
+    run_passes(module, "canonicalise,recognise,canonicalise")
+    found = {op.name for op in module.walk()}
+    assert name.split("+", maxsplit=1)[0] in found
+    assert not found & {"nn.softmax", "nn.matmul", "nn.rsqrt", "nn.tanh", "nn.concat", "nn.cmp", "nn.sigmoid"}
+    assert relative_error(run(), wanted) < 1e-5
+
+
+def test_masks_that_are_neither_causal_nor_windowed_stay_tensors() -> None:
+    def build(put: Put, args: list[SSAValue]) -> SSAValue:
+        q, k, v, mask = args
+        return put(nn.AttentionOp(q, k, v, mask_tensor=mask, scale=1.0, mask=MaskAttr.of(causal=False)))
+
+    heads = tensor(bf16, ["T", 2, 8])
+    module = graph(build, heads, heads, heads, tensor(i1, ["T", "T"]))
+    run_passes(module, "recognise")
+    (op,) = [op for op in module.walk() if isinstance(op, nn.AttentionOp)]
+    assert op.mask_tensor is not None

@@ -1,0 +1,174 @@
+"""llmc on Llama shapes with random weights, on a GPU: correctness against PyTorch, then TTFT, TPOT, build times and memory.
+
+usage: python tests/perf/llama.py SHAPE[,SHAPE] BATCH[,BATCH] QUANT[,QUANT] [--prompt 1024] [--tokens 64] [--layers N]
+       [--no-check] [--profile] [--out FILE]
+One JSON object a line goes to --out and to stdout. A timing is reported only when the check of the same build passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+import shapes as model_shapes
+from llmc import __version__
+from llmc.compiler import api
+from llmc.compiler.build import Settings
+from llmc.compiler.knobs import Knobs
+from llmc.runtime.generate import SamplingParams, Session
+
+
+def commit() -> str:
+    try:
+        return subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def torch_logits(directory: Path, weights: model_shapes.RandomWeights, ids: list[int], dtype: str) -> np.ndarray:
+    """Logits [T, V] of the Hugging Face model with the same weights, on the GPU, in f32 or bf16."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    kind = getattr(torch, dtype)
+    with torch.device("cuda"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(directory), dtype=kind, attn_implementation="sdpa")
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.from_numpy(weights[name].view(np.int16)).view(torch.bfloat16).to("cuda"))
+        logits = model(torch.tensor([ids], device="cuda")).logits[0].float().cpu().numpy()
+    del model
+    torch.cuda.empty_cache()
+    return logits
+
+
+def check(model: api.LanguageModel, directory: Path, weights: model_shapes.RandomWeights, vocabulary: int, scheme: str) -> dict:
+    """Mean errors of ours and of PyTorch's bf16 against f32, for a prompt of 100 tokens, prefilled at once; and whether the
+    decode path agrees with the prefill path token by token."""
+    rng = np.random.default_rng(time.time_ns())
+    ids = [int(t) for t in rng.integers(3, vocabulary, 100)]
+    exact = torch_logits(directory, weights, ids, "float32")[-1]
+    half = torch_logits(directory, weights, ids, "bfloat16")[-1]
+    ours = model.session.logits(ids)
+    error, reference = float(np.abs(ours - exact).mean()), float(np.abs(half - exact).mean())
+    session = Session(model.engine, eos=(), max_context=model.model.context)
+    made = session.generate([ids], 9)[0]
+    agree = all(int(np.argmax(model.session.logits(ids + made[:n]))) == made[n] for n in range(len(made)))
+    margin = np.sort(exact)[-2:]
+    good = bool(np.isfinite(ours).all()) and error <= (1.2 if scheme == "none" else 8.0) * reference
+    return dict(check=good, error=error, torch_bf16_error=reference, scale=float(np.abs(exact).mean()), decode_agrees=agree, margin=float(margin[1] - margin[0]))
+
+
+def once(session: Session, prompts: list[list[int]], tokens: int, device) -> tuple[float, float]:
+    """(TTFT ms of the whole batch, TPOT ms)."""
+    device.synchronize()
+    start = time.perf_counter()
+    first = None
+    seen = 0
+    for _ in session.stream(prompts, tokens, SamplingParams()):
+        seen += 1
+        if seen == len(prompts):
+            first = time.perf_counter()
+    last = time.perf_counter()
+    assert first is not None and seen == tokens * len(prompts)
+    return 1e3 * (first - start), 1e3 * (last - first) / (tokens - 1)
+
+
+def profile(model: api.LanguageModel, program: str, sizes: dict[str, int], device) -> list[dict]:
+    """Mean time of each kernel of a program over all its launches in one graph (other layers' weights in between)."""
+    launches = model.engine.prepare(program, sizes)
+    by_name: dict[str, list] = {}
+    for launch in launches:
+        by_name.setdefault(launch.function.name, []).append(launch)
+    rows = []
+    for name, group in by_name.items():
+        repeat = max(1, 24 // len(group))
+        with device.capture() as graph:
+            for launch in group * repeat:
+                device.launch(launch.function, launch.grid, launch.args)
+        graph.replay()
+        device.synchronize()
+        times = []
+        for _ in range(5):
+            first = device.event()
+            graph.replay()
+            last = device.event()
+            times.append(device.elapsed_ms(first, last))
+        each = statistics.median(times) / len(group) / repeat * 1e3
+        rows.append(dict(kernel=name, launches=len(group), us=round(each, 2), total_us=round(each * len(group), 1), grid=group[0].grid))
+    return sorted(rows, key=lambda r: -r["total_us"])
+
+
+def main() -> None:
+    p = argparse.ArgumentParser()
+    p.add_argument("shapes")
+    p.add_argument("batches")
+    p.add_argument("quants")
+    p.add_argument("--prompt", type=int, default=1024)
+    p.add_argument("--tokens", type=int, default=64)
+    p.add_argument("--layers", type=int, default=None)
+    p.add_argument("--no-check", action="store_true")
+    p.add_argument("--profile", action="store_true")
+    p.add_argument("--out", default=None)
+    a = p.parse_args()
+    cache = Path(tempfile.mkdtemp(prefix="llmc-cache-"))
+    for name in a.shapes.split(","):
+        directory = model_shapes.write_config(name, Path(tempfile.mkdtemp(prefix="llmc-shape-")), a.layers)
+        config = json.loads((directory / "config.json").read_text())
+        shapes = model_shapes.llama_shapes(config)
+        model_shapes.write_sparse_checkpoint(directory, shapes)
+        weights = model_shapes.RandomWeights(shapes)
+        for scheme in a.quants.split(","):
+            for batch in map(int, a.batches.split(",")):
+                row = run(name, directory, weights, config, scheme, batch, a, cache)
+                print(json.dumps(row), flush=True)
+                if a.out:
+                    with Path(a.out).open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+
+
+def run(name: str, directory: Path, weights, config: dict, scheme: str, batch: int, a: argparse.Namespace, cache: Path) -> dict:
+    context = a.prompt + a.tokens + 64
+    settings = Settings(knobs=Knobs(cache_dir=cache), verify=False)
+    start = time.perf_counter()
+    model = api.load(
+        directory, device="cuda", quant=scheme, max_sequences=batch, max_tokens=context, settings=settings, random_weights=weights
+    )
+    load = time.perf_counter() - start
+    device = model.engine.device
+    free, total = device.memory()
+    build = sum(model.compiled.seconds.values())
+    row = dict(
+        system="llmc", version=__version__, commit=commit(), gpu=device.name, python=platform.python_version(), model=name, layers=a.layers,
+        weights=scheme, batch=batch, prompt=a.prompt, tokens=a.tokens, build_s=round(build, 2), phases={k: round(v, 2) for k, v in model.compiled.seconds.items()},
+        load_s=round(load, 1), kernels=len(model.compiled.kernels), used_gib=round((total - free) / 2**30, 2),
+    )  # fmt: skip
+    if not a.no_check:
+        row |= check(model, directory, weights, config["vocab_size"], scheme)
+        if not row["check"]:
+            return row
+    session = Session(model.engine, eos=(), max_context=context)
+    rng = np.random.default_rng(1)
+    prompts = [[int(t) for t in rng.integers(3, config["vocab_size"], a.prompt)] for _ in range(batch)]
+    once(session, prompts, 8, device)
+    results = [once(session, prompts, a.tokens, device) for _ in range(5)]
+    row["ttft_ms"] = round(statistics.median(r[0] for r in results), 2)
+    row["tpot_ms"] = round(statistics.median(r[1] for r in results), 3)
+    if a.profile:
+        row["decode_kernels"] = profile(model, "decode", {"T": batch, "B": batch}, device)
+        row["prefill_kernels"] = profile(model, "prefill", {"T": min(a.prompt, 1024), "B": 1}, device)
+    return row
+
+
+if __name__ == "__main__":
+    main()
