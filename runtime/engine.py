@@ -107,7 +107,7 @@ def paging(module: ModuleOp) -> tuple[int, int]:
 
 
 def select_program(programs: Mapping[str, ProgramOp], stem: str, sizes: Mapping[str, int]) -> str:
-    """The program `@stem…` with the tightest ranges that hold `sizes`; LLMC0841 when none does."""
+    """The program `@stem…` with the tightest ranges that hold `sizes`; LLMC0871 when none does."""
     best: tuple[int, str] | None = None
     for name, program in programs.items():
         if not name.startswith(stem):
@@ -119,6 +119,6 @@ def select_program(programs: Mapping[str, ProgramOp], stem: str, sizes: Mapping[
     if best is None:
         shown = ", ".join(f"{k} = {v}" for k, v in sizes.items())
         raise LlmcError(
-            "LLMC0841", f"no @{stem} program was compiled for {shown}", why=f"the module has {', '.join('@' + n for n in programs)}"
+            "LLMC0871", f"no @{stem} program was compiled for {shown}", why=f"the module has {', '.join('@' + n for n in programs)}"
         )
     return best[1]

@@ -112,7 +112,7 @@ class DeviceEngine:
             self._arena = self.device.alloc(max(largest))
         if nbytes > self._arena.nbytes:
             raise LlmcError(
-                "LLMC0842",
+                "LLMC0872",
                 f"@{program.sym_name.data} needs an arena of {nbytes} bytes, the engine has {self._arena.nbytes}",
                 why=f"it runs with sizes {dict(sizes)}, the engine was made for {self.capacity}",
                 fix="make the engine with a larger capacity",
@@ -167,14 +167,14 @@ class DeviceEngine:
                 case ArenaOp() | LaunchOp() | UploadOp() | ReturnOp():
                     pass
                 case _:
-                    raise LlmcError("LLMC0843", f"{op.name} can't be executed", op, fix="run plan-arena")
+                    raise LlmcError("LLMC0873", f"{op.name} can't be executed", op, fix="run plan-arena")
         return places
 
     def _launch(self, op: LaunchOp, places: Mapping[SSAValue, Place], sizes: Mapping[str, int]) -> PreparedLaunch:
         name = op.kernel.root_reference.data
         function = self.functions.get(name)
         if function is None:
-            raise LlmcError("LLMC0844", f"kernel @{name} was not compiled", op)
+            raise LlmcError("LLMC0874", f"kernel @{name} was not compiled", op)
         pointers = [places[value].pointer for value in op.buffers]
         return PreparedLaunch(function, op.grid_of(sizes), (*pointers, *(np.int32(sizes[s.data]) for s in op.sizes.data)))
 
@@ -215,7 +215,7 @@ class DeviceEngine:
     def _upload(self, op: UploadOp, place: Place, checkpoint: Mapping[str, Any]) -> None:
         entry = op.entry.data
         if entry not in checkpoint:
-            raise LlmcError("LLMC0320", f"the checkpoint has no tensor {entry}", op, fix="give the checkpoint this model was compiled for")
+            raise LlmcError("LLMC0720", f"the checkpoint has no tensor {entry}", op, fix="give the checkpoint this model was compiled for")
         array = checkpoint_array(np.asarray(checkpoint[entry]), entry, op)
         self.device.upload(place.allocation, np.ascontiguousarray(array), place.offset)
 

@@ -24,10 +24,10 @@ class PagePool:
         self.free = list(range(self.count - 1, SCRATCH, -1))
 
     def take(self) -> int:
-        """A free page; LLMC0840 when there is none."""
+        """A free page; LLMC0870 when there is none."""
         if not self.free:
             raise LlmcError(
-                "LLMC0840",
+                "LLMC0870",
                 f"all {self.count - 1} pages of the KV pool are in use",
                 why=f"a page holds {self.page_size} tokens of one sequence",
                 fix="run fewer or shorter sequences at once, or give the session more pages",

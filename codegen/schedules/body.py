@@ -11,6 +11,7 @@ two halves of y (gate and up).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import gcd
 from typing import cast
 
 from xdsl.dialects.builtin import TensorType
@@ -74,9 +75,6 @@ class LinearBody:
     columns: dict[SSAValue, Columns] = field(default_factory=dict[SSAValue, Columns])
     effects: list[Effect] = field(default_factory=list[Effect])
     widths: set[int] = field(default_factory=set[int])
-
-    def argument_index(self, argument: BlockArgument) -> int:
-        return argument.index
 
 
 def buffer_behind(value: SSAValue) -> BlockArgument:
@@ -243,10 +241,9 @@ def _generic(body: LinearBody, op: GenericOp, inputs: list[SSAValue]) -> None:
                 raise Unsupported("the epilogue transposes or broadcasts the product")
         elif value in op.inputs:
             projected(map_)
-            argument = buffer_behind(value)
+            buffer_behind(value)
             if value.owner.name in VIEWS:  # pyright: ignore
                 raise Unsupported("a reshaped operand of the epilogue")
-            del argument
     for map_ in maps[len(op.inputs) :]:
         if projected(map_) != identity:
             raise Unsupported("the epilogue writes transposed")
@@ -280,8 +277,6 @@ def _choose_pair(body: LinearBody) -> None:
 
 def row_granule(body: LinearBody) -> int:
     """The largest number of rows that a tile (or, with pairs, each half of it) may take so that it stays inside all ranges."""
-    from math import gcd
-
     unit = body.pair or 0
     for width in body.widths:
         if width and not (body.pair and width % body.pair == 0):

@@ -17,6 +17,7 @@ from xdsl.dialects.linalg.ops import GenericOp
 from xdsl.dialects.linalg.ops import YieldOp as LinalgYieldOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
+from ...dialects.layout.ops import WriteOp
 from ...dialects.layout.tv import Tv
 from ...dialects.layout.types import BufferType
 from ...dialects.nn import ops as nn
@@ -289,14 +290,15 @@ class Epilogue:
         b, op = self.b, effect.op
         target = self.buffers[cast(BlockArgument, op.operands[1])]
         buffer = cast(BufferType, target.type)
-        start = tuple(op.start)  # pyright: ignore
+        start = cast(WriteOp, op).start
         for part, tile in self.value(effect.value).items():
             column = self.column(effect.columns, part)
             value = stored_as(b, tile, buffer.element_type)
             tv = frag_of(value).tv
             if buffer.rank == 2:
-                scale = 1 if len(start) == 2 else cast(BufferType, op.operands[1].type).dims[2]
-                shift = start[1] * scale  # pyright: ignore
+                # a tensor over heads in memory that the tile kernel sees as a matrix: heads count in their widths
+                heads = cast(BufferType, op.operands[1].type).dims[2:]
+                shift = start[1] * int(heads[0]) + start[2] if heads else start[1]
                 offsets, roles = [self.token, b.add(column, shift)], ["t", "c"]
             else:
                 assert effect.columns.heads is not None

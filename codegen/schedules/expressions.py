@@ -47,4 +47,4 @@ def _emit(b: TileBuilder, node: ast.expr, text: str) -> Index:
             return result
         case _:
             pass
-    raise LlmcError("LLMC0301", f"{text!r} is no size expression")
+    raise LlmcError("LLMC0701", f"{text!r} is no size expression")

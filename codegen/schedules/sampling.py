@@ -32,7 +32,7 @@ from .evaluate import Axis, Evaluator
 from .rules import batch_part
 from .scalar import Scalar, ScalarBuilder
 
-PARAMETERS = (Parameter("warps", "warps of a CTA", (4, 8, 16, 32), 16),)
+PARAMETERS = (Parameter("warps", "warps of a CTA", (4, 8, 16, 32), 32),)
 LOWEST = -3.0e38
 LARGE_INT = 2**31 - 1
 
@@ -151,7 +151,7 @@ class _Draw:
 
 
 class Sampling:
-    """`#layout.schedule<"sampling", {warps = 16}>`"""
+    """`#layout.schedule<"sampling", {warps = 32}>`"""
 
     name = "sampling"
     family = "sample"
@@ -167,7 +167,7 @@ class Sampling:
         return None
 
     def candidates(self, kernel: KernelOp, target: Target) -> list[ScheduleAttr]:
-        return [ScheduleAttr.of(self.name, warps=16)]
+        return [ScheduleAttr.of(self.name, warps=warps) for warps in (32, 16)]
 
     def abi(self, kernel: KernelOp, schedule: ScheduleAttr) -> Abi:
         warps = checked_parameters(schedule, PARAMETERS, kernel)["warps"]

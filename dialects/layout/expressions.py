@@ -53,7 +53,7 @@ def _tree(text: str) -> ast.expr:
         node = None
     if node is None or not _check(node):
         raise LlmcError(
-            "LLMC0301",
+            "LLMC0701",
             f"{text!r} is no size expression",
             fix="use integers, size names, + - * // %, min, max and ceildiv",
         )
@@ -67,7 +67,7 @@ def _value(node: ast.expr, sizes: Mapping[str, int], text: str) -> int:
         case ast.Name(id=name):
             if name not in sizes:
                 known = ", ".join(sorted(sizes)) or "none"
-                raise LlmcError("LLMC0302", f"size {name} of {text!r} has no value", why=f"the sizes given are {known}")
+                raise LlmcError("LLMC0702", f"size {name} of {text!r} has no value", why=f"the sizes given are {known}")
             return int(sizes[name])
         case ast.UnaryOp(operand=operand):
             return -_value(operand, sizes, text)
@@ -80,7 +80,7 @@ def _value(node: ast.expr, sizes: Mapping[str, int], text: str) -> int:
 
 
 def evaluate(expression: str | int, sizes: Mapping[str, int]) -> int:
-    """The value of a size expression; LLMC0301 when it is malformed, LLMC0302 when a size is unknown."""
+    """The value of a size expression; LLMC0701 when it is malformed, LLMC0702 when a size is unknown."""
     if isinstance(expression, int):
         return expression
     return _value(_tree(expression), sizes, expression)

@@ -30,7 +30,7 @@ Values = tuple[Any, ...]
 
 
 def infer_sizes(types: Sequence[Attribute], args: Sequence[Any]) -> dict[str, int]:
-    """The values of size names from arguments and their types; LLMC0201 where two arguments disagree."""
+    """The values of size names from arguments and their types; LLMC0131 where two arguments disagree."""
     sizes: dict[str, int] = {}
 
     def bind(size: Size, value: int) -> None:
@@ -38,7 +38,7 @@ def infer_sizes(types: Sequence[Attribute], args: Sequence[Any]) -> dict[str, in
         if len(terms) == 1 and len(terms[0][0]) == 1 and value % terms[0][1] == 0:
             name, found = terms[0][0][0], value // terms[0][1]
             if sizes.setdefault(name, found) != found:
-                raise LlmcError("LLMC0201", f"size {name} is {sizes[name]} in one argument and {found} in another")
+                raise LlmcError("LLMC0131", f"size {name} is {sizes[name]} in one argument and {found} in another")
 
     for kind, value in zip(types, args):
         if isinstance(kind, nn.BatchType) and isinstance(value, Batch):
@@ -89,11 +89,11 @@ def _entry(op: Operation, args: Values, frame: Frame) -> Values:
     source: Mapping[str, Any] = frame.interp.environment.get("sidecar" if name.startswith("sha256:") else "weights", {})
     if name not in source:
         fix = "put the tensors into the interpreter's environment as 'weights' and 'sidecar'"
-        raise LlmcError("LLMC0202", f"no tensor {name!r} to run with", op, fix=fix)
+        raise LlmcError("LLMC0132", f"no tensor {name!r} to run with", op, fix=fix)
     array = np.asarray(source[name])
     wanted = op.result.type
     if array.shape != wanted.get_shape():
-        raise LlmcError("LLMC0203", f"tensor {name!r} has shape {array.shape}, the module expects {wanted.get_shape()}", op)
+        raise LlmcError("LLMC0133", f"tensor {name!r} has shape {array.shape}, the module expects {wanted.get_shape()}", op)
     elem = elem_of(op.result)
     if array.dtype == dtype_of(elem):
         return (array,)
@@ -124,7 +124,7 @@ def _constant(op: Operation, args: Values, frame: Frame) -> Values:
 def _embedding(op: Operation, frame: Frame, ids: np.ndarray, table: np.ndarray) -> np.ndarray:
     if ids.size and (ids.min() < 0 or ids.max() >= len(table)):
         raise LlmcError(
-            "LLMC0204", f"token id {ids.min() if ids.min() < 0 else ids.max()} is outside a table of {len(table)} rows", op
+            "LLMC0134", f"token id {ids.min() if ids.min() < 0 else ids.max()} is outside a table of {len(table)} rows", op
         )
     return table[ids]
 

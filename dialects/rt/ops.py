@@ -400,7 +400,7 @@ class LaunchOp(IRDLOperation):
     def grid_of(self, sizes: Mapping[str, int]) -> tuple[int, int, int]:
         """The number of CTAs per axis for these sizes."""
         if self.grid is None:
-            raise LlmcError("LLMC0310", f"the launch of @{self.kernel.root_reference.data} has no grid", self, fix="run finalise-abi")
+            raise LlmcError("LLMC0710", f"the launch of @{self.kernel.root_reference.data} has no grid", self, fix="run finalise-abi")
         x, y, z = (expressions.evaluate(text.data, sizes) for text in self.grid.data)
         return x, y, z
 

@@ -29,12 +29,12 @@ def constant_array(value: DenseIntOrFPElementsAttr, elem: Any, shape: tuple[int,
 
 
 def checkpoint_array(array: np.ndarray[Any, Any], entry: str, op: UploadOp) -> np.ndarray[Any, Any]:
-    """A checkpoint tensor in the dtype and shape of the buffer it is uploaded to; LLMC0321 for another shape."""
+    """A checkpoint tensor in the dtype and shape of the buffer it is uploaded to; LLMC0721 for another shape."""
     type_ = buffer_of(op.buffer)
     shape = type_.extents({})
     if tuple(array.shape) != shape:
         raise LlmcError(
-            "LLMC0321",
+            "LLMC0721",
             f"checkpoint tensor {entry} has shape {list(array.shape)}, the model was compiled for {list(shape)}",
             op,
             fix="compile for this checkpoint's configuration",
@@ -72,7 +72,7 @@ def _upload(op: Operation, args: Values, frame: Frame) -> Values:
     entry = upload.entry.data
     checkpoint = frame.interp.environment["checkpoint"]
     if entry not in checkpoint:
-        raise LlmcError("LLMC0320", f"the checkpoint has no tensor {entry}", op)
+        raise LlmcError("LLMC0720", f"the checkpoint has no tensor {entry}", op)
     args[0].write(checkpoint_array(np.asarray(checkpoint[entry]), entry, upload))
     return ()
 

@@ -212,6 +212,14 @@ class RolesOp(TileOp):
     """Regions that run at the same time, each by its own warps: `warps[i]` of them, with `regs[i]` registers a thread.
 
     Roles meet in rings only. Fragments do not cross into or out of a role; `tile.barrier` inside one concerns its warps.
+
+        tile.roles warps [1, 2] regs [40, 232] {
+          …
+          tile.yield
+        }, {
+          …
+          tile.yield
+        }
     """
 
     name = "tile.roles"
@@ -252,6 +260,27 @@ class RolesOp(TileOp):
                 raise VerifyException("a role ends in tile.yield")
         if self.regs is not None and any(int(r) % 8 or not 24 <= int(r) <= 256 for r in self.regs.get_values()):
             raise VerifyException("registers a thread are multiples of 8 from 24 to 256")
+
+    @classmethod
+    def parse(cls, parser: Parser) -> RolesOp:
+        def numbers(keyword: str) -> Attribute | None:
+            if parser.parse_optional_keyword(keyword) is None:
+                return None
+            found = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_integer)
+            return DenseArrayBase.from_list(i64, found)
+
+        stored = {name: value for name in ("warps", "regs") if (value := numbers(name)) is not None}
+        attributes = parser.parse_optional_attr_dict_with_keyword()
+        roles = parser.parse_comma_separated_list(parser.Delimiter.NONE, parser.parse_region)
+        return cls.create(properties=stored, attributes=dict(attributes.data) if attributes is not None else {}, regions=roles)
+
+    def print(self, printer: Printer) -> None:
+        for name, value in (("warps", self.warps), ("regs", self.regs)):
+            if value is not None:
+                printer.print_string(f" {name} [{', '.join(str(v) for v in value.get_values())}]")
+        printer.print_op_attributes(self.attributes, print_keyword=True)
+        printer.print_string(" ")
+        printer.print_list(self.roles, printer.print_region)
 
 
 @irdl_op_definition

@@ -44,7 +44,7 @@ class Paging:
 
 
 def buffer_type(type_: Attribute, where: object) -> BufferType:
-    """The row-major buffer that holds a tensor; LLMC0304 when only a dynamic stride could."""
+    """The row-major buffer that holds a tensor; LLMC0704 when only a dynamic stride could."""
     dims = dims_from(type_)
     assert isinstance(type_, TensorType)
     elem: Attribute = type_.element_type  # pyright: ignore
@@ -52,7 +52,7 @@ def buffer_type(type_: Attribute, where: object) -> BufferType:
         return BufferType.of(dims, elem)
     except ValueError as problem:
         raise LlmcError(
-            "LLMC0304",
+            "LLMC0704",
             f"{type_} has no place in memory",
             where,
             why=f"buffers have static strides, so only the first dimension may depend on a size: {problem}",
@@ -83,7 +83,7 @@ def _dim(text: str) -> Dim:
 def page_types(state: StateType, paging: Paging) -> tuple[BufferType, BufferType]:
     """The pools of keys and of values."""
     if state.kind.data != "token":
-        raise LlmcError("LLMC0305", f"{state} is kept per sequence", why="only states that grow by token have a layout so far")
+        raise LlmcError("LLMC0705", f"{state} is kept per sequence", why="only states that grow by token have a layout so far")
     pool = BufferType.of(("P", state.heads, paging.page_size, state.head_size), state.elem)
     return pool, pool
 

@@ -54,16 +54,16 @@ def paging_of(module: ModuleOp) -> Paging:
 
 
 def abi_of(kernel: KernelOp) -> Abi:
-    """What the kernel's schedule asks for; LLMC0311 when it has none."""
+    """What the kernel's schedule asks for; LLMC0711 when it has none."""
     if kernel.schedule is None:
-        raise LlmcError("LLMC0311", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
+        raise LlmcError("LLMC0711", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
     return schedule_named(kernel.schedule.family.data).abi(kernel, kernel.schedule)
 
 
 def choose(
     ctx: PassContext, kernel: KernelOp, target: Target, suits: Callable[[Schedule, ScheduleAttr], bool] | None = None
 ) -> None:
-    """Give `kernel` its best schedule that `suits`; LLMC0312 when there is none."""
+    """Give `kernel` its best schedule that `suits`; LLMC0712 when there is none."""
     for schedule, attribute in candidates(kernel, target):
         try:
             schedule.abi(kernel, attribute)
@@ -75,7 +75,7 @@ def choose(
             ctx.remark("passed", "schedule", kernel, f"@{kernel.sym_name.data}: {attribute}")
             return
     raise LlmcError(
-        "LLMC0312",
+        "LLMC0712",
         f"no schedule runs @{kernel.sym_name.data} (family {kernel.family.data}) on {target.name}",
         kernel,
         why="neither its family's schedules nor the generic one accept its body",

@@ -50,14 +50,14 @@ class LayoutToTile(Pass):
 
 
 def build(kernel: KernelOp, target: Target) -> TileKernelOp:
-    """The CTA program of one kernel. Raises LLMC0311 without a schedule, LLMC0501 for parameters that make no sense."""
+    """The CTA program of one kernel. Raises LLMC0711 without a schedule, LLMC0501 for parameters that make no sense."""
     if kernel.schedule is None:
-        raise LlmcError("LLMC0311", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
+        raise LlmcError("LLMC0711", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
     schedule = schedule_named(kernel.schedule.family.data)
     reason = schedule.accepts(kernel)
     if reason is not None:
         raise LlmcError(
-            "LLMC0313",
+            "LLMC0713",
             f"schedule {schedule.name} can't run @{kernel.sym_name.data}: {reason}",
             kernel,
             fix="choose a schedule of its family, or #layout.schedule<\"generic\", {}>",
@@ -68,7 +68,7 @@ def build(kernel: KernelOp, target: Target) -> TileKernelOp:
 
 
 def grid_of(kernel: KernelOp) -> ArrayAttr[StringAttr]:
-    """The grid of a kernel's schedule; the kernel's own where it was launched by another one's (a combine). Raises LLMC0314
+    """The grid of a kernel's schedule; the kernel's own where it was launched by another one's (a combine). Raises LLMC0714
     when the schedule wants other memory than the program around it gives."""
     if kernel.schedule is None or kernel.grid is None:
         return kernel.grid or strings(("1", "1", "1"))
@@ -88,7 +88,7 @@ def check_memory(kernel: KernelOp, abi: Abi) -> None:
         type_ = kernel.buffers[index].type
         if isinstance(type_, BufferType) and type_.layout != layout:
             raise LlmcError(
-                "LLMC0314",
+                "LLMC0714",
                 f"schedule {kernel.schedule} of @{kernel.sym_name.data} wants argument {index} in another memory layout",
                 kernel,
                 why="weight images were laid out for the schedule that stood there before",

@@ -169,7 +169,7 @@ def test_programs_are_prepared_once_for_each_size():
 def test_missing_kernels_and_small_arenas_are_explained():
     target = engine(compiled())
     target.functions = {}
-    with pytest.raises(LlmcError, match="LLMC0844"):
+    with pytest.raises(LlmcError, match="LLMC0874"):
         target.prepare("decode", {"T": 1, "B": 1})
-    with pytest.raises(LlmcError, match="LLMC0842"):
+    with pytest.raises(LlmcError, match="LLMC0872"):
         engine(compiled(), Capacity(4, 1, 8)).prepare("prefill", {"T": 4096, "B": 1})

@@ -75,7 +75,7 @@ def test_draws_depend_on_the_seed_alone():
 
 @pytest.mark.parametrize(
     ("prompt", "count", "code"),
-    [([], 1, "LLMC0851"), ([1] * 60, 5, "LLMC0852"), ([128], 1, "LLMC0853"), ([1] * 40, 20, "LLMC0840")],
+    [([], 1, "LLMC0851"), ([1] * 60, 5, "LLMC0852"), ([128], 1, "LLMC0853"), ([1] * 40, 20, "LLMC0870")],
 )
 def test_bad_requests_are_explained(prompt: list[int], count: int, code: str):
     with pytest.raises(LlmcError, match=code):
@@ -84,7 +84,7 @@ def test_bad_requests_are_explained(prompt: list[int], count: int, code: str):
 
 def test_a_checkpoint_of_another_shape_is_refused():
     engine = ReferenceEngine(module(), Capacity(16, 4, 40))
-    with pytest.raises(LlmcError, match="LLMC0321"):
+    with pytest.raises(LlmcError, match="LLMC0721"):
         engine.load({**tiny_checkpoint(), "q": np.zeros((64, 32), np.float32)})
-    with pytest.raises(LlmcError, match="LLMC0320"):
+    with pytest.raises(LlmcError, match="LLMC0720"):
         engine.load({n: a for n, a in tiny_checkpoint().items() if n != "o"})

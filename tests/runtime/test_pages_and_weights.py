@@ -20,7 +20,7 @@ def test_pages_are_owned_and_given_back():
     other.reserve(12)
     assert sorted(one.pages + other.pages) == [1, 2, 3, 4, 5]
     assert other.row(4).tolist() == [*other.pages, 0]
-    with pytest.raises(LlmcError, match="LLMC0840"):
+    with pytest.raises(LlmcError, match="LLMC0870"):
         one.reserve(9)
     other.release()
     one.reserve(9)

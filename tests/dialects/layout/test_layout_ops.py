@@ -79,9 +79,9 @@ def test_a_malformed_kernel_is_refused(old: str, new: str, message: str):
 def test_size_expressions():
     assert expressions.evaluate("max(2 * T, ceildiv(T + 1, 4)) - 1", {"T": 7}) == 13
     assert expressions.names("ceildiv(8*T, B)") == {"T", "B"}
-    with pytest.raises(LlmcError, match="LLMC0302"):
+    with pytest.raises(LlmcError, match="LLMC0702"):
         expressions.evaluate("T + 1", {})
-    with pytest.raises(LlmcError, match="LLMC0301"):
+    with pytest.raises(LlmcError, match="LLMC0701"):
         expressions.evaluate("__import__('os')", {})
 
 

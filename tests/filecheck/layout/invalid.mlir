@@ -42,8 +42,8 @@ layout.kernel @grid(%x: !layout.buffer<[4], f32>) attributes {family = "generic"
 
 // -----
 
-// expected-error @below {{a kernel ends in layout.return}}
 layout.kernel @ends(%x: !layout.buffer<[4], f32>) attributes {family = "generic", arg_effects = ["r"], sizes = []} {
+  // expected-error @below {{is not a terminator}}
   %0 = layout.read %x : !layout.buffer<[4], f32> -> tensor<4xf32>
 }
 

@@ -127,7 +127,7 @@ ptx.kernel @edges {params = {x = "u64"}, reqntid = 32 : i32} {
 
 // -----
 
-// expected-error @below {{every block of a ptx.kernel ends with ptx.bra, ptx.cbra or ptx.ret}}
 ptx.kernel @ends {params = {x = "u64"}, reqntid = 32 : i32} {
+  // expected-error @below {{is not a terminator}}
   %a = ptx.mov u32 sreg(tid.x) : !ptx.reg<b32>
 }

@@ -22,8 +22,8 @@ rt.program @slot_sizes attributes {sizes = ["T"]} {
 
 // -----
 
-// expected-error @below {{a program ends in rt.return}}
 rt.program @ends attributes {sizes = []} {
+  // expected-error @below {{is not a terminator}}
   %0 = rt.temp : !layout.buffer<[8], f32>
 }
 

@@ -138,8 +138,8 @@ tile.kernel @r(%b0: !layout.buffer<[4096], bf16>) attributes {effects = ["r"], g
   %3 = arith.constant 1 : i32
   // CHECK: %4 = tile.ring {copies = 1 : i32, consumers = 2 : i32} : !tile.ring<4, 512xbf16>
   %4 = tile.ring {copies = 1 : i32, consumers = 2 : i32} : !tile.ring<4, 512xbf16>
-  // CHECK: "tile.roles"() <{warps = array<i64: 1, 2>}> ({
-  "tile.roles"() <{warps = array<i64: 1, 2>}> ({
+  // CHECK: tile.roles warps [1, 2] {
+  tile.roles warps [1, 2] {
     // CHECK: scf.for %5 = %1 to %2 step %3 : i32 {
     scf.for %5 = %1 to %2 step %3 : i32 {
       // CHECK: %6 = tile.ring_acquire %4[%5] : !tile.ring<4, 512xbf16> -> !tile.smem<512xbf16>
@@ -163,7 +163,7 @@ tile.kernel @r(%b0: !layout.buffer<[4096], bf16>) attributes {effects = ["r"], g
     }
     // CHECK: tile.yield
     tile.yield
-  }) : () -> ()
+  }
   // CHECK: tile.return
   tile.return
 }

@@ -91,7 +91,7 @@ def test_a_tensor_with_two_dynamic_sizes_is_refused():
     func.func @main(%x: tensor<?x?xbf16, #nn.dims<["B", "T"]>>) -> tensor<?x?xbf16, #nn.dims<["B", "T"]>> {
       func.return %x : tensor<?x?xbf16, #nn.dims<["B", "T"]>>
     }"""
-    with pytest.raises(LlmcError, match="LLMC0304"):
+    with pytest.raises(LlmcError, match="LLMC0704"):
         run(text, Bufferise())
 
 
