@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,17 +21,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..dialects.ir.diagnostics import LlmcError
+from ..passes.nn.choose_precision import SCHEMES
 from ..runtime.device import Device, open_device
 from ..runtime.engine import Capacity, Engine
 from ..runtime.executor import DeviceEngine
 from ..runtime.generate import SamplingParams, Session
 from ..runtime.reference import ReferenceEngine
-from ..runtime.weights import Checkpoint, Layered
-from .build import Compiled, Model, Settings, compile_module, is_artefact, read_artefact
+from ..runtime.tokenizer import open_tokenizer
+from ..runtime.weights import Layered
+from .artefact import Model, is_artefact, open_weights, read_artefact
+from .build import Compiled, Progress, Settings, compile_module, silent
 from .knobs import read_knobs
 from .phases import CompileOptions
 
 if TYPE_CHECKING:
+    from .frontend.compiled_module import CompiledModule
     from .frontend.model import ImportedModel
 
 DEVICES = ("auto", "cuda", "emulator", "reference")
@@ -63,9 +68,13 @@ class LanguageModel:
     timings: Timings = field(default_factory=Timings)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text; LLMC0230 without a tokenizer."""
+        """Token ids of a text. Raises LLMC0230 without a tokenizer, LLMC0235 for a text that is no Unicode."""
         if self.tokenizer is None:
-            raise LlmcError("LLMC0230", "the checkpoint has no tokenizer.json", str(self.model.checkpoint), fix="give token ids instead of text")
+            self.tokenizer = open_tokenizer((self.model.checkpoint or Path()) / "tokenizer.json")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise LlmcError("LLMC0235", "the prompt is no Unicode text", why=str(error), fix="give it in UTF-8") from None
         return list(self.tokenizer.encode(text).ids)
 
     def generate(
@@ -75,7 +84,11 @@ class LanguageModel:
         `max_tokens`. Temperature 0 is greedy; the same seed draws the same tokens."""
         check_sampling(temperature, top_k, top_p)
         as_text = isinstance(prompt, str)
+        if self.model.kind != "decoder":
+            what = f"{self.model.checkpoint} is a model of kind {self.model.kind}: it has no next token"
+            raise LlmcError("LLMC0227", what, str(self.model.checkpoint), fix="llmc.load(…).logits gives what it computes")
         ids = self.encode(prompt) if isinstance(prompt, str) else [int(t) for t in prompt]
+        self.session.check([ids], max_tokens)
         tokens = self._tokens(ids, max_tokens, SamplingParams(temperature, top_k, top_p, seed))
         return self._pieces(ids, tokens) if as_text else tokens
 
@@ -115,7 +128,7 @@ class LanguageModel:
 
 def check_sampling(temperature: float, top_k: int, top_p: float) -> None:
     """Raise LLMC0231 for sampling parameters out of range."""
-    for name, value, good in (("temperature", temperature, temperature >= 0), ("top_k", top_k, top_k >= 0), ("top_p", top_p, 0 < top_p <= 1)):
+    for name, value, good in (("temperature", temperature, 0 <= temperature < math.inf), ("top_k", top_k, 0 <= top_k < 1 << 31), ("top_p", top_p, 0 < top_p <= 1)):
         if not good:
             raise LlmcError("LLMC0231", f"{name} = {value} is out of range", fix="temperature ≥ 0, top_k ≥ 0, 0 < top_p ≤ 1")
 
@@ -139,9 +152,8 @@ def load(
     """
     place = Path(path)
     settings = settings or Settings(knobs=read_knobs())
-    kind = device or settings.knobs.device
-    if kind not in DEVICES:
-        raise LlmcError("LLMC0232", f"no device is called '{kind}'", fix=f"devices are {', '.join(DEVICES)}")
+    kind = checked_device(device or settings.knobs.device)
+    check_options(quant, dtype, max_sequences, max_tokens)
     if not place.is_dir():
         raise LlmcError("LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote")
     opened = open_device(kind) if kind != "reference" else None
@@ -149,12 +161,45 @@ def load(
     if is_artefact(place):
         compiled, model = read_artefact(place)
         check_target(compiled, opened, place)
-        weights: Mapping[str, Any] = Checkpoint.open(model.checkpoint) if model.checkpoint is not None else {}
+        check_fixed(compiled.options, place, quant, dtype, max_sequences, max_tokens)
+        weights = open_weights(model, place) if random_weights is None else {}
     else:
         compiled, model, weights = build(place, target, quant, dtype, max_sequences, max_tokens, settings_for(settings, opened))
     if random_weights is not None:
         weights = random_weights
-    return start(compiled, model, weights, opened)
+    return start(compiled, model, weights, opened, settings.progress)
+
+
+def check_options(quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None) -> None:
+    """Raise for what no model can be compiled with, before minutes of work: LLMC0420, LLMC0313, LLMC0234."""
+    if quant not in SCHEMES:
+        raise LlmcError("LLMC0420", f"unknown weight scheme '{quant}'", fix=f"schemes are {', '.join(SCHEMES)}")
+    if dtype not in (None, "float32", "float16", "bfloat16"):
+        raise LlmcError("LLMC0313", f"a model cannot be computed in {dtype!r}", fix="use float32, float16 or bfloat16")
+    for name, value in (("max_sequences", max_sequences), ("max_context", 1 if max_tokens is None else max_tokens)):
+        if not 1 <= value < 1 << 24:
+            raise LlmcError("LLMC0234", f"{name} = {value} is out of range", fix="give a positive number")
+
+
+def check_fixed(options: CompileOptions, place: Path, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None) -> None:
+    """Raise LLMC0226 when an artefact is asked to be what it was not built as."""
+    asked = (
+        ("quant", quant, "none", options.scheme),
+        ("dtype", dtype, None, None),
+        ("max_sequences", max_sequences, 1, options.max_sequences),
+        ("max_context", max_tokens, None, options.max_tokens),
+    )
+    for name, wanted, default, built in asked:
+        if wanted != default and wanted != built:
+            why = f"it was built with {built}" if built is not None else "it is fixed when the artefact is built"
+            raise LlmcError("LLMC0226", f"{place} can't be run with {name} = {wanted}", str(place), why=why, fix="build another artefact")
+
+
+def checked_device(kind: str) -> str:
+    """A device's name; LLMC0232 for one that is none."""
+    if kind not in DEVICES:
+        raise LlmcError("LLMC0232", f"no device is called '{kind}'", fix=f"devices are {', '.join(DEVICES)}")
+    return kind
 
 
 def settings_for(settings: Settings, device: Device | None) -> Settings:
@@ -193,40 +238,99 @@ def compile_imported(
     imported: ImportedModel, target: str, quant: str, max_sequences: int, max_tokens: int | None, settings: Settings, place: Path | None
 ) -> tuple[Compiled, Model]:
     """Compile what the front end imported."""
-    stated = imported.config.get("max_position_embeddings")
-    limit = stated if isinstance(stated, int) else 4096
-    context = min(max_tokens or min(limit, 4096), limit)
+    limit = position_limit(imported.config)
+    if max_tokens is not None and max_tokens > limit:
+        why = f"the model's positions end at {limit}"
+        raise LlmcError("LLMC0236", f"a context of {max_tokens} tokens is more than the model has", str(place or ""), why=why, fix="ask for a shorter one")
+    context = max_tokens or min(limit, 4096)
     options = CompileOptions(
-        target=target, scheme=quant, max_sequences=max_sequences, max_tokens=context, max_batch_tokens=min(max(context, 64), 2048)
+        target=target,
+        scheme=quant,
+        max_sequences=max_sequences,
+        max_tokens=context,
+        max_batch_tokens=min(max(context, 64), 2048),
+        kind=imported.kind,
     )
     compiled = compile_module(imported.module, options, settings)
     model = Model(place, imported.sidecar, imported.tokenizer_path, imported.eos_ids, imported.kind, context)
     return compiled, model
 
 
-def start(compiled: Compiled, model: Model, weights: Mapping[str, Any], device: Device | None) -> LanguageModel:
+def position_limit(config: Mapping[str, Any]) -> int:
+    """The positions that a model knows, from its config.json; 4096 where that says nothing."""
+    nested = config.get("text_config")
+    for source in (config, nested if isinstance(nested, Mapping) else {}):
+        for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
+            value = source.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                if value < 1:
+                    raise LlmcError("LLMC0318", f"{name} in config.json is {value}", fix="correct config.json")
+                return value
+    return 4096
+
+
+def make_engine(compiled: Compiled, device: Device | None, capacity: Capacity) -> Engine:
+    """What runs a compiled model on a device; None is the reference."""
+    if device is None:
+        return ReferenceEngine(compiled.module, capacity)
+    functions = {name: device.load(code.image) for name, code in compiled.kernels.items()}
+    return DeviceEngine(compiled.module, device, functions, capacity)
+
+
+class Watched(Mapping[str, Any]):
+    """A mapping that tells how many of its entries were asked for."""
+
+    def __init__(self, source: Mapping[str, Any], progress: Progress) -> None:
+        self._source, self._progress, self._done, self._total = source, progress, 0, len(source)
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._source[name]
+        self._done += 1
+        self._progress("load", name, min(self._done, self._total), self._total)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._source
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._source)
+
+    def __len__(self) -> int:
+        return self._total
+
+
+def start(compiled: Compiled, model: Model, weights: Mapping[str, Any], device: Device | None, progress: Progress = silent) -> LanguageModel:
     """Put a compiled model on a device and load its weights."""
+    progress("load", "", 0, 1)
     options = compiled.options
     pages = -(-options.max_tokens // options.page_size) * options.max_sequences + 1
-    capacity = Capacity(tokens=options.max_batch_tokens, sequences=options.max_sequences, pages=pages)
-    if device is None:
-        engine: Engine = ReferenceEngine(compiled.module, capacity)
-    else:
-        functions = {name: device.load(code.image) for name, code in compiled.kernels.items()}
-        engine = DeviceEngine(compiled.module, device, functions, capacity)
-    engine.load(Layered((weights, model.sidecar)))
+    engine = make_engine(compiled, device, Capacity(tokens=options.max_batch_tokens, sequences=options.max_sequences, pages=pages))
+    engine.load(Watched(Layered((weights, model.sidecar)), progress))
     session = Session(engine, eos=model.eos, max_context=model.context)
-    tokenizer = None
-    if model.tokenizer is not None:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(model.tokenizer))
+    tokenizer = open_tokenizer(model.tokenizer) if model.tokenizer is not None else None
     return LanguageModel(compiled, model, engine, device.name if device is not None else "reference", session, tokenizer)
 
 
-def compile(module: Any, example_inputs: Sequence[Any], *, device: str | None = None, settings: Settings | None = None) -> Callable[..., Any]:
-    """A callable with the signature of `module.forward` (a `torch.nn.Module`), on llmc's kernels. Inputs and outputs are torch
-    tensors; sizes are those of `example_inputs`."""
+def compile(
+    module: Any,
+    example_inputs: Sequence[Any],
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    dynamic: Mapping[int | str, Mapping[int, str]] | None = None,
+    max_sizes: Mapping[str, int] | None = None,
+    device: str | None = None,
+    quant: str = "none",
+    settings: Settings | None = None,
+) -> CompiledModule:
+    """A callable with the signature of `module.forward` (a `torch.nn.Module`, in eval mode), on llmc's kernels: torch tensors in
+    and out, in forward's own structure.
+
+    Sizes are those of the examples. `dynamic` names dimensions that vary: `{0: {0: "N"}}` for the first dimension of argument 0
+    (keyword arguments by name); only the first dimension that is not 1 can. `max_sizes` bounds them, 1024 by default.
+    Parameters are copied; `reload()` on the result reads them from the module again.
+    """
     from .frontend.compiled_module import compile_torch
 
-    return compile_torch(module, example_inputs, device=device, settings=settings or Settings(knobs=read_knobs()))
+    settings = settings or Settings(knobs=read_knobs())
+    kind = checked_device(device or settings.knobs.device)
+    return compile_torch(module, example_inputs, kwargs or {}, dynamic or {}, max_sizes or {}, kind, quant, settings)

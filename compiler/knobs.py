@@ -16,12 +16,14 @@ class Knobs:
     device: auto, cuda, emulator or reference (LLMC_DEVICE)
     ptxas: path of ptxas when the search should not decide (LLMC_PTXAS)
     cuda_home: root of a CUDA toolkit (CUDA_HOME or CUDA_PATH)
+    path: where programs are looked for (PATH)
     """
 
     cache_dir: Path = field(default_factory=lambda: Path.home() / ".cache" / "llmc")
     device: str = "auto"
     ptxas: Path | None = None
     cuda_home: Path | None = None
+    path: str = ""
 
 
 # field → (variables, how to read the text, what it does); `llmc --help` prints this table
@@ -30,6 +32,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], object], str]] = {
     "device": (("LLMC_DEVICE",), str, "the device when a command does not name one"),
     "ptxas": (("LLMC_PTXAS",), Path, "the ptxas to use"),
     "cuda_home": (("CUDA_HOME", "CUDA_PATH"), Path, "where to look for a CUDA toolkit"),
+    "path": (("PATH",), str, "where to look for ptxas at last"),
 }
 
 

@@ -18,6 +18,8 @@ from ..passes.framework.pipeline import parse_pipeline
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
 IMPORTED = "import"  # what the front end hands over: nn ops before any pass
+KINDS = ("decoder", "encoder", "module")
+SERVED = ("decoder", "encoder")  # kinds that run on tokens of several sequences at once
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class CompileOptions:
 
     target: sm_80, sm_90 or sm_90a. scheme: `none` (the checkpoint's precision) or `int8` (weights per output channel).
     max_sequences: sequences served at once. max_tokens: the context of one sequence. max_batch_tokens: rows of one prefill launch.
-    page_size: tokens of a KV page. logits: also build the program that returns the logits of every position.
+    page_size: tokens of a KV page. kind: "decoder" (a KV cache, sampling), "encoder" (tokens of many sequences, no cache) or
+    "module" (what a torch module computes, with its own inputs and outputs).
     """
 
     target: str = "sm_90a"
@@ -35,6 +38,7 @@ class CompileOptions:
     max_tokens: int = 1024
     max_batch_tokens: int = 1024
     page_size: int = 64
+    kind: str = "decoder"
 
     def attach(self, module: ModuleOp) -> None:
         """Write the options on a module."""
@@ -64,24 +68,33 @@ class Step:
     why: str
 
 
-def step(text: str, why: str) -> Step:
-    return Step(lambda _: text, why)
+def step(text: str, why: str, kinds: tuple[str, ...] = KINDS) -> Step:
+    return Step(lambda o: text if o.kind in kinds else None, why)
+
+
+def choose_precision(options: CompileOptions) -> str:
+    rounded = " logits-f32=false" if options.kind == "module" else ""
+    return f"choose-precision{{scheme={options.scheme}{rounded}}}"
+
+
+def specialise_sizes(options: CompileOptions) -> str | None:
+    if options.kind == "module":
+        return None
+    tokens = max(options.max_batch_tokens, options.max_sequences)
+    return f"specialise-sizes{{decode-tokens=64 tokens={tokens} sequences={options.max_sequences}}}"
 
 
 PIPELINE: dict[str, tuple[Step, ...]] = {
     "nn": (
         step("canonicalise", "what torch.export leaves (identities, reshapes of reshapes, dead ops) would hide the patterns below"),
         step("recognise", "before anything is split: patterns are seen whole, as the model's author wrote them"),
-        step("introduce-state", "needs attention recognised; everything after it works on tokens of many sequences"),
-        step("select-token", "only B rows need the final norm and the head, which saves most of a prefill's logits"),
-        step("add-sampling", "the decode loop stays on the device"),
-        Step(lambda o: f"choose-precision{{scheme={o.scheme}}}", "before fusion, because it changes what may be merged and fused"),
+        step("introduce-state", "needs attention recognised; everything after it works on tokens of many sequences", SERVED),
+        step("select-token", "only B rows need the final norm and the head, which saves most of a prefill's logits", ("decoder",)),
+        step("add-sampling", "the decode loop stays on the device", ("decoder",)),
+        Step(choose_precision, "before fusion, because it changes what may be merged and fused"),
         Step(lambda o: f"quantise-linears{{scheme={o.scheme}}}" if o.scheme != "none" else None, "before merging: a scale belongs to one linear's rows"),
         step("merge-linears", "q, k, v and gate, up become one launch each"),
-        Step(
-            lambda o: f"specialise-sizes{{decode-tokens=64 tokens={max(o.max_batch_tokens, o.max_sequences)} sequences={o.max_sequences}}}",
-            "last: what is fused differs between decode and prefill",
-        ),
+        Step(specialise_sizes, "last: what is fused differs between decode and prefill"),
         step("canonicalise", "each regime folds what its ranges decide"),
     ),
     "fusion": (
@@ -92,7 +105,7 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
     "quant": (step("expand-quantised", "materialises what `nn` chose: storage, scales, plain arithmetic"),),
     "layout": (
         Step(lambda o: f"bufferise{{page-size={o.page_size} max-context={o.max_tokens}}}", "tensors get memory, states get pages"),
-        step("close-decode-loop", "sampling and advancing are launches like any other"),
+        step("close-decode-loop", "sampling and advancing are launches like any other", ("decoder",)),
         step("choose-schedules", "before memory layouts: a schedule says how it wants its operands to lie"),
         step("choose-weight-images", "one image for all uses of a weight"),
         step("lower-weights", "images are made on the device by kernels that are compiled like any other"),

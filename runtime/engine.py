@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,15 +16,16 @@ from ..dialects.rt.ops import IoOp, ProgramOp, decode_ranges
 
 @dataclass(frozen=True)
 class Capacity:
-    """The largest sizes an engine is made for: tokens of a step, sequences, pages of the KV pool."""
+    """The largest sizes an engine is made for: tokens of a step, sequences, pages of the KV pool; `others` names further ones."""
 
     tokens: int = 512
     sequences: int = 8
     pages: int = 129
+    others: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def sizes(self) -> dict[str, int]:
-        return {"T": max(self.tokens, self.sequences), "B": self.sequences, "P": self.pages}
+        return {"T": max(self.tokens, self.sequences), "B": self.sequences, "P": self.pages, **self.others}
 
 
 class Engine(Protocol):

@@ -101,7 +101,7 @@ class Session:
     ) -> Iterator[tuple[int, int]]:
         """(prompt's index, token) as tokens are made. More prompts than the engine has room for run one group after another."""
         each = list(sampling) if isinstance(sampling, Sequence) else [sampling or SamplingParams()] * len(prompts)
-        self._check(prompts, max_new_tokens)
+        self.check(prompts, max_new_tokens)
         if max_new_tokens == 0:
             return
         width = self.width
@@ -121,7 +121,7 @@ class Session:
         program gives logits for all)."""
         if self._program("prefill") is None:
             return self._encode(ids, every)
-        self._check([ids], 0)
+        self.check([ids], 0)
         sequence = Request(0, list(ids), len(ids), 0, Pages(self.pool), SamplingParams())
         rows: list[np.ndarray[Any, Any]] = []
         try:
@@ -137,7 +137,8 @@ class Session:
 
     # Checks -----------------------------------------------------------------------------------------------------------
 
-    def _check(self, prompts: Sequence[Tokens], max_new_tokens: int) -> None:
+    def check(self, prompts: Sequence[Tokens], max_new_tokens: int) -> None:
+        """Raise for prompts that can't be continued: LLMC0851 empty, LLMC0852 too long, LLMC0853 unknown tokens."""
         assert self.max_context is not None
         vocabulary = self._vocabulary()
         for index, prompt in enumerate(prompts):
@@ -152,7 +153,12 @@ class Session:
                 )
             bad = next((t for t in prompt if t < 0 or (vocabulary is not None and t >= vocabulary)), None)
             if bad is not None:
-                raise LlmcError("LLMC0853", f"prompt {index} contains token {bad}", why=f"the model knows tokens 0 to {vocabulary} exclusive")
+                raise LlmcError(
+                    "LLMC0853",
+                    f"prompt {index} contains token {bad}",
+                    why=f"the model knows tokens 0 to {vocabulary} exclusive",
+                    fix="use the model's own tokenizer",
+                )
 
     def _vocabulary(self) -> int | None:
         type_ = self.engine.type_of("logits")

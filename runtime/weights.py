@@ -1,8 +1,4 @@
-"""Checkpoints as mappings from tensor names to numpy arrays on mapped files; nothing is read before it is used.
-
-A strict reader of the safetensors format (https://github.com/huggingface/safetensors#format): its numpy front end has no BF16
-or F8, which here are ml_dtypes arrays.
-"""
+"""Weights as mappings from tensor names to numpy arrays on mapped files; nothing is read before it is used."""
 
 from __future__ import annotations
 
@@ -10,119 +6,106 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import ml_dtypes
 import numpy as np
 
 from ..dialects.ir.diagnostics import LlmcError
+from .safetensors import SafetensorsFile, TensorInfo
 
-DTYPES: dict[str, Any] = {
-    "BOOL": np.bool_,
-    "U8": np.uint8,
-    "I8": np.int8,
-    "I16": np.int16,
-    "I32": np.int32,
-    "I64": np.int64,
-    "F16": np.float16,
-    "F32": np.float32,
-    "F64": np.float64,
-    "BF16": ml_dtypes.bfloat16,
-    "F8_E4M3": ml_dtypes.float8_e4m3fn,
-    "F8_E5M2": ml_dtypes.float8_e5m2,
-}
-LARGEST_HEADER = 100_000_000
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a tensor lies: which file, from which byte on, and what it is."""
+class Weights(Mapping[str, np.ndarray]):
+    """All tensors of a checkpoint directory, by name, from one file or from the shards that an index names.
 
-    file: Path
-    begin: int
-    end: int
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
+    Raises LLMC0303 for a bad index and LLMC0304 for missing files and tensors, besides what a damaged file raises.
+    """
 
-
-def _bad(path: Path, why: str) -> LlmcError:
-    return LlmcError("LLMC0860", f"{path} is no valid safetensors file", str(path), why=why, fix="download the file again")
-
-
-def read_header(path: Path) -> dict[str, Place]:
-    """The tensors of one safetensors file; LLMC0860 for a malformed one."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        length = int.from_bytes(prefix, "little")
-        if len(prefix) < 8 or length > min(LARGEST_HEADER, size - 8):
-            raise _bad(path, "its header is longer than the file")
-        try:
-            header = json.loads(file.read(length))
-        except ValueError as problem:
-            raise _bad(path, "its header is no JSON") from problem
-    begin = 8 + length
-    found: dict[str, Place] = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        dtype = DTYPES.get(entry.get("dtype"))
-        if dtype is None:
-            raise LlmcError("LLMC0861", f"tensor {name} has dtype {entry.get('dtype')}", str(path), why="llmc has no such element type")
-        low, high = entry["data_offsets"]
-        shape = tuple(entry["shape"])
-        if not 0 <= low <= high <= size - begin or (high - low) != int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize:
-            raise _bad(path, f"tensor {name} does not lie in the file or has another size than its shape says")
-        found[name] = Place(path, begin + low, begin + high, np.dtype(dtype), shape)
-    return found
-
-
-class Checkpoint(Mapping[str, Any]):
-    """Tensors by name, on memory-mapped safetensors files."""
-
-    def __init__(self, files: list[Path]):
-        self._places: dict[str, Place] = {}
-        self._maps: dict[Path, np.memmap[Any, Any]] = {}
-        for path in files:
-            self._places.update(read_header(path))
-
-    @staticmethod
-    def open(path: str | Path) -> Checkpoint:
-        """A safetensors file, or a directory of them (with or without an index). LLMC0862 when there is none."""
-        place = Path(path)
-        if place.is_file():
-            return Checkpoint([place])
-        index = place / "model.safetensors.index.json"
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self._files: dict[str, SafetensorsFile] = {}
+        self._where: dict[str, str] = {}
+        index = self.directory / INDEX
         if index.is_file():
-            names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-            files = [place / name for name in names]
+            self._read_index(index)
         else:
-            files = sorted(place.glob("*.safetensors"))
-        missing = [f for f in files if not f.is_file()]
-        if missing or not files:
-            raise LlmcError(
-                "LLMC0862",
-                f"no safetensors checkpoint at {place}",
-                why=f"{missing[0].name} is missing" if missing else "there is no .safetensors file",
-                fix="give the directory that save_pretrained wrote",
-            )
-        return Checkpoint(files)
+            self._read_files()
 
-    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
-        place = self._places[name]
-        if place.file not in self._maps:
-            self._maps[place.file] = np.memmap(place.file, np.uint8, "r")
-        raw = self._maps[place.file][place.begin : place.end]
-        return np.frombuffer(raw, place.dtype).reshape(place.shape)
+    def _read_index(self, index: Path) -> None:
+        where = read_json(index).get("weight_map")
+        if not isinstance(where, dict) or not all(isinstance(v, str) for v in cast("dict[str, Any]", where).values()):
+            fix = "download the whole checkpoint"
+            raise LlmcError("LLMC0303", f"{index.name} has no weight_map from tensors to files", str(index), fix=fix)
+        places = cast("dict[str, str]", where)
+        for file in sorted(set(places.values())):
+            if Path(file).name != file or "\0" in file:
+                fix = "shards lie beside their index; correct it"
+                raise LlmcError("LLMC0303", f"{index.name} names {file!r}, which is outside its folder", str(index), fix=fix)
+            if not (self.directory / file).is_file():
+                raise LlmcError("LLMC0304", f"shard {file} is missing", str(index), why="the index names it", fix="download the whole checkpoint")
+            self._files[file] = SafetensorsFile(self.directory / file)
+        for name, file in places.items():
+            if name not in self._files[file]:
+                what = f"tensor {name!r} is not in {file}, where {index.name} says it is"
+                raise LlmcError("LLMC0304", what, str(index), fix="download the whole checkpoint")
+            self._where[name] = file
+
+    def _read_files(self) -> None:
+        found = sorted(self.directory.glob("*.safetensors"))
+        if not found:
+            what = "has no *.safetensors file" if self.directory.is_dir() else "is no directory"
+            fix = "give the directory of a checkpoint in safetensors format (not .bin, .pth or .gguf)"
+            raise LlmcError("LLMC0304", f"{self.directory} {what}", str(self.directory), fix=fix)
+        single = self.directory / SINGLE
+        for path in [single] if single in found else found:
+            self._files[path.name] = SafetensorsFile(path)
+            for name in self._files[path.name]:
+                if name in self._where:
+                    what = f"tensor {name!r} is in {self._where[name]} and in {path.name}"
+                    raise LlmcError("LLMC0304", what, str(path), fix=f"remove one of them, or add {INDEX}")
+                self._where[name] = path.name
+
+    @property
+    def files(self) -> list[Path]:
+        """The safetensors files that hold the weights."""
+        return [self.directory / name for name in self._files]
+
+    def info(self, name: str) -> TensorInfo:
+        """Shape and dtype without reading the data."""
+        return self._files[self._where[name]].tensors[name]
+
+    def path(self, name: str) -> Path:
+        """The file that holds a tensor."""
+        return self.directory / self._where[name]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._files[self._where[name]][name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._where)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._where)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._where
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; LLMC0305 when it is missing or none."""
+    fix = "download the whole checkpoint"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise LlmcError("LLMC0305", f"cannot read {path.name}", str(path), why=why, fix=fix) from None
+    except (ValueError, RecursionError) as error:
+        raise LlmcError("LLMC0305", f"{path.name} is not JSON", str(path), why=str(error), fix=fix) from None
+    if not isinstance(content, dict):
+        raise LlmcError("LLMC0305", f"{path.name} is no JSON object", str(path), fix=fix)
+    return cast("dict[str, Any]", content)
 
 
 @dataclass(frozen=True)

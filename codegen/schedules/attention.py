@@ -62,6 +62,13 @@ class AttentionBody:
         return elem_of(self.op.q)
 
     @property
+    def longest(self) -> int | None:
+        """Tokens that a sequence's row of the page table has room for; None without pages."""
+        table = self.batch.get("page_table")
+        columns = table.type.dims[1] if table is not None else None  # pyright: ignore
+        return columns * self.page if isinstance(columns, int) else None
+
+    @property
     def page(self) -> int:
         """Tokens a page."""
         return int(cast(BufferType, self.keys.type).dims[2])

@@ -83,17 +83,19 @@ class AttentionDecode:
         most = body.tokens if isinstance(body.tokens, int) else (kernel.range_of(body.tokens) or (1, 1 << 30))[1]
         if most > WIDEST:
             return []
-        keys = min(body.page, 32 if body.width <= 128 else 16)
+        keys = min(body.page, 16)
         tasks = most * body.key_heads
         units = target.sm_count if target is not None else 132  # pyright: ignore[reportUnnecessaryComparison]
         found: list[ScheduleAttr] = []
-        if tasks < units:
-            # few tokens: as many CTAs as the longest sequence may need; the others find nothing to do
-            splits = 16 if most <= 8 else min(16, -(-2 * units // tasks))
-            found.append(ScheduleAttr.of(self.name, warps=4, splits=splits, keys=keys, min_ctas=2))
-        found.append(ScheduleAttr.of(self.name, warps=4, splits=1, keys=keys, min_ctas=2))
-        found.append(ScheduleAttr.of(self.name, warps=4, splits=1, keys=16, min_ctas=1))
-        return found
+        # measured in tests/perf/results/sweep_h200.json: narrow CTAs when few tokens are split far, wide ones when each has an SM
+        if most <= 8:
+            found.append(ScheduleAttr.of(self.name, warps=2, splits=8 if (body.longest or 1 << 30) <= 4096 else 16, keys=keys, min_ctas=2))
+        elif 4 * tasks < 3 * units:
+            found.append(ScheduleAttr.of(self.name, warps=4, splits=min(16, -(-units // tasks)), keys=keys, min_ctas=2))
+        else:
+            found.append(ScheduleAttr.of(self.name, warps=8 if tasks <= units else 4, splits=1, keys=keys, min_ctas=1))
+        found.append(ScheduleAttr.of(self.name, warps=4, splits=1, keys=keys, min_ctas=1))
+        return list(dict.fromkeys(found))
 
     def abi(self, kernel: KernelOp, schedule: ScheduleAttr) -> Abi:
         body, p = self._parameters(kernel, schedule)

@@ -504,6 +504,13 @@ class TileBuilder:
     def mma(self, a: SSAValue, b: SSAValue, c: SSAValue, atom: str = "m16n8k16") -> SSAValue:
         return self.one(ops.MmaOp(a, b, c, atom=atom))
 
+    def wgmma(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
+        """The accumulator in flight; see `wgmma_wait`."""
+        return self.one(ops.WgmmaOp(a, b, c))
+
+    def wgmma_wait(self, value: SSAValue) -> SSAValue:
+        return self.one(ops.WgmmaWaitOp(value))
+
     def relayout(self, frag: SSAValue, tv: Tv) -> SSAValue:
         if frag_of(frag).tv == tv:
             return frag

@@ -27,7 +27,7 @@ from .base import Abi, Parameter, bad_parameter, checked_parameters
 from .body import LinearBody, Unsupported, analyse_linear, row_granule
 from .builder import Index, TileBuilder
 from .epilogue import Epilogue, widened
-from .images import BLOCK, DEPTH
+from .images import BLOCK, DEPTH, elem_width
 from .linear import LinearFrame, begin_kernel, linear_abi, scale_rows
 from .scalar import ScalarBuilder
 
@@ -68,20 +68,36 @@ class Skinny:
             return []
         n = next(size for size in (8, 16, 32, 64) if size >= most)
         blocks = body.k // DEPTH
-        warps = next(w for w in (8, 4, 7, 6, 5, 3, 2, 1) if blocks % w == 0)
         granule = row_granule(body) * (2 if body.pair else 1)
-        fits = [rows for rows in (32, 16) if granule % rows == 0] or [16]
-        # tiles of 32 rows need half the loads of tokens, but only large weights have enough of them for every multiprocessor
-        if n <= 16 and body.n // 32 < 400:
-            fits.reverse()
-        most_unroll = {(16, 8): 8, (32, 8): 4, (16, 16): 4, (32, 16): 4, (16, 32): 4, (32, 32): 4, (16, 64): 2, (32, 64): 2}
-        ctas = 2 if n <= 16 else 1
         found: list[ScheduleAttr] = []
-        for rows in fits:
-            unroll = best_unroll(blocks // warps, most_unroll[rows, n])
+        for rows, warps, unroll, ctas, prefetch in self._preferred(body, n):
+            if granule % rows == 0 and blocks % (warps * unroll) == 0:
+                found.append(
+                    ScheduleAttr.of("skinny", m=rows, n=n, warps=warps, unroll=unroll, min_ctas=ctas, prefetch=prefetch)
+                )
+        warps = next(w for w in (8, 4, 7, 6, 5, 3, 2, 1) if blocks % w == 0)
+        ctas = 2 if n <= 16 else 1
+        for rows in [rows for rows in (32, 16) if granule % rows == 0] if n > 16 else [16]:
+            unroll = best_unroll(blocks // warps, 4 if n <= 32 else 2)
             found.append(ScheduleAttr.of("skinny", m=rows, n=n, warps=warps, unroll=unroll, min_ctas=ctas))
         last = ScheduleAttr.of("skinny", m=16, n=n, warps=warps, unroll=best_unroll(blocks // warps, 2), min_ctas=ctas)
         return list(dict.fromkeys([*found, last]))
+
+    @staticmethod
+    def _preferred(body: LinearBody, n: int) -> list[tuple[int, int, int, int, int]]:
+        """(m, warps, unroll, min_ctas, prefetch) in the order of what was fastest on an H200 (tests/perf/results/sweep_h200.json):
+        weights of many rows want small CTAs, three or four an SM; few rows want the depth divided among more warps."""
+        tasks = body.n // 16
+        large, middle = tasks >= 1024, tasks >= 320
+        if elem_width(elem_of(body.linear.weight)) == 8:
+            if n <= 8:
+                return [(32, 4, 2, 4, 0)] if large else [(16, 4, 4, 4, 1)] if middle else [(16, 8, 4, 2, 1)]
+            return []
+        if n <= 8:
+            return [(16, 4, 4, 3, 0)] if middle else [(16, 8, 4, 2, 0)]
+        if n <= 16:
+            return [(32, 4, 4, 4, 0)] if large else [(16, 4, 8, 3, 0)] if middle else [(16, 8, 4, 2, 0)]
+        return [(64, 4, 1, 2, 0)] if n == 64 and large else []
 
     def abi(self, kernel: KernelOp, schedule: ScheduleAttr) -> Abi:
         body, p = self._parameters(kernel, schedule)

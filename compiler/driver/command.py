@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...dialects.ir.diagnostics import LlmcError
@@ -15,11 +19,16 @@ RECURSION = 20_000  # regions nest; xDSL's parser, verifier and printer recurse
 
 
 def guarded(body: Callable[[], int], debug: bool = False) -> int:
-    """Run a command's body. An `LlmcError` is printed to stderr and gives 1; with `debug` it is raised."""
+    """Run a command's body. An `LlmcError` is printed to stderr and gives 1; with `debug` it is raised.
+
+    What is no `LlmcError` is a mistake of llmc, and said to be one. SIGTERM unwinds, so that temporary files are removed.
+    """
+    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
     sys.setrecursionlimit(RECURSION)
     gc.disable()  # construction and cloning of IR are twice as fast; a command ends soon
     try:
-        return body()
+        with _terminated():
+            return body()
     except LlmcError as error:
         if debug:
             raise
@@ -32,30 +41,78 @@ def guarded(body: Callable[[], int], debug: bool = False) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
-        print("error[LLMC0002]: out of host memory", file=sys.stderr)
+        if debug:
+            raise
+        print(LlmcError("LLMC0002", "out of host memory", fix="use a smaller model, or a machine with more memory").render(), file=sys.stderr)
         return 1
+    except Exception as error:
+        if debug:
+            raise
+        print(unforeseen(error).render(), file=sys.stderr)
+        return 1
+    finally:
+        sys.setrecursionlimit(limit)
+        if collecting:
+            gc.enable()
+
+
+def unforeseen(error: Exception) -> LlmcError:
+    """An exception that nothing in llmc explains, as an error that says so."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"{type(error).__name__}: {error}".strip().split("\n", 1)[0][:300]
+    fix = "this is a mistake in llmc; please report it with what --debug shows"
+    return LlmcError("LLMC0004", "llmc met something that it does not expect", f"{frame.filename}:{frame.lineno}", why=text, fix=fix)
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """SIGTERM raises SystemExit(143) here, where signals can be handled."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def read_text(path: str) -> str:
     """The text of a file, or of standard input for `-`. Raises LLMC0003 when it can't be read as UTF-8."""
+    fix = "check the path" if path != "-" else "give UTF-8 text"
     try:
         return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise LlmcError("LLMC0003", f"can't read {path}: {error.strerror}", path) from None
-    except UnicodeDecodeError:
-        raise LlmcError("LLMC0003", f"{path} is no UTF-8 text", path) from None
+        raise LlmcError("LLMC0003", f"can't read {path}", path, why=error.strerror or str(error), fix=fix) from None
+    except ValueError as error:
+        name = "standard input" if path == "-" else path
+        raise LlmcError("LLMC0003", f"can't read {name}: it is no UTF-8 text", name, why=str(error), fix="give a text file") from None
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a file whole (through a temporary one beside it) or standard output for `-`."""
+    """Write a file whole (through a temporary one beside it) or standard output for `-`. Raises LLMC0005 when that fails."""
     if path == "-":
         sys.stdout.write(text)
         sys.stdout.flush()
         return
     target = Path(path)
+    temporary: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False, encoding="utf-8") as file:
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}-", delete=False, encoding="utf-8") as file:
+            temporary = Path(file.name)
             file.write(text)
-        os.replace(file.name, target)
-    except OSError as error:
-        raise LlmcError("LLMC0003", f"can't write {path}: {error.strerror}", path) from None
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        os.replace(temporary, target)
+    except BaseException as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            fix = "choose a place with room and permission"
+            raise LlmcError("LLMC0005", f"can't write {path}", path, why=error.strerror or str(error), fix=fix) from None
+        raise

@@ -8,68 +8,123 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from ...codegen.targets import find_target
 from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.layout.ops import KernelOp
+from ...dialects.rt.ops import LaunchOp, ProgramOp
+from ...passes.framework.remarks import check_category
+from ...runtime.cuda.device import gpu_missing
 from ...runtime.device import open_device
 from .. import api
-from ..build import Compiled, Settings, is_artefact, read_artefact, write_artefact
-from ..knobs import read_knobs
+from ..artefact import check_output, is_artefact, read_artefact, write_artefact
+from ..build import Compiled, Settings
+from ..knobs import Knobs, read_knobs
+from .command import read_text
 from .progress import ProgressLine
+
+DEFAULT_TOKENS = 128
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Stream the continuation to stdout; times and the place of the dumps go to stderr."""
-    progress = ProgressLine()
-    settings = Settings(knobs=read_knobs(), cache=not arguments.no_cache, dumps=arguments.dump is not None, progress=progress)
-    if arguments.max_tokens < 0:
-        raise LlmcError("LLMC0231", f"--max-tokens {arguments.max_tokens} is negative", fix="give 0 or more")
-    api.check_sampling(arguments.temperature, arguments.top_k, arguments.top_p)
-    model = api.load(
-        arguments.model, device=arguments.device, quant=arguments.quant, dtype=arguments.dtype,
-        max_sequences=arguments.max_sequences, max_tokens=arguments.max_context, settings=settings,
-    )  # fmt: skip
-    progress.close()
+    place = Path(arguments.model)
+    knobs = read_knobs()
+    check_category(arguments.remarks)
+    check_run(arguments, place)
+    prompt = read_text("-").removesuffix("\n") if arguments.prompt == "-" else arguments.prompt
+    device = device_for_run(arguments.device, knobs)
+    with ProgressLine() as progress:
+        settings = Settings(knobs=knobs, cache=not arguments.no_cache, dumps=arguments.dump is not None, progress=progress)
+        model = api.load(
+            place, device=device, quant=arguments.quant, dtype=arguments.dtype,
+            max_sequences=arguments.max_sequences, max_tokens=arguments.max_context, settings=settings,
+        )  # fmt: skip
     if arguments.dump is not None:
         write_artefact(model.compiled, model.model, Path(arguments.dump))
     print_remarks(model.compiled, arguments.remarks)
-    prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
+    limit = arguments.max_tokens
+    if limit is None:
+        limit = max(1, min(DEFAULT_TOKENS, model.model.context - len(model.encode(prompt))))
     pieces = model.generate(
-        prompt, arguments.max_tokens, temperature=arguments.temperature, top_k=arguments.top_k, top_p=arguments.top_p, seed=arguments.seed
+        prompt, limit, temperature=arguments.temperature, top_k=arguments.top_k, top_p=arguments.top_p, seed=arguments.seed
     )
-    sys.stdout.write(prompt)
+    write(prompt)
     for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+        write(piece)
+    write("\n")
     times = model.timings
-    dumps = f"; dumps are in {arguments.dump}" if arguments.dump else "; --dump DIR keeps the IR of every phase"
+    dumps = f"; dumps are in {arguments.dump}" if arguments.dump else "" if is_artefact(place) else "; --dump DIR keeps the IR of every phase"
     print(f"[{model.device}] {times.tokens} tokens, TTFT {1e3 * times.first_token:.1f} ms, TPOT {1e3 * times.per_token:.2f} ms{dumps}", file=sys.stderr)
     return 0
+
+
+def check_run(arguments: argparse.Namespace, place: Path) -> None:
+    """What can be known to be wrong before anything is compiled."""
+    if arguments.max_tokens is not None and arguments.max_tokens < 0:
+        raise LlmcError("LLMC0231", f"max_tokens = {arguments.max_tokens} is out of range", fix="give 0 or more")
+    api.check_sampling(arguments.temperature, arguments.top_k, arguments.top_p)
+    api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+    if arguments.prompt == "":
+        raise LlmcError("LLMC0851", "the prompt is empty", "--prompt", fix="give at least one token, such as the model's BOS")
+    if arguments.dump is not None:
+        if is_artefact(place):
+            what = f"{place} is an artefact: nothing is compiled that could be dumped"
+            raise LlmcError("LLMC0237", what, str(place), fix=f"its IR is in {place / 'ir'}")
+        check_output(Path(arguments.dump))
+
+
+def device_for_run(asked: str | None, knobs: Knobs) -> str:
+    """The device asked for; the emulator, with a word about it, where none was and no GPU answers."""
+    kind = api.checked_device(asked or knobs.device)
+    reason = gpu_missing() if kind == "auto" else None
+    if reason is None:
+        return kind
+    print(f"no GPU here ({reason.splitlines()[0]}): running on the emulator, which is slow", file=sys.stderr)
+    return "emulator"
+
+
+def write(text: str) -> None:
+    """Stream text to stdout, whatever its encoding can show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()
 
 
 def build(arguments: argparse.Namespace) -> int:
     """Compile and write the artefact."""
     place, out = Path(arguments.model), Path(arguments.output)
+    knobs = read_knobs()
+    check_category(arguments.remarks)
     if is_artefact(place):
         raise LlmcError("LLMC0224", f"{place} is an artefact already", str(place), fix="give the checkpoint it was built from")
     if not place.is_dir():
         raise LlmcError("LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint")
-    progress = ProgressLine()
-    settings = Settings(knobs=read_knobs(), cache=not arguments.no_cache, dumps=True, progress=progress)
-    kind = arguments.device or settings.knobs.device
-    device = open_device(kind) if kind != "reference" else None
-    target = arguments.target or (device.target if device is not None else "sm_90a")
-    if kind in ("emulator", "reference"):
-        settings = replace(settings, assemble=False)
-    compiled, model, _ = api.build(
-        place, target, arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context, settings
-    )
-    progress.close()
-    write_artefact(compiled, model, out)
+    check_output(out)
+    api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+    kind = api.checked_device(arguments.device or knobs.device)
+    target = target_for_build(kind, arguments.target)
+    with ProgressLine() as progress:
+        settings = Settings(knobs=knobs, cache=not arguments.no_cache, dumps=True, progress=progress)
+        if kind in ("emulator", "reference"):
+            settings = replace(settings, assemble=False)
+        compiled, model, _ = api.build(
+            place, target, arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context, settings
+        )
+        progress("write", "", 0, 1)
+        write_artefact(compiled, model, out, arguments.copy_weights)
     print_remarks(compiled, arguments.remarks)
     times = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in compiled.seconds.items())
     print(f"{len(compiled.kernels)} kernels for {target} in {out} ({times})", file=sys.stderr)
     return 0
+
+
+def target_for_build(kind: str, asked: str | None) -> str:
+    """The target asked for; else the device's own, and sm_90a where there is no GPU. No GPU is needed when a target is named."""
+    if asked is not None:
+        return find_target(asked).name
+    if kind == "reference" or (kind == "auto" and gpu_missing() is not None):
+        return "sm_90a"
+    return open_device(kind).target
 
 
 def inspect(arguments: argparse.Namespace) -> int:
@@ -79,18 +134,18 @@ def inspect(arguments: argparse.Namespace) -> int:
         raise LlmcError("LLMC0225", f"{place} is no artefact", str(place), fix="llmc build DIR -o OUT writes one")
     compiled, model = read_artefact(place)
     options = compiled.options
+    kernels = [op for op in compiled.module.body.block.ops if isinstance(op, KernelOp)]
+    families = Counter(op.family.data for op in kernels)
     print(f"{place}: a {model.kind} for {options.target}, weights {options.scheme}, context {model.context}, {options.max_sequences} sequences")
     print(f"weights: {model.checkpoint}")
-    families = Counter(op.family.data for op in compiled.module.body.block.ops if op.name == "layout.kernel")  # pyright: ignore
-    print(f"kernels: {len(compiled.kernels)} ({', '.join(f'{n} {f}' for f, n in families.items())})")
+    print(f"kernels: {len(kernels)} ({', '.join(f'{n} {f}' for f, n in families.items())})")
+    for op in kernels:
+        code = compiled.kernels[op.sym_name.data]
+        registers = f"{code.registers:3d} registers" if code.cubin is not None else "no cubin"
+        print(f"  {code.name:36s} {op.schedule!s:60s} {code.threads:4d} threads {code.dyn_smem:6d} B shared {registers}")
     for op in compiled.module.body.block.ops:
-        if op.name == "layout.kernel":
-            name: str = op.sym_name.data  # pyright: ignore
-            code = compiled.kernels[name]
-            print(f"  {name:36s} {op.schedule!s:60s} {code.threads:4d} threads {code.dyn_smem:6d} B shared {code.registers:3d} registers")  # pyright: ignore
-        elif op.name == "rt.program":
-            launches = sum(o.name == "rt.launch" for o in op.walk())
-            print(f"program {op.sym_name.data}: {launches} launches")  # pyright: ignore
+        if isinstance(op, ProgramOp):
+            print(f"program {op.sym_name.data}: {sum(isinstance(o, LaunchOp) for o in op.walk())} launches")
     print(f"IR of the phases: {place / 'ir'}")
     return 0
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .arguments import Parser
+
 if TYPE_CHECKING:
     from xdsl.context import Context
     from xdsl.dialects.builtin import ModuleOp
@@ -19,7 +21,7 @@ PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="llmc-opt",
         description="Parse IR, run passes over it, print the result.",
         epilog="Example: llmc-opt model.nn --pass-pipeline='builtin.module(canonicalise,merge-linears)'",
@@ -72,8 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
 
         print_passes()
         return 0
+    from ...passes.framework.remarks import check_category
     from .command import read_text, write_text
 
+    check_category(arguments.remarks)
     name = "<stdin>" if arguments.input == "-" else arguments.input
     text, code = read_text(arguments.input), 0
     if arguments.split_input_file or arguments.verify_diagnostics:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .checkpoint import Checkpoint, SafetensorsFile, Weights, write_safetensors
+from ...runtime.safetensors import SafetensorsFile, write_safetensors
+from ...runtime.weights import Weights
+from .checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from .model import ImportedModel, import_module, load_checkpoint

@@ -7,6 +7,7 @@ The user's model and Hugging Face's registries are left as they were found.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ def export(
         program = run(attends)
         if attends and not any("llmc.attention" in str(node.target) for node in program.graph.nodes):
             program = run(False)  # its layers ignore the registry, so they need the masks of their own attention
+        program = decomposed(program)
     except LlmcError:
         raise
     except Exception as error:
@@ -119,6 +121,32 @@ def export(
         for module in model.modules():
             module.training = training[id(module)]
     return Captured(program, model, _symbol_names(program, symbol_names))
+
+
+def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program with ops that the ATen table lacks taken apart by PyTorch's own decompositions; all others stay whole."""
+    from torch._decomp import decomposition_table
+
+    from .aten import TABLE
+
+    seen: set[str] = set()
+    for _ in range(8):
+        targets = {n.target for n in program.graph.nodes if n.op == "call_function"}
+        unknown = {t for t in targets if isinstance(t, torch._ops.OpOverload) and str(t) not in TABLE}
+        if {str(t) for t in unknown} <= seen:
+            break
+        seen |= {str(t) for t in unknown}
+        simple = {t: decomposition_table[t] for t in unknown if t in decomposition_table and not _composite(t)}
+        usual = torch.export.default_decompositions()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # from torch, about itself
+            program = program.run_decompositions({**simple, **{t: usual[t] for t in unknown if t in usual}})
+    return program
+
+
+def _composite(op: torch._ops.OpOverload) -> bool:
+    """Whether an op is defined by other ops, for all devices."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd")
 
 
 def _symbol_names(program: torch.export.ExportedProgram, wanted: Sequence[str]) -> dict[Any, str]:

@@ -18,11 +18,13 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute
 
 from ...dialects.ir.diagnostics import LlmcError
-from .checkpoint import Checkpoint, TensorInfo
+from ...runtime.safetensors import TensorInfo
+from .checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     import torch
 
+    from .capture import Captured
     from .importer import Entry, Port
 
 RENAMES: tuple[tuple[str, str], ...] = (
@@ -88,12 +90,25 @@ def import_module(
     dynamic: Mapping[int | str, Mapping[int, str]] | None = None,
     kwargs: Mapping[str, Any] | None = None,
 ) -> ImportedModel:
-    """Import any torch module, captured on example inputs.
+    """Import any torch module, captured on example inputs; see `capture_module`. Weights are read from the module itself, when
+    they are needed."""
+    return import_captured_module(capture_module(module, example_inputs, dynamic, kwargs))
+
+
+def capture_module(
+    module: torch.nn.Module,
+    example_inputs: Sequence[Any],
+    dynamic: Mapping[int | str, Mapping[int, str]] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    largest: Mapping[str, int] | None = None,
+) -> Captured:
+    """Export a module on example inputs.
 
     `dynamic` names the dimensions that vary: `{0: {1: "T"}}` for dimension 1 of the first positional argument, by name for
-    keyword arguments. Weights are read from the module itself, when they are needed.
+    keyword arguments; `largest` bounds them.
     """
-    torch, capture, importer = _torch()
+    torch, capture, _ = _torch()
+    limits = dict(largest or {})
     named = dict(kwargs or {})
     given = dict(dynamic or {})
     dims: dict[str, Any] = {}
@@ -102,12 +117,20 @@ def import_module(
         if key not in given or not isinstance(value, torch.Tensor):
             return None
         for name in given[key].values():
-            dims.setdefault(name, torch.export.Dim(name, min=1))
+            dims.setdefault(name, torch.export.Dim(name, min=1, max=limits.get(name)))
         return {axis: dims[name] for axis, name in given[key].items()}
 
     shapes = _shapes(module, example_inputs, named, spec) if given else None
-    captured = capture.export(module, tuple(example_inputs), named, shapes, list(dims))
-    imported = importer.import_captured(captured)
+    return capture.export(module, tuple(example_inputs), named, shapes, list(dims))
+
+
+def import_captured_module(
+    captured: Captured, outputs: Sequence[int] | None = None, entries: Mapping[str, Entry] | None = None
+) -> ImportedModel:
+    """Import an exported module; `outputs` keeps only these of its tensors."""
+    _, _, importer = _torch()
+    module = captured.module
+    imported = importer.import_captured(captured, entries, outputs)
     config = getattr(module, "config", None)
     state = _ModuleWeights(module, importer.to_numpy)
     return ImportedModel(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xdsl.ir import Operation
 
-from . import ops_compute, ops_kernel, ops_memory, ops_ring
+from . import ops_compute, ops_kernel, ops_memory, ops_ring, ops_wgmma
 from .ops_compute import (
     REDUCTIONS,
     BroadcastOp,
@@ -47,8 +47,9 @@ from .ops_memory import (
     ViewOp,
 )
 from .ops_ring import BulkLoadOp, RingAcquireOp, RingOp, RingReleaseOp, RingWaitOp
+from .ops_wgmma import WgmmaOp, WgmmaWaitOp
 
-OPS: list[type[Operation]] = [*ops_kernel.OPS, *ops_memory.OPS, *ops_compute.OPS, *ops_ring.OPS]
+OPS: list[type[Operation]] = [*ops_kernel.OPS, *ops_memory.OPS, *ops_compute.OPS, *ops_ring.OPS, *ops_wgmma.OPS]
 
 __all__ = [
     "OPS",
@@ -91,5 +92,7 @@ __all__ = [
     "TaskOp",
     "UnpackOp",
     "ViewOp",
+    "WgmmaOp",
+    "WgmmaWaitOp",
     "YieldOp",
 ]

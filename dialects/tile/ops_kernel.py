@@ -142,7 +142,13 @@ class KernelOp(TileOp):
     @classmethod
     def parse(cls, parser: Parser) -> KernelOp:
         name = parser.parse_symbol_name()
-        arguments = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_argument)
+
+        def argument() -> Parser.Argument:
+            found = parser.parse_argument()
+            found.location = parser.parse_optional_location()
+            return found
+
+        arguments = parser.parse_comma_separated_list(parser.Delimiter.PAREN, argument)
         attributes = parser.parse_optional_attr_dict_with_keyword()
         region = parser.parse_region(arguments)
         stored = dict(attributes.data) if attributes is not None else {}

@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any, cast
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, f32
 from xdsl.ir import Operation, SSAValue
 
 from ..ir import builtin_semantics
@@ -280,6 +280,14 @@ def _mma(op: Operation, args: Values, frame: Frame) -> Values:
     return (rounded(wide[2] + wide[0] @ np.swapaxes(wide[1], -1, -2), elem, frame.options),)
 
 
+def _wgmma(op: Operation, args: Values, frame: Frame) -> Values:
+    a, memory, c = args
+    rows, depth = cast(SmemType, cast(ops.WgmmaOp, op).b.type).shape
+    b = memory.data[memory.layout.all_offsets((rows, depth))]
+    wide = [widen(x, frame.options) for x in (a, b, c)]
+    return (rounded(wide[2] + wide[0] @ wide[1].T, f32, frame.options),)
+
+
 def _same(op: Operation, args: Values, frame: Frame) -> Values:
     return (args[0],)
 
@@ -451,6 +459,8 @@ SEMANTICS: dict[type[Operation], Fn] = {
     ops.ReduceOp: _reduce,
     ops.MmaOp: _mma,
     ops.RelayoutOp: _same,
+    ops.WgmmaOp: _wgmma,
+    ops.WgmmaWaitOp: _same,
     ops.RelabelOp: _relabel,
     ops.SliceOp: _slice,
     ops.ConcatOp: _concat,

@@ -8,9 +8,19 @@ from typing import Literal
 
 from xdsl.ir import Operation
 
-from ...dialects.ir.diagnostics import describe_location
+from ...dialects.ir.diagnostics import LlmcError, describe_location
 
 Kind = Literal["passed", "missed", "analysis"]
+CATEGORIES = (
+    "access", "fusion", "layout", "merging", "precision", "quantisation", "regimes", "sampling", "schedule", "state", "weight image",
+)  # fmt: skip
+"""What remarks are about; `all` stands for all of them where a user chooses."""
+
+
+def check_category(category: str | None) -> None:
+    """Raise LLMC0238 for a category that no remark has."""
+    if category is not None and category not in ("all", *CATEGORIES):
+        raise LlmcError("LLMC0238", f"no remarks are called '{category}'", "--remarks", fix=f"categories are {', '.join(CATEGORIES)}, all")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerAttr, ModuleOp, StringAttr, TensorType, i32, i64
+from xdsl.dialects.builtin import ArrayAttr, DenseIntOrFPElementsAttr, IntegerAttr, ModuleOp, StringAttr, TensorType, i32, i64
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
@@ -90,6 +90,7 @@ class _Bufferiser:
     plans: dict[str, KernelPlan] = field(default_factory=dict[str, KernelPlan])
     ios: dict[str, SSAValue] = field(default_factory=dict[str, SSAValue])
     params: dict[str, SSAValue] = field(default_factory=dict[str, SSAValue])
+    repeated: list[tuple[SSAValue, str]] = field(default_factory=list[tuple[SSAValue, str]])
 
     def program(self) -> rt.ProgramOp:
         function = self.function
@@ -109,7 +110,7 @@ class _Bufferiser:
                     names |= value.type.sizes
         self.out.properties["sizes"] = rt.strings(sorted(names))
         for key, value in function.attributes.items():
-            if key not in ("nn.ranges", "nn.donates", "nn.one_token"):
+            if key not in ("nn.ranges", "nn.donates", "nn.one_token", "nn.outputs"):
                 self.out.attributes[key] = value
         return self.out
 
@@ -122,9 +123,15 @@ class _Bufferiser:
             self.ios[label] = self.add(rt.IoOp(label, type_, location=self.function.location))
         return self.ios[label]
 
-    # Arguments and results are named by kind and position -----------------------------------------------------------
+    # Arguments and results are named by kind and position, or as `nn.inputs` and `nn.outputs` say ---------------------
+
+    def given_names(self, key: str) -> list[str] | None:
+        """The names in an attribute of a function that has `nn.outputs`; None elsewhere."""
+        names = self.function.attributes.get(key) if "nn.outputs" in self.function.attributes else None
+        return [n.data for n in names.data if isinstance(n, StringAttr)] if isinstance(names, ArrayAttr) else None
 
     def arguments(self) -> None:
+        names = self.given_names("nn.inputs")
         states = inputs = 0
         sequences = next((a.type.sequences.data for a in self.function.args if isinstance(a.type, BatchType)), "B")
         for argument in self.function.args:
@@ -138,11 +145,15 @@ class _Bufferiser:
             elif isinstance(type_, SamplingType):
                 self.parts[argument] = {n: self.io(n, t) for n, t in sampling_types(sequences).items()}
             else:
-                label = "ids" if inputs == 0 else f"input.{inputs}"
+                label = names[inputs] if names else "ids" if inputs == 0 else f"input.{inputs}"
                 self.parts[argument] = {"": self.io(label, buffer_type(type_, argument))}
                 inputs += 1
 
     def name_outputs(self, terminator: Operation) -> dict[SSAValue, str]:
+        names = self.given_names("nn.outputs")
+        if names is not None:
+            self.repeated = [(v, n) for i, (v, n) in enumerate(zip(terminator.operands, names)) if v in terminator.operands[:i]]
+            return {v: n for v, n in reversed(list(zip(terminator.operands, names)))}
         labels: dict[SSAValue, str] = {}
         count = 0
         for value in terminator.operands:
@@ -193,7 +204,7 @@ class _Bufferiser:
 
     def returns(self, op: Operation) -> None:
         """Results that no launch wrote (arguments, weights, views) are copied to their output."""
-        for value, label in self.outputs.items():
+        for value, label in (*self.outputs.items(), *self.repeated):
             source = self.parts[value][""]
             if label in self.ios and source is self.ios[label]:
                 continue

@@ -35,6 +35,7 @@ from ...dialects.tile.ops import (
     StoreOp,
     StoreScalarOp,
     ViewOp,
+    WgmmaOp,
 )
 from ..framework.pass_ import Pass, PassContext
 from .divisibility import constant_value
@@ -100,6 +101,8 @@ def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
             found += [("read", op.dst), ("write", op.dst)]
         case CpAsyncOp():
             found += [("read", op.src), ("copy", op.dst)]
+        case WgmmaOp():
+            found.append(("read", op.b))
         case _:
             pass
     for kind, memory in found:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,12 @@ def torch_logits(directory: Path, weights: model_shapes.RandomWeights, ids: list
     kind = getattr(torch, dtype)
     with torch.device("cuda"):
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(directory), dtype=kind, attn_implementation="sdpa")
+    pools = {True: weights.norms, False: weights.pool}
+    pools = {k: torch.from_numpy(v.view(np.int16)).view(torch.bfloat16).to("cuda") for k, v in pools.items()}
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(weights[name].view(np.int16)).view(torch.bfloat16).to("cuda"))
+            pool = pools[parameter.dim() == 1][weights.shift(name) :]
+            parameter.copy_(pool.repeat(-(-parameter.numel() // len(pool)))[: parameter.numel()].view(parameter.shape))
         logits = model(torch.tensor([ids], device="cuda")).logits[0].float().cpu().numpy()
     del model
     torch.cuda.empty_cache()
@@ -120,6 +124,7 @@ def main() -> None:
     p.add_argument("--no-check", action="store_true")
     p.add_argument("--profile", action="store_true")
     p.add_argument("--out", default=None)
+    p.add_argument("--commit", default=None, help="what to call the state of the tree")
     a = p.parse_args()
     cache = Path(tempfile.mkdtemp(prefix="llmc-cache-"))
     for name in a.shapes.split(","):
@@ -129,45 +134,52 @@ def main() -> None:
         model_shapes.write_sparse_checkpoint(directory, shapes)
         weights = model_shapes.RandomWeights(shapes)
         for scheme in a.quants.split(","):
-            for batch in map(int, a.batches.split(",")):
-                row = run(name, directory, weights, config, scheme, batch, a, cache)
+            for row in run(name, directory, weights, config, scheme, [int(b) for b in a.batches.split(",")], a, cache):
                 print(json.dumps(row), flush=True)
                 if a.out:
                     with Path(a.out).open("a") as file:
                         file.write(json.dumps(row) + "\n")
 
 
-def run(name: str, directory: Path, weights, config: dict, scheme: str, batch: int, a: argparse.Namespace, cache: Path) -> dict:
+def run(name: str, directory: Path, weights, config: dict, scheme: str, batches: list[int], a: argparse.Namespace, cache: Path) -> Iterator[dict]:
+    """A row for each batch; the model is compiled and loaded once, for the largest."""
     context = a.prompt + a.tokens + 64
     settings = Settings(knobs=Knobs(cache_dir=cache), verify=False)
+    free_before = None
     start = time.perf_counter()
     model = api.load(
-        directory, device="cuda", quant=scheme, max_sequences=batch, max_tokens=context, settings=settings, random_weights=weights
+        directory, device="cuda", quant=scheme, max_sequences=max(batches), max_tokens=context, settings=settings, random_weights=weights
     )
     load = time.perf_counter() - start
     device = model.engine.device
     free, total = device.memory()
     build = sum(model.compiled.seconds.values())
-    row = dict(
-        system="llmc", version=__version__, commit=commit(), gpu=device.name, python=platform.python_version(), model=name, layers=a.layers,
-        weights=scheme, batch=batch, prompt=a.prompt, tokens=a.tokens, build_s=round(build, 2), phases={k: round(v, 2) for k, v in model.compiled.seconds.items()},
-        load_s=round(load, 1), kernels=len(model.compiled.kernels), used_gib=round((total - free) / 2**30, 2),
+    common = dict(
+        system="llmc", version=__version__, commit=a.commit or commit(), gpu=device.name, python=platform.python_version(), model=name,
+        layers=a.layers, weights=scheme, prompt=a.prompt, tokens=a.tokens, build_s=round(build, 2),
+        phases={k: round(v, 2) for k, v in model.compiled.seconds.items()}, load_s=round(load, 1),
+        kernels=len(model.compiled.kernels), used_gib=round((total - free) / 2**30, 2), max_sequences=max(batches),
     )  # fmt: skip
+    del free_before
     if not a.no_check:
-        row |= check(model, directory, weights, config["vocab_size"], scheme)
-        if not row["check"]:
-            return row
-    session = Session(model.engine, eos=(), max_context=context)
+        common |= check(model, directory, weights, config["vocab_size"], scheme)
+        if not common["check"]:
+            yield common
+            return
     rng = np.random.default_rng(1)
-    prompts = [[int(t) for t in rng.integers(3, config["vocab_size"], a.prompt)] for _ in range(batch)]
-    once(session, prompts, 8, device)
-    results = [once(session, prompts, a.tokens, device) for _ in range(5)]
-    row["ttft_ms"] = round(statistics.median(r[0] for r in results), 2)
-    row["tpot_ms"] = round(statistics.median(r[1] for r in results), 3)
-    if a.profile:
-        row["decode_kernels"] = profile(model, "decode", {"T": batch, "B": batch}, device)
-        row["prefill_kernels"] = profile(model, "prefill", {"T": min(a.prompt, 1024), "B": 1}, device)
-    return row
+    for batch in batches:
+        row = common | {"batch": batch}
+        session = Session(model.engine, eos=(), max_context=context)
+        prompts = [[int(t) for t in rng.integers(3, config["vocab_size"], a.prompt)] for _ in range(batch)]
+        once(session, prompts, 8, device)
+        results = [once(session, prompts, a.tokens, device) for _ in range(5)]
+        row["ttft_ms"] = round(statistics.median(r[0] for r in results), 2)
+        row["tpot_ms"] = round(statistics.median(r[1] for r in results), 3)
+        if a.profile:
+            row["decode_kernels"] = profile(model, "decode", {"T": batch, "B": batch}, device)
+            if batch == 1:
+                row["prefill_kernels"] = profile(model, "prefill", {"T": min(a.prompt, 1024), "B": 1}, device)
+        yield row
 
 
 if __name__ == "__main__":

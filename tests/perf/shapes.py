@@ -44,7 +44,7 @@ class RandomWeights(Mapping[str, np.ndarray]):
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], seed: int = 0):
         self.shapes = dict(shapes)
         rng = np.random.default_rng(seed)
-        self.pool = (0.02 * rng.standard_normal(1 << 24, dtype=np.float32)).astype(ml_dtypes.bfloat16)
+        self.pool = (0.02 * rng.standard_normal((1 << 24) - 3, dtype=np.float32)).astype(ml_dtypes.bfloat16)
         self.norms = (1 + 0.1 * rng.standard_normal(1 << 16, dtype=np.float32)).astype(ml_dtypes.bfloat16)
         self.order = {name: i for i, name in enumerate(sorted(self.shapes))}
 
@@ -52,8 +52,12 @@ class RandomWeights(Mapping[str, np.ndarray]):
         shape = self.shapes[name]
         count = int(np.prod(shape))
         pool = self.norms if len(shape) == 1 else self.pool
-        shift = (self.order[name] * 7919) % (len(pool) // 2)
-        return np.resize(pool[shift:], count).reshape(shape)
+        return np.resize(pool[self.shift(name) :], count).reshape(shape)
+
+    def shift(self, name: str) -> int:
+        """Where in its pool a tensor starts; it goes on from there round and round."""
+        pool = self.norms if len(self.shapes[name]) == 1 else self.pool
+        return (self.order[name] * 7919) % (len(pool) // 2)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)

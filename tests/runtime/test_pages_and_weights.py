@@ -1,8 +1,7 @@
-"""Pages of the pool, and checkpoints on mapped files."""
+"""Pages of the pool, and weights in layers."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import ml_dtypes
@@ -10,7 +9,8 @@ import numpy as np
 import pytest
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.runtime.pages import PagePool, Pages
-from llmc.runtime.weights import Checkpoint, Layered
+from llmc.runtime.safetensors import write_safetensors
+from llmc.runtime.weights import Layered, Weights
 
 
 def test_pages_are_owned_and_given_back():
@@ -27,32 +27,10 @@ def test_pages_are_owned_and_given_back():
     assert len(one.pages) == 3
 
 
-def write_safetensors(path: Path, tensors: dict[str, tuple[str, np.ndarray]]) -> None:
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    body = b""
-    for name, (dtype, array) in tensors.items():
-        raw = array.tobytes()
-        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [len(body), len(body) + len(raw)]}
-        body += raw
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + body)
-
-
-def test_a_checkpoint_reads_bf16(tmp_path: Path):
+def test_the_first_layer_that_has_a_name_gives_it(tmp_path: Path):
     value = np.arange(6).reshape(2, 3).astype(ml_dtypes.bfloat16)
-    write_safetensors(tmp_path / "model.safetensors", {"a": ("BF16", value), "b": ("F32", np.ones(2, np.float32))})
-    checkpoint = Checkpoint.open(tmp_path)
-    assert set(checkpoint) == {"a", "b"}
-    assert checkpoint["a"].dtype == ml_dtypes.bfloat16 and np.array_equal(checkpoint["a"], value)
-    both = Layered((checkpoint, {"c": np.zeros(1)}))
-    assert "c" in both and len(both) == 3 and np.array_equal(both["a"], value)
-
-
-def test_a_broken_checkpoint_is_explained(tmp_path: Path):
-    with pytest.raises(LlmcError, match="LLMC0862"):
-        Checkpoint.open(tmp_path)
-    file = tmp_path / "model.safetensors"
-    write_safetensors(file, {"a": ("F32", np.ones(4, np.float32))})
-    file.write_bytes(file.read_bytes()[:-4])
-    with pytest.raises(LlmcError, match="LLMC0860"):
-        Checkpoint.open(file)
+    write_safetensors(tmp_path / "model.safetensors", {"a": value, "b": np.ones(2, np.float32)})
+    weights = Weights(tmp_path)
+    both = Layered((weights, {"b": np.zeros(2), "c": np.zeros(1)}))
+    assert "c" in both and len(both) == 3
+    assert np.array_equal(both["a"], value) and np.array_equal(both["b"], np.ones(2))

@@ -16,7 +16,7 @@ from ....dialects.ptx.ops import KernelOp as PtxKernelOp
 from ....dialects.tile import ops as tile
 from ....dialects.tile.types import FragType
 from ..allocate_shared import allocate
-from . import async_copy, compute, memory, mma, reduce, relayout, rings, scalar_memory
+from . import async_copy, compute, memory, mma, reduce, relayout, rings, scalar_memory, wgmma
 from . import map as map_
 from .emitter import Emitter, Scalar
 from .packing import Element, as_kind, rounded
@@ -57,6 +57,7 @@ class KernelLowering:
         self.values: dict[SSAValue, Any] = {}
         self.single_thread = False
         self.scratch_dirty = False
+        self.feeds_wgmma = any(isinstance(op, tile.WgmmaOp) for op in kernel.walk())
         arguments = kernel.block.args
         self.parameters = {
             f"p{i}": "u64" if isinstance(a.type, BufferType) else "u32" for i, a in enumerate(arguments)
@@ -222,7 +223,12 @@ class KernelLowering:
         return cast(Any, self.e.compare("eq.s32", self.thread_in_role(), 0)), False
 
     def barrier(self) -> None:
-        """All threads of the role meet; a single warp only synchronises itself."""
+        """All threads of the role meet; a single warp only synchronises itself.
+
+        What threads wrote to shared memory is then visible to wgmma too (it reads through the asynchronous proxy).
+        """
+        if self.feeds_wgmma:
+            self.e.do("fence.proxy.async.shared::cta")
         if self.role.count == 1:
             self.e.do("bar.warp.sync", -1)
         elif self.role.barrier == 0:
@@ -510,6 +516,8 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.ReduceOp: reduce.lower_reduce,
     tile.RelayoutOp: relayout.lower_relayout,
     tile.MmaOp: mma.lower_mma,
+    tile.WgmmaOp: wgmma.lower_wgmma,
+    tile.WgmmaWaitOp: wgmma.lower_wgmma_wait,
     tile.RingOp: rings.lower_ring,
     tile.RingAcquireOp: rings.lower_acquire,
     tile.RingWaitOp: rings.lower_wait,

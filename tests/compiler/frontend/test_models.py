@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 
 import tiny_models  # noqa: E402
 from llmc.compiler.frontend import ImportedModel, load_checkpoint, write_safetensors  # noqa: E402
-from llmc.compiler.frontend.checkpoint import Weights  # noqa: E402
+from llmc.runtime.weights import Weights  # noqa: E402
 from llmc.dialects.ir import locations  # noqa: E402
 from llmc.dialects.ir.builtin_semantics import SEMANTICS as BUILTIN  # noqa: E402
 from llmc.dialects.ir.context import make_context  # noqa: E402

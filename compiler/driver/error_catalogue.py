@@ -1,0 +1,167 @@
+"""The errors that llmc can give, read off the code: every call whose first argument is a literal `LLMCnnnn`.
+
+A code means one thing: codes that stand for different messages in different files are listed by `conflicts`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDERS = ("dialects", "codegen", "passes", "runtime", "compiler")
+CODE = re.compile(r"LLMC\d{4}")
+
+# first two digits → what such errors are about, and the folders and files that may give them
+RANGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "00": ("Files and IR text", ("dialects/ir", "compiler/driver")),
+    "01": ("IR: symbols, dominance, interpretation", ("dialects/ir", "dialects/nn", "passes/framework", "runtime")),
+    "02": ("Passes, pipelines, commands, artefacts", ("passes/framework", "compiler/", "runtime/tokenizer.py")),
+    "03": ("Reading checkpoints and models", ("compiler/", "runtime")),
+    "04": ("Passes on nn and quantised values", ("passes/nn", "passes/fusion", "passes/quant")),
+    "05": ("Schedules", ("codegen/schedules",)),
+    "06": ("Passes on tile, lowering to PTX", ("passes/tile", "codegen/schedules")),
+    "07": ("Memory layouts, kernels and host programs", ("dialects/layout", "dialects/rt", "passes/layout", "passes/tile/layout_to_tile.py", "codegen/schedules", "runtime", "compiler/")),
+    "08": ("PTX, targets, ptxas, the engine", ("dialects/ptx", "passes/ptx", "codegen/ptx", "codegen/targets", "runtime", "compiler/")),
+    "09": ("Devices", ("runtime",)),
+}
+
+# codes that cover one kind of error in several words, and the kind
+FAMILIES = {
+    "LLMC0101": "a symbol that nothing defines",
+    "LLMC0103": "an op that can't be interpreted",
+    "LLMC0203": "an option that a pass does not take",
+    "LLMC0231": "a sampling parameter or a number of tokens out of range",
+    "LLMC0304": "a checkpoint with missing or contradictory files",
+    "LLMC0338": "a form of a PyTorch op that llmc does not import",
+    "LLMC0506": "a kernel body that no schedule can compute",
+    "LLMC0602": "something the lowering to PTX does not support",
+    "LLMC0720": "a tensor that the checkpoint lacks",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """One call that gives an error: where, and its literal texts with `{…}` for what is computed."""
+
+    file: str
+    scope: str
+    what: str
+    why: str
+    fix: str
+
+
+def literal(node: ast.expr | None) -> str:
+    """The text of a string expression; computed parts in braces, `…` where nothing is literal."""
+    match node:
+        case None:
+            return ""
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr():
+            return "".join(literal(part) for part in node.values)
+        case ast.FormattedValue():
+            name = ast.unparse(node.value)
+            return "{" + (name if re.fullmatch(r"\w+", name) else name.rsplit(".", 1)[-1] if re.fullmatch(r"[\w.]+", name) else "…") + "}"
+        case ast.BinOp(op=ast.Add()):
+            return literal(node.left) + literal(node.right)
+        case ast.IfExp():
+            return f"{literal(node.body)} / {literal(node.orelse)}"
+        case ast.Constant():
+            return ""
+        case _:
+            return "…"
+
+
+def places_in(tree: ast.AST, file: str, scope: str = "") -> Iterator[tuple[str, Place]]:
+    """(code, place) of every error below `tree`, in order."""
+    for node in ast.iter_child_nodes(tree):
+        inner = scope
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            inner = f"{scope}.{node.name}" if scope else node.name
+        if isinstance(node, ast.Call) and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str) and CODE.fullmatch(first.value):
+                keywords = {k.arg: k.value for k in node.keywords}
+                what = node.args[1] if len(node.args) > 1 else keywords.get("what")
+                yield first.value, Place(file, scope, literal(what), literal(keywords.get("why")), literal(keywords.get("fix")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (found := re.match(r"error\[(LLMC\d{4})\]: (.*)", node.value)):
+            yield found.group(1), Place(file, scope, found.group(2), "", "")
+        yield from places_in(node, file, inner)
+
+
+def catalogue(root: Path) -> dict[str, list[Place]]:
+    """Code → its places, for the sources under `root`."""
+    found: dict[str, list[Place]] = {}
+    for folder in FOLDERS:
+        for path in sorted((root / folder).rglob("*.py")):
+            for code, place in places_in(ast.parse(path.read_text(encoding="utf-8")), path.relative_to(root).as_posix()):
+                found.setdefault(code, []).append(place)
+    return dict(sorted(found.items()))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[a-z']+", re.sub(r"\{.*?\}", " ", text.lower())))
+
+
+def alike(a: str, b: str) -> bool:
+    """Whether two message templates say the same: half of the shorter one's words are in the other; `…` may be anything."""
+    first, second = _words(a), _words(b)
+    return min(len(first), len(second)) == 0 or 2 * len(first & second) >= min(len(first), len(second))
+
+
+def conflicts(found: dict[str, list[Place]]) -> list[str]:
+    """What is wrong with the codes: two meanings for one, or a code outside the range of its folder."""
+    problems: list[str] = []
+    for code, places in found.items():
+        _, folders = RANGES.get(code[4:6], ("", ()))
+        for place in places:
+            if not place.file.startswith(folders):
+                problems.append(f"{code} in {place.file}: codes {code[4:6]}xx belong to {', '.join(folders) or 'nothing'}")
+        if code in FAMILIES:
+            continue
+        for other in places[1:]:
+            if other.file != places[0].file and not alike(places[0].what, other.what):
+                problems.append(f'{code} means "{places[0].what}" in {places[0].file} and "{other.what}" in {other.file}')
+    return problems
+
+
+def errors_page(root: Path) -> str:
+    """docs/errors.md."""
+    lines = [
+        "# Errors",
+        "",
+        "What `error[LLMCnnnn]` stands for. A message says what is wrong, where (the op, its PyTorch module and line), which pass was at",
+        "work, why, and what to do; `{…}` below is what it fills in. `--debug` shows the traceback as well.",
+    ]
+    found = catalogue(root)
+    for digits, (title, _) in RANGES.items():
+        codes = {c: p for c, p in found.items() if c[4:6] == digits}
+        if not codes:
+            continue
+        lines += ["", f"## {digits}xx: {title}"]
+        for code, places in codes.items():
+            lines += ["", f"### {code}", ""]
+            if code in FAMILIES:
+                lines += [f"{FAMILIES[code][0].upper()}{FAMILIES[code][1:]}.", ""]
+            seen: set[tuple[str, str, str]] = set()
+            for place in places:
+                key = (place.what, place.why, place.fix)
+                if key in seen or place.what in ("", "…") and len(places) > 1:
+                    continue
+                seen.add(key)
+                lines.append(f"- {plain(place.what) if place.what not in ('', '…') else '(the message is put together where it is raised)'}")
+                lines += [f"  - why: {plain(place.why)}"] if place.why else []
+                lines += [f"  - fix: {plain(place.fix)}"] if place.fix else []
+            homes: dict[str, dict[str, None]] = {}
+            for place in places:
+                homes.setdefault(place.file, {})[place.scope] = None
+            lines += ["", "Raised in " + ", ".join(f"`{file}` ({', '.join(scopes)})" for file, scopes in homes.items()) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def plain(text: str) -> str:
+    """Text that Markdown leaves alone, on one line."""
+    return re.sub(r"\s+", " ", text).strip().replace("<", "\\<").replace("*", "\\*")

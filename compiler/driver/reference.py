@@ -1,0 +1,341 @@
+"""`python -m llmc.compiler.driver.reference`: writes the reference pages of docs/ from the code.
+
+docs/dialects/<name>.md, docs/passes.md, docs/errors.md and docs/flags.md. With `--check` nothing is written, and the exit code is 1
+when a page differs from what the code says (tests/test_docs.py does the same).
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from xdsl.ir import Attribute, Dialect, Operation
+from xdsl.irdl import IRDLOperation, OpDef
+
+from ...dialects.ir.context import OWN
+from ...dialects.nn.pointwise import PointwiseOp
+from ...dialects.ptx.ops import INSTRUCTIONS
+from ...dialects.ptx.table import TABLE, Row
+from ...passes.framework.pass_ import Pass
+from ...passes.framework.registry import FOLDERS, list_passes
+from ..knobs import VARIABLES
+from ..phases import PHASES, PIPELINE, CompileOptions
+from . import llmc, opt
+from .error_catalogue import errors_page
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTE = "<!-- Written by `python -m llmc.compiler.driver.reference`; edit the code it is read from. -->"
+
+
+def documentation(item: object) -> str:
+    """A docstring as Markdown: without its indentation, IR examples fenced."""
+    lines: list[str] = []
+    block: list[str] = []
+
+    def flush() -> None:
+        while block and not block[-1]:
+            block.pop()
+        if block:
+            lines.extend(["```mlir", *(line[4:] for line in block), "```", ""])
+            block.clear()
+
+    fenced = False
+    for line in inspect.cleandoc(getattr(item, "__doc__", None) or "").split("\n"):
+        fenced = fenced != line.startswith("```")
+        if not fenced and (line.startswith("    ") or (block and not line)):
+            block.append(line)
+            continue
+        flush()
+        lines.append(line)
+    flush()
+    return "\n".join(lines).strip()
+
+
+def dialect_of(name: str) -> Dialect:
+    """The Dialect object of one of llmc's dialects."""
+    module, attribute = OWN[name]
+    return getattr(import_module(f"...dialects.{module}", __package__), attribute)
+
+
+# --------------------------------------------------------------------------- dialects
+
+
+def constraint(found: object) -> str:
+    """A constraint in words: `tensor`, `i32`, `!layout.buffer`."""
+    match type(found).__name__:
+        case "RangeLengthConstraint":
+            return constraint(found.constraint)  # pyright: ignore
+        case "RangeOf":
+            return constraint(found.constr)  # pyright: ignore
+        case "BaseAttr":
+            attr: type[Attribute] = found.attr  # pyright: ignore
+            name = getattr(attr, "name", None)
+            return f"`{name}`" if isinstance(name, str) else "a type"
+        case "EqAttrConstraint":
+            return f"`{found.attr}`"  # pyright: ignore
+        case "ArrayOfConstraint":
+            return f"array of {constraint(found.elem_range_constraint)}"  # pyright: ignore
+        case "ParamAttrConstraint":
+            return f"`{found.base_attr.name}`"  # pyright: ignore
+        case "AnyOf":
+            return " or ".join(constraint(c) for c in found.attr_constrs)  # pyright: ignore
+        case _:
+            return "any"
+
+
+def arity(definition: object) -> str:
+    kind = type(definition).__name__
+    return ", optional" if kind.startswith("Opt") else ", any number" if kind.startswith("Var") else ""
+
+
+def definition_table(definition: OpDef) -> list[str]:
+    """What an op takes and gives, as a table."""
+    rows: list[tuple[str, str, str]] = []
+    rows += [("operand", n, constraint(o.constr) + arity(o)) for n, o in definition.operands]
+    for name, prop in {**definition.properties, **definition.attributes}.items():
+        if name in ("operandSegmentSizes", "resultSegmentSizes"):
+            continue
+        default = f", default `{prop.default_value}`" if prop.default_value is not None else ""
+        rows.append(("attribute", name, constraint(prop.constr) + arity(prop) + default))
+    rows += [("result", n, constraint(r.constr) + arity(r)) for n, r in definition.results]
+    rows += [("region", n, ("one block" if "SingleBlock" in type(r).__name__ else "blocks") + arity(r)) for n, r in definition.regions]
+    rows += [("successor", n, "a block") for n, _ in definition.successors]
+    if not rows:
+        return []
+    return ["| | name | |", "|---|---|---|", *(f"| {kind} | `{name}` | {text} |" for kind, name, text in rows), ""]
+
+
+def example(op: str, text: str) -> str:
+    """The first use of an op in a test, a region's first lines with it; nothing where there is none."""
+    lines = [line for line in text.split("\n") if not line.lstrip().startswith("//")]
+    pattern = re.compile(r"(^|= )" + re.escape(op) + r"(?![\w.])")
+    for index, line in enumerate(lines):
+        if not pattern.search(line.strip()):
+            continue
+        indent = len(line) - len(line.lstrip())
+        taken = [line[indent:]]
+        if line.rstrip().endswith("{"):
+            for following in lines[index + 1 :]:
+                taken.append(following[indent:])
+                if following.startswith(" " * indent + "}"):
+                    break
+        if len(taken) > 7:
+            taken = [*taken[:4], "  …", taken[-1]]
+        return "\n".join(line if len(line) <= 160 else line[:159] + "…" for line in taken)
+    return ""
+
+
+def op_section(op: type[Operation], examples: str) -> Iterator[str]:
+    yield f"### `{op.name}`"
+    yield ""
+    yield documentation(op)
+    yield ""
+    if issubclass(op, IRDLOperation):
+        yield from definition_table(op.get_irdl_definition())
+        traits = op.get_irdl_definition().traits
+        names = sorted(type(t).__name__ for t in traits.traits) if traits is not None else []
+        if names:
+            yield f"Traits: {', '.join(names)}."
+            yield ""
+    shown = example(op.name, examples)
+    if shown:
+        yield "```mlir"
+        yield shown
+        yield "```"
+        yield ""
+
+
+def pointwise_section(ops: Sequence[type[PointwiseOp]], examples: str) -> Iterator[str]:
+    yield "## Pointwise ops"
+    yield ""
+    yield "From the table in `dialects/nn/pointwise.py`. Operands broadcast as in numpy; all have one element type, which is the result's unless it says otherwise."
+    yield ""
+    yield "| op | operands | elements | result | PyTorch |"
+    yield "|---|---|---|---|---|"
+    for op in ops:
+        row = op.ROW
+        result = {"bool": "`i1`", "given": "as written", "select": "of the last two"}.get(row.result, "")
+        yield f"| `{op.name}` | {row.arity} | {row.elems} | {result} | {', '.join(f'`{a}`' for a in row.aten)} |"
+    yield ""
+    yield "```mlir"
+    yield example("nn.add", examples)
+    yield example("nn.cmp", examples)
+    yield "```"
+    yield ""
+
+
+def instruction_section(examples: str) -> Iterator[str]:
+    yield "## Instructions"
+    yield ""
+    yield "One op for each base opcode, one row of `dialects/ptx/table.py` for each form: `{a,b}` is a choice, `[x]` may be left out, `<name>` is a list of"
+    yield "the table. The rest of the opcode is the op's form: `add.s32` is `ptx.add s32`. Every instruction takes a predicate: `if %p`, `if not %p`, and"
+    yield "`else %v` for the value of its result where it does not run."
+    by_base: dict[str, list[Row]] = {}
+    for row in TABLE:
+        for base in re.split(r"[.\[]", row.pattern, maxsplit=1)[0].strip("{}").split(","):
+            by_base.setdefault(base, []).append(row)
+    for base in sorted(INSTRUCTIONS):
+        yield ""
+        yield f"### `ptx.{base}`"
+        yield ""
+        yield "| form | takes | gives | needs |"
+        yield "|---|---|---|---|"
+        for row in by_base.get(base, ()):
+            needs = f"sm_{row.sm}{'a' if row.arch else ''}, PTX {row.ptx // 10}.{row.ptx % 10}"
+            yield f"| `{row.pattern}` | {f'`{row.operands}`' if row.operands else ''} | {f'`{row.results}`' if row.results else ''} | {needs} |".replace("a|b", "a\\|b")
+        shown = example(f"ptx.{base}", examples)
+        if shown:
+            yield ""
+            yield "```mlir"
+            yield shown
+            yield "```"
+    yield ""
+
+
+def dialect_page(name: str, root: Path) -> str:
+    """docs/dialects/<name>.md."""
+    dialect = dialect_of(name)
+    module = import_module(f"...dialects.{OWN[name][0]}", __package__)
+    tests = root / "tests" / "filecheck" / name / "roundtrip.mlir"
+    examples = tests.read_text(encoding="utf-8") if tests.exists() else ""
+    ops = list(dialect.operations)
+    pointwise = [op for op in ops if issubclass(op, PointwiseOp)]
+    apart = {*pointwise, *INSTRUCTIONS.values()}
+    lines = [f"# The dialect `{name}`", "", NOTE, "", documentation(module), ""]
+    attributes = list(dialect.attributes)
+    if attributes:
+        lines += ["## Types and attributes", ""]
+        for home in dict.fromkeys(a.__module__ for a in attributes):
+            lines += [documentation(sys.modules[home]), ""]
+        for attribute in attributes:
+            lines += [f"### `{attribute.name}`", "", documentation(attribute), ""]
+    for home in dict.fromkeys(op.__module__ for op in ops if op not in apart):
+        lines += [f"## Ops of `{home.rsplit('.', 1)[1]}.py`", "", documentation(sys.modules[home]), ""]
+        for op in ops:
+            if op not in apart and op.__module__ == home:
+                lines += op_section(op, examples)
+    if pointwise:
+        lines += pointwise_section(pointwise, examples)
+    if name == "ptx":
+        lines += instruction_section(examples)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+# --------------------------------------------------------------------------- passes
+
+
+def pass_documentation(cls: type[Pass]) -> str:
+    """The docstring of a pass, or its module's where it says so; before and after under headings of their own."""
+    text = documentation(cls)
+    if "see the module docstring" in text:
+        text = documentation(sys.modules[cls.__module__])
+    return re.sub(r"```mlir (before|after)\n", lambda m: f"{m.group(1).capitalize()}:\n\n```mlir\n", text).replace("```\nAfter:", "```\n\nAfter:")
+
+
+def passes_page() -> str:
+    """docs/passes.md."""
+    found = list_passes()
+    options = CompileOptions(scheme="int8")
+    lines = [
+        "# Passes", "", NOTE, "",
+        "`llmc-opt --pass-pipeline='name{option=value},name'` runs passes; `--compile-from` and `--compile-to` run whole phases. The order within a",
+        "phase, and why, is `compiler/phases.py`:", "",
+        "| phase | pass | why there |", "|---|---|---|",
+    ]  # fmt: skip
+    for phase in PHASES:
+        for item in PIPELINE[phase]:
+            text = item.text(options) or ""
+            lines.append(f"| `{phase}` | `{text.split('{', 1)[0]}` | {item.why} |")
+    for folder in FOLDERS:
+        here = {n: c for n, c in found.items() if f".passes.{folder}." in c.__module__}
+        if not here:
+            continue
+        lines += ["", f"## {folder}"]
+        for name, cls in here.items():
+            lines += ["", f"### `{name}`", "", pass_documentation(cls), ""]
+            if fields(cls):
+                lines += ["| option | type | default |", "|---|---|---|"]
+                for f in fields(cls):
+                    default = "" if f.default is MISSING else f"`{f.default}`" if f.default != "" else "none"
+                    lines.append(f"| `{f.name.replace('_', '-')}` | {str(f.type).replace('|', 'or')} | {default} |")
+                lines.append("")
+            if cls.consumes:
+                lines += [f"No op of {', '.join(f'`{d}`' for d in cls.consumes)} remains after it.", ""]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+# --------------------------------------------------------------------------- flags
+
+
+def flag_rows(parser: argparse.ArgumentParser) -> Iterator[str]:
+    yield "| flag | |"
+    yield "|---|---|"
+    for action in parser._actions:  # pyright: ignore[reportPrivateUsage]
+        if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):  # pyright: ignore[reportPrivateUsage]
+            continue
+        value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+        takes = "" if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction) else f" {value}"
+        names = ", ".join(f"`{o}{takes}`" for o in action.option_strings) or f"`{action.metavar or action.dest}`"
+        text = (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%").replace("|", "\\|")
+        yield f"| {names} | {text} |".replace("|sm", "\\|sm")
+
+
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, Any]:
+    for action in parser._actions:  # pyright: ignore[reportPrivateUsage]
+        if isinstance(action, argparse._SubParsersAction):  # pyright: ignore[reportPrivateUsage]
+            return dict(action.choices)  # pyright: ignore
+    return {}
+
+
+def flags_page() -> str:
+    """docs/flags.md."""
+    lines = ["# Flags and environment variables", "", NOTE, "", "## `llmc-opt`", "", opt.parser().description or "", ""]
+    lines += flag_rows(opt.parser())
+    for name, parser in subparsers(llmc.parser()).items():
+        lines += ["", f"## `llmc {name}`", "", *flag_rows(parser)]
+    lines += ["", "## Environment", "", "All are read in `compiler/knobs.py`; a flag goes before its variable.", "", "| variable | |", "|---|---|"]
+    for variables, _, text in VARIABLES.values():
+        lines.append(f"| {' or '.join(f'`{v}`' for v in variables)} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+# --------------------------------------------------------------------------- all pages
+
+
+def pages(root: Path = ROOT) -> dict[str, str]:
+    """Path under the root → text, for every generated page."""
+    found = {f"docs/dialects/{name}.md": dialect_page(name, root) for name in OWN}
+    errors = errors_page(root)
+    head, rest = errors.split("\n", 1)
+    return {**found, "docs/passes.md": passes_page(), "docs/errors.md": f"{head}\n\n{NOTE}\n{rest}", "docs/flags.md": flags_page()}
+
+
+def outdated(root: Path = ROOT) -> list[str]:
+    """The pages whose files differ from what the code says."""
+    return [name for name, text in pages(root).items() if not (root / name).exists() or (root / name).read_text(encoding="utf-8") != text]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="reference", description="Write the generated pages of docs/.")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is out of date")
+    arguments = parser.parse_args(argv)
+    if arguments.check:
+        late = outdated()
+        print("\n".join(f"out of date: {name}" for name in late) or "all pages are up to date")
+        return int(bool(late))
+    for name, text in pages().items():
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+// RUN: %llmc-opt %s --pass-pipeline insert-fences | filecheck %s
+
+// What one thread has stored, another loads: all have to wait in between. The second load needs no barrier of its own.
+
+#a = #layout.tv<shape = [64], reg = [[2, [1]]], lane = [[32, [2]]], warp = []>
+#b = #layout.tv<shape = [64], reg = [[2, [32]]], lane = [[32, [1]]], warp = []>
+tile.kernel @k(%x: !layout.buffer<[64], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<64xf32>
+  %0 = tile.load %x[%c] : !layout.buffer<[64], f32> -> !tile.frag<64xf32, #a>
+  tile.store %0, %s[%c] : !tile.frag<64xf32, #a> -> !tile.smem<64xf32>
+  %1 = tile.load %s[%c] : !tile.smem<64xf32> -> !tile.frag<64xf32, #b>
+  %2 = tile.load %s[%c] : !tile.smem<64xf32> -> !tile.frag<64xf32, #b>
+  tile.store %1, %x[%c] : !tile.frag<64xf32, #b> -> !layout.buffer<[64], f32>
+  tile.return
+}
+
+// CHECK:      tile.store %{{.*}}, %s[%c]
+// CHECK-NEXT: tile.barrier
+// CHECK-NEXT: tile.load %s[%c]
+// CHECK-NEXT: tile.load %s[%c]
+// CHECK-NEXT: tile.store
