@@ -130,7 +130,7 @@ def check_sampling(temperature: float, top_k: int, top_p: float) -> None:
     """Raise LLMC0231 for sampling parameters out of range."""
     for name, value, good in (("temperature", temperature, 0 <= temperature < math.inf), ("top_k", top_k, 0 <= top_k < 1 << 31), ("top_p", top_p, 0 < top_p <= 1)):
         if not good:
-            raise LlmcError("LLMC0231", f"{name} = {value} is out of range", fix="temperature ≥ 0, top_k ≥ 0, 0 < top_p ≤ 1")
+            raise LlmcError("LLMC0231", f"{name} = {value} is out of range", "the sampling parameters", fix="temperature ≥ 0, top_k ≥ 0, 0 < top_p ≤ 1")
 
 
 def load(
@@ -173,12 +173,12 @@ def load(
 def check_options(quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None) -> None:
     """Raise for what no model can be compiled with, before minutes of work: LLMC0420, LLMC0313, LLMC0234."""
     if quant not in SCHEMES:
-        raise LlmcError("LLMC0420", f"unknown weight scheme '{quant}'", fix=f"schemes are {', '.join(SCHEMES)}")
+        raise LlmcError("LLMC0420", f"unknown weight scheme '{quant}'", "the option quant", fix=f"schemes are {', '.join(SCHEMES)}")
     if dtype not in (None, "float32", "float16", "bfloat16"):
-        raise LlmcError("LLMC0313", f"a model cannot be computed in {dtype!r}", fix="use float32, float16 or bfloat16")
+        raise LlmcError("LLMC0313", f"a model cannot be computed in {dtype!r}", "the option dtype", fix="use float32, float16 or bfloat16")
     for name, value in (("max_sequences", max_sequences), ("max_context", 1 if max_tokens is None else max_tokens)):
         if not 1 <= value < 1 << 24:
-            raise LlmcError("LLMC0234", f"{name} = {value} is out of range", fix="give a positive number")
+            raise LlmcError("LLMC0234", f"{name} = {value} is out of range", f"the option {name}", fix="give a positive number")
 
 
 def check_fixed(options: CompileOptions, place: Path, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None) -> None:
@@ -198,7 +198,7 @@ def check_fixed(options: CompileOptions, place: Path, quant: str, dtype: str | N
 def checked_device(kind: str) -> str:
     """A device's name; LLMC0232 for one that is none."""
     if kind not in DEVICES:
-        raise LlmcError("LLMC0232", f"no device is called '{kind}'", fix=f"devices are {', '.join(DEVICES)}")
+        raise LlmcError("LLMC0232", f"no device is called '{kind}'", "the option device", fix=f"devices are {', '.join(DEVICES)}")
     return kind
 
 
@@ -229,6 +229,8 @@ def build(
     from .frontend.model import load_checkpoint
 
     settings.progress("import", "", 0, 1)
+    if (place / "tokenizer.json").exists():
+        open_tokenizer(place / "tokenizer.json")  # a damaged one is better known before minutes of work
     imported = load_checkpoint(place, dtype=dtype)
     compiled, model = compile_imported(imported, target, quant, max_sequences, max_tokens, settings, place)
     return compiled, model, imported.weights
@@ -248,7 +250,7 @@ def compile_imported(
         scheme=quant,
         max_sequences=max_sequences,
         max_tokens=context,
-        max_batch_tokens=min(max(context, 64), 2048),
+        max_batch_tokens=min(max(context, 64), 2048) if imported.kind == "decoder" else context,
         kind=imported.kind,
     )
     compiled = compile_module(imported.module, options, settings)
@@ -264,7 +266,7 @@ def position_limit(config: Mapping[str, Any]) -> int:
             value = source.get(name)
             if isinstance(value, int) and not isinstance(value, bool):
                 if value < 1:
-                    raise LlmcError("LLMC0318", f"{name} in config.json is {value}", fix="correct config.json")
+                    raise LlmcError("LLMC0318", f"{name} in config.json is {value}", why="a model knows at least one position", fix="correct config.json")
                 return value
     return 4096
 

@@ -97,6 +97,7 @@ def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings
     seconds["kernels"] = time.perf_counter() - start
     if settings.dumps:
         dumps["layout"] = print_module(module, locations=True)
+        settings.progress("dump", "", 0, 1)
         dumps |= kernel_dumps(manager, module, options.target)
     return Compiled(module, kernels, options, dumps, passes.remarks, seconds)
 

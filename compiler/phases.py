@@ -142,10 +142,10 @@ def phases_between(start: str, end: str) -> tuple[str, ...]:
     order = (IMPORTED, *PHASES)
     for name in (start, end):
         if name not in order:
-            raise LlmcError("LLMC0211", f"no phase is called '{name}'", fix=f"phases are {', '.join(order)}")
+            raise LlmcError("LLMC0211", f"no phase is called '{name}'", "the phases to run", fix=f"phases are {', '.join(order)}")
     first, last = order.index(start), order.index(end)
     if last < first:
-        raise LlmcError("LLMC0211", f"can't compile from '{start}' back to '{end}'", fix=f"the order is {', '.join(order)}")
+        raise LlmcError("LLMC0211", f"can't compile from '{start}' back to '{end}'", "the phases to run", fix=f"the order is {', '.join(order)}")
     return order[first + 1 : last + 1]
 
 

@@ -116,9 +116,9 @@ class Session:
                 for sequence in group:
                     sequence.pages.release()
 
-    def logits(self, ids: Tokens, every: bool = False) -> np.ndarray[Any, Any]:
+    def logits(self, ids: Tokens, every: bool = False, chunk: int | None = None) -> np.ndarray[Any, Any]:
         """Logits after the last token of `ids`, f32 [V]; with `every` after each token, [T, V] (a prefill a token, unless the
-        program gives logits for all)."""
+        program gives logits for all). `chunk`: most tokens of one prefill; as many as the engine has room for by default."""
         if self._program("prefill") is None:
             return self._encode(ids, every)
         self.check([ids], 0)
@@ -126,7 +126,7 @@ class Session:
         rows: list[np.ndarray[Any, Any]] = []
         try:
             while sequence.stored < len(ids):
-                count = min(len(ids) - sequence.stored, self.chunk)
+                count = min(len(ids) - sequence.stored, chunk or self.chunk, self.chunk)
                 if every and not self._all_rows():
                     count = 1
                 self._step([sequence], [count])
@@ -318,6 +318,12 @@ class Session:
         """An encoder's output for each token."""
         engine = self.engine
         length = len(ids)
+        longest = min(engine.capacity.tokens, self._largest("encode", "T"))
+        if length == 0:
+            raise LlmcError("LLMC0851", "the text is empty", fix="give at least one token")
+        if length > longest:
+            why = "an encoder sees a text whole, and was compiled for that many tokens"
+            raise LlmcError("LLMC0852", f"the text has {length} tokens; that is more than {longest}", why=why, fix="shorten it, or compile with a larger max-tokens")
         engine.write("ids", np.array(ids, np.int32))
         engine.write("input.1", np.arange(length, dtype=np.int32))
         engine.write("positions", np.arange(length, dtype=np.int32))

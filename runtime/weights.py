@@ -32,6 +32,8 @@ class Weights(Mapping[str, np.ndarray]):
             self._read_index(index)
         else:
             self._read_files()
+        if not self._where:
+            raise LlmcError("LLMC0304", f"the safetensors files of {self.directory} hold no tensor", str(self.directory), fix="download the whole checkpoint")
 
     def _read_index(self, index: Path) -> None:
         where = read_json(index).get("weight_map")

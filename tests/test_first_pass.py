@@ -57,7 +57,12 @@ def steps(page: str) -> list[tuple[str, str, str]]:
 
 def test_the_page_works(tree: Path):
     paths = [str(tree.parent / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    environment = {**os.environ, "PATH": ":".join(paths), "PYTHONPATH": str(tree / ".typing"), "LLMC_CACHE_DIR": str(tree.parent / "cache")}
+    environment = {
+        **os.environ,
+        "PATH": ":".join(paths),
+        "PYTHONPATH": str(tree / ".typing"),
+        "LLMC_CACHE_DIR": str(tree.parent / "cache"),
+    }
     for language, file, text in steps((ROOT / "docs" / "first-pass.md").read_text()):
         if file:
             (tree / file).write_text(text)

@@ -508,8 +508,11 @@ class TileBuilder:
         """The accumulator in flight; see `wgmma_wait`."""
         return self.one(ops.WgmmaOp(a, b, c))
 
-    def wgmma_wait(self, value: SSAValue) -> SSAValue:
-        return self.one(ops.WgmmaWaitOp(value))
+    def wgmma_begin(self, value: SSAValue) -> SSAValue:
+        return self.one(ops.WgmmaBeginOp(value))
+
+    def wgmma_wait(self, value: SSAValue, pending: int = 0) -> SSAValue:
+        return self.one(ops.WgmmaWaitOp(value, pending))
 
     def relayout(self, frag: SSAValue, tv: Tv) -> SSAValue:
         if frag_of(frag).tv == tv:

@@ -41,6 +41,7 @@ PARAMETERS = (
     Parameter("k", "depth of a stage", (64, 128), 64),
     Parameter("stages", "stages of shared memory", range(2, 17), 4),
     Parameter("groups", "warpgroups, which divide the rows", range(1, 5), 2),
+    Parameter("overlap", "one step stays in flight while the next one starts", (0, 1), 0),
     Parameter("group", "token tiles that run side by side", range(1, 65), 8),
     Parameter("min_ctas", "CTAs a multiprocessor that registers must allow", range(1, 5), 1),
 )
@@ -65,10 +66,11 @@ class GemmWgmma:
         most = body.tokens if isinstance(body.tokens, int) else (kernel.range_of(body.tokens) or (1, 1 << 30))[1]
         if most <= 64:
             return []
-        wide = [(256, 128, 2), (128, 256, 2), (128, 128, 2), (64, 64, 1)]
+        wide = [(256, 128, 4, 8), (128, 128, 2, 8), (64, 64, 1, 8)]
+        overlap = int(body.k // 64 % 2 == 0)
         tried = [
-            ScheduleAttr.of(self.name, m=m, n=n, k=64, stages=max(2, min(8, 128 * 1024 // (128 * n))), groups=groups)
-            for m, n, groups in (wide if most > 512 else wide[2:])
+            ScheduleAttr.of(self.name, m=m, n=n, k=64, stages=stages, groups=groups, overlap=overlap)
+            for m, n, groups, stages in (wide if most > 512 else wide[1:])
         ]
         return [s for s in tried if self._problem(body, checked_parameters(s, PARAMETERS), target) is None]
 
@@ -86,6 +88,8 @@ class GemmWgmma:
             return f"{p['m']} rows are no multiple of 64 for each of {p['groups']} warpgroups", "fewer groups or a larger m"
         if body.k % p["k"]:
             return f"stages of {p['k']} do not divide K = {body.k}", "k = 64, or the schedule gemm"
+        if p["overlap"] and (p["stages"] < 3 or body.k // p["k"] % 2):
+            return f"overlap takes 3 stages or more and an even number of steps of k, not {body.k} / {p['k']}", "overlap = 0"
         if p["m"] // p["groups"] * p["n"] // 128 > (255 if p["groups"] * p["min_ctas"] <= 2 else 512 // p["groups"] // p["min_ctas"]) - 64:
             return f"the accumulators of {p['m']} × {p['n']} do not fit the registers of {p['groups']} warpgroups", "smaller tiles"
         shared = 2 * p["stages"] * p["n"] * p["k"]
@@ -196,23 +200,57 @@ class _Pipeline:
         return b.unpack(w, bf16) if self.narrow else w
 
     def run(self) -> SSAValue:
-        b, p, stages = self.b, self.p, self.p["stages"]
-        steps = self.body.k // p["k"]
-        for s in range(stages - 1):
+        return self.overlapped() if self.p["overlap"] else self.plain()
+
+    def begin(self, ahead: int) -> None:
+        """Copies of the first `ahead` steps, a group each."""
+        steps = self.body.k // self.p["k"]
+        for s in range(ahead):
             if s < steps:
                 self.copy(s, s)
-            b.cp_async_commit()
-        first = self.weight(0)
+            self.b.cp_async_commit()
 
+    def copy_ahead(self, step: Index, distance: int) -> None:
+        b, steps = self.b, self.body.k // self.p["k"]
+        ahead = b.add(step, distance)
+        b.if_(b.cmp("lt", ahead, steps), lambda: self.copy(ahead, b.rem(ahead, self.p["stages"])))
+        b.cp_async_commit()
+
+    def overlapped(self) -> SSAValue:
+        """Two steps an iteration, each with its own registers for weights: while a step multiplies, the one before it ends, its
+        weights' registers are loaded for the step after, and the stage of the step before that is filled."""
+        b, p, stages = self.b, self.p, self.p["stages"]
+        steps = self.body.k // p["k"]
+        self.begin(stages - 2)
+
+        def body(i: SSAValue, acc: SSAValue, weight: SSAValue) -> list[SSAValue]:
+            for half in range(2):
+                step = b.add(i, half)
+                b.cp_async_wait(stages - 3)
+                b.barrier()
+                acc = b.wgmma(self.operand(weight), b.stage(self.x_smem, b.rem(step, stages)), acc)
+                acc = b.wgmma_wait(acc, 1)
+                weight = self.weight(b.min(b.add(step, 1), steps - 1))
+                self.copy_ahead(step, stages - 2)
+            return [acc, weight]
+
+        zero = b.wgmma_begin(b.full(0.0, _rows(p, self.body.pair, tokens_first=False)))
+        product, _ = b.for_(0, steps, 2, [zero, self.weight(0)], body)
+        b.cp_async_wait(0)
+        return b.wgmma_wait(product)
+
+    def plain(self) -> SSAValue:
+        b, p, stages = self.b, self.p, self.p["stages"]
+        steps = self.body.k // p["k"]
+        self.begin(stages - 1)
+        first = self.weight(0)
         def body(i: SSAValue, acc: SSAValue, weight: SSAValue) -> list[SSAValue]:
             operand = self.operand(weight)
             b.cp_async_wait(stages - 2)
             b.barrier()
             flying = b.wgmma(operand, b.stage(self.x_smem, b.rem(i, stages)), acc)
             following = self.weight(b.min(b.add(i, 1), steps - 1))
-            ahead = b.add(i, stages - 1)
-            b.if_(b.cmp("lt", ahead, steps), lambda: self.copy(ahead, b.rem(ahead, stages)))
-            b.cp_async_commit()
+            self.copy_ahead(i, stages - 1)
             return [b.wgmma_wait(flying), following]
 
         zero = b.full(0.0, _rows(p, self.body.pair, tokens_first=False))

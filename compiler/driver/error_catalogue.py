@@ -20,11 +20,25 @@ RANGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "01": ("IR: symbols, dominance, interpretation", ("dialects/ir", "dialects/nn", "passes/framework", "runtime")),
     "02": ("Passes, pipelines, commands, artefacts", ("passes/framework", "compiler/", "runtime/tokenizer.py")),
     "03": ("Reading checkpoints and models", ("compiler/", "runtime")),
-    "04": ("Passes on nn and quantised values", ("passes/nn", "passes/fusion", "passes/quant")),
+    "04": ("Passes on nn and quantised values", ("passes/nn", "passes/fusion", "passes/quant", "compiler/")),
     "05": ("Schedules", ("codegen/schedules",)),
     "06": ("Passes on tile, lowering to PTX", ("passes/tile", "codegen/schedules")),
-    "07": ("Memory layouts, kernels and host programs", ("dialects/layout", "dialects/rt", "passes/layout", "passes/tile/layout_to_tile.py", "codegen/schedules", "runtime", "compiler/")),
-    "08": ("PTX, targets, ptxas, the engine", ("dialects/ptx", "passes/ptx", "codegen/ptx", "codegen/targets", "runtime", "compiler/")),
+    "07": (
+        "Memory layouts, kernels and host programs",
+        (
+            "dialects/layout",
+            "dialects/rt",
+            "passes/layout",
+            "passes/tile/layout_to_tile.py",
+            "codegen/schedules",
+            "runtime",
+            "compiler/",
+        ),
+    ),
+    "08": (
+        "PTX, targets, ptxas, the engine",
+        ("dialects/ptx", "passes/ptx", "codegen/ptx", "codegen/targets", "runtime", "compiler/"),
+    ),
     "09": ("Devices", ("runtime",)),
 }
 
@@ -64,7 +78,11 @@ def literal(node: ast.expr | None) -> str:
             return "".join(literal(part) for part in node.values)
         case ast.FormattedValue():
             name = ast.unparse(node.value)
-            return "{" + (name if re.fullmatch(r"\w+", name) else name.rsplit(".", 1)[-1] if re.fullmatch(r"[\w.]+", name) else "…") + "}"
+            return (
+                "{"
+                + (name if re.fullmatch(r"\w+", name) else name.rsplit(".", 1)[-1] if re.fullmatch(r"[\w.]+", name) else "…")
+                + "}"
+            )
         case ast.BinOp(op=ast.Add()):
             return literal(node.left) + literal(node.right)
         case ast.IfExp():
@@ -87,7 +105,11 @@ def places_in(tree: ast.AST, file: str, scope: str = "") -> Iterator[tuple[str, 
                 keywords = {k.arg: k.value for k in node.keywords}
                 what = node.args[1] if len(node.args) > 1 else keywords.get("what")
                 yield first.value, Place(file, scope, literal(what), literal(keywords.get("why")), literal(keywords.get("fix")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (found := re.match(r"error\[(LLMC\d{4})\]: (.*)", node.value)):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and (found := re.match(r"error\[(LLMC\d{4})\]: (.*)", node.value))
+        ):
             yield found.group(1), Place(file, scope, found.group(2), "", "")
         yield from places_in(node, file, inner)
 
@@ -149,10 +171,12 @@ def errors_page(root: Path) -> str:
             seen: set[tuple[str, str, str]] = set()
             for place in places:
                 key = (place.what, place.why, place.fix)
-                if key in seen or place.what in ("", "…") and len(places) > 1:
+                if key in seen or (place.what in ("", "…") and len(places) > 1):
                     continue
                 seen.add(key)
-                lines.append(f"- {plain(place.what) if place.what not in ('', '…') else '(the message is put together where it is raised)'}")
+                lines.append(
+                    f"- {plain(place.what) if place.what not in ('', '…') else '(the message is put together where it is raised)'}"
+                )
                 lines += [f"  - why: {plain(place.why)}"] if place.why else []
                 lines += [f"  - fix: {plain(place.fix)}"] if place.fix else []
             homes: dict[str, dict[str, None]] = {}

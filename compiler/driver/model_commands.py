@@ -15,6 +15,7 @@ from ...dialects.rt.ops import LaunchOp, ProgramOp
 from ...passes.framework.remarks import check_category
 from ...runtime.cuda.device import gpu_missing
 from ...runtime.device import open_device
+from ...runtime.tokenizer import open_tokenizer
 from .. import api
 from ..artefact import check_output, is_artefact, read_artefact, write_artefact
 from ..build import Compiled, Settings
@@ -61,11 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
 def check_run(arguments: argparse.Namespace, place: Path) -> None:
     """What can be known to be wrong before anything is compiled."""
     if arguments.max_tokens is not None and arguments.max_tokens < 0:
-        raise LlmcError("LLMC0231", f"max_tokens = {arguments.max_tokens} is out of range", fix="give 0 or more")
+        raise LlmcError("LLMC0231", f"max_tokens = {arguments.max_tokens} is out of range", "--max-tokens", fix="give 0 or more")
     api.check_sampling(arguments.temperature, arguments.top_k, arguments.top_p)
     api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
     if arguments.prompt == "":
         raise LlmcError("LLMC0851", "the prompt is empty", "--prompt", fix="give at least one token, such as the model's BOS")
+    if place.is_dir() and not (place / "tokenizer.json").exists():
+        open_tokenizer(place / "tokenizer.json")
     if arguments.dump is not None:
         if is_artefact(place):
             what = f"{place} is an artefact: nothing is compiled that could be dumped"

@@ -103,7 +103,7 @@ def process(text: str, name: str, arguments: argparse.Namespace) -> str:
     module = read_module(passes.xdsl, text, name, locate=arguments.verify_diagnostics)
     instruments = printing_instruments(arguments)
     if arguments.pass_pipeline is not None and arguments.compile_from is not None:
-        raise LlmcError("LLMC0210", "--pass-pipeline and --compile-from exclude each other", fix="give one of the two")
+        raise LlmcError("LLMC0210", "--pass-pipeline and --compile-from exclude each other", "the arguments", fix="give one of the two")
     manager = PassManager(passes, arguments.verify_each, instruments)
     try:
         if arguments.compile_from is not None:

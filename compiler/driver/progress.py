@@ -15,6 +15,8 @@ TITLES = {
     "quant": "quant: expand quantised values",
     "layout": "layout: memory, schedules, weight images",
     "ptx": "ptx: generate code",
+    "dump": "tile, ptx: dumps of the whole module",
+    "write": "write: the artefact",
     "load": "load: weights to the device",
 }
 

@@ -1,6 +1,6 @@
 """`python -m llmc.compiler.driver.reference`: writes the reference pages of docs/ from the code.
 
-docs/dialects/<name>.md, docs/passes.md, docs/errors.md and docs/flags.md. With `--check` nothing is written, and the exit code is 1
+docs/dialects/<name>.md, docs/passes.md, docs/schedules.md, docs/errors.md and docs/flags.md. With `--check` nothing is written, and the exit code is 1
 when a page differs from what the code says (tests/test_docs.py does the same).
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 from xdsl.ir import Attribute, Dialect, Operation
 from xdsl.irdl import IRDLOperation, OpDef
 
+from ...codegen.schedules.base import AUXILIARY, FAMILIES, LAST_RESORT, Parameter, load_schedule
 from ...dialects.ir.context import OWN
 from ...dialects.nn.pointwise import PointwiseOp
 from ...dialects.ptx.ops import INSTRUCTIONS
@@ -43,7 +44,8 @@ def documentation(item: object) -> str:
         while block and not block[-1]:
             block.pop()
         if block:
-            lines.extend(["```mlir", *(line[4:] for line in block), "```", ""])
+            language = "mlir" if any(re.search(r"[%@]\w|!\w+\.|#\w+\.", line) for line in block) else ""
+            lines.extend([f"```{language}", *(line[4:] for line in block), "```", ""])
             block.clear()
 
     fenced = False
@@ -105,7 +107,10 @@ def definition_table(definition: OpDef) -> list[str]:
         default = f", default `{prop.default_value}`" if prop.default_value is not None else ""
         rows.append(("attribute", name, constraint(prop.constr) + arity(prop) + default))
     rows += [("result", n, constraint(r.constr) + arity(r)) for n, r in definition.results]
-    rows += [("region", n, ("one block" if "SingleBlock" in type(r).__name__ else "blocks") + arity(r)) for n, r in definition.regions]
+    rows += [
+        ("region", n, ("one block" if "SingleBlock" in type(r).__name__ else "blocks") + arity(r))
+        for n, r in definition.regions
+    ]
     rows += [("successor", n, "a block") for n, _ in definition.successors]
     if not rows:
         return []
@@ -140,7 +145,7 @@ def op_section(op: type[Operation], examples: str) -> Iterator[str]:
     if issubclass(op, IRDLOperation):
         yield from definition_table(op.get_irdl_definition())
         traits = op.get_irdl_definition().traits
-        names = sorted(type(t).__name__ for t in traits.traits) if traits is not None else []
+        names = sorted(type(t).__name__ for t in traits.traits)
         if names:
             yield f"Traits: {', '.join(names)}."
             yield ""
@@ -189,7 +194,9 @@ def instruction_section(examples: str) -> Iterator[str]:
         yield "|---|---|---|---|"
         for row in by_base.get(base, ()):
             needs = f"sm_{row.sm}{'a' if row.arch else ''}, PTX {row.ptx // 10}.{row.ptx % 10}"
-            yield f"| `{row.pattern}` | {f'`{row.operands}`' if row.operands else ''} | {f'`{row.results}`' if row.results else ''} | {needs} |".replace("a|b", "a\\|b")
+            yield f"| `{row.pattern}` | {f'`{row.operands}`' if row.operands else ''} | {f'`{row.results}`' if row.results else ''} | {needs} |".replace(
+                "a|b", "a\\|b"
+            )
         shown = example(f"ptx.{base}", examples)
         if shown:
             yield ""
@@ -236,7 +243,9 @@ def pass_documentation(cls: type[Pass]) -> str:
     text = documentation(cls)
     if "see the module docstring" in text:
         text = documentation(sys.modules[cls.__module__])
-    return re.sub(r"```mlir (before|after)\n", lambda m: f"{m.group(1).capitalize()}:\n\n```mlir\n", text).replace("```\nAfter:", "```\n\nAfter:")
+    return re.sub(r"```mlir (before|after)\n", lambda m: f"{m.group(1).capitalize()}:\n\n```mlir\n", text).replace(
+        "```\nAfter:", "```\n\nAfter:"
+    )
 
 
 def passes_page() -> str:
@@ -271,6 +280,41 @@ def passes_page() -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
+# --------------------------------------------------------------------------- schedules
+
+
+def schedules_page() -> str:
+    """docs/schedules.md."""
+    lines = [
+        "# Schedules", "", NOTE, "",
+        "How kernels run. `choose-schedules` writes one on every `layout.kernel`, the first that suits it in the order below; in a dump you may write",
+        "another (see [debugging](debugging.md#try-a-schedule-of-your-own)). A parameter that is left out has its default. Every kernel can be run by the",
+        "last resort, `generic`.",
+    ]  # fmt: skip
+    families: dict[str, list[str]] = {}
+    for family, names in FAMILIES.items():
+        for name in names:
+            families.setdefault(name, []).append(family)
+    for name in dict.fromkeys([*families, *AUXILIARY, LAST_RESORT]):
+        schedule = load_schedule(name)
+        module = sys.modules[type(schedule).__module__]
+        suits = ", ".join(families.get(name, ())) or ("any" if name == LAST_RESORT else "chosen by other schedules or by hand")
+        lines += ["", f"## `{name}`", "", f"Family: {suits}.", "", documentation(module), ""]
+        table: Sequence[Parameter] = getattr(module, "PARAMETERS", ())
+        if table:
+            lines += ["| parameter | | values | default |", "|---|---|---|---|"]
+            lines += [f"| `{p.name}` | {p.meaning} | {values_of(p.allowed)} | {p.default} |" for p in table]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def values_of(allowed: Sequence[int]) -> str:
+    """The values of a parameter in words."""
+    if isinstance(allowed, range) and len(allowed) > 4:
+        step = f" in steps of {allowed.step}" if allowed.step != 1 else ""
+        return f"{allowed[0]} to {allowed[-1]}{step}"
+    return ", ".join(map(str, allowed))
+
+
 # --------------------------------------------------------------------------- flags
 
 
@@ -300,7 +344,15 @@ def flags_page() -> str:
     lines += flag_rows(opt.parser())
     for name, parser in subparsers(llmc.parser()).items():
         lines += ["", f"## `llmc {name}`", "", *flag_rows(parser)]
-    lines += ["", "## Environment", "", "All are read in `compiler/knobs.py`; a flag goes before its variable.", "", "| variable | |", "|---|---|"]
+    lines += [
+        "",
+        "## Environment",
+        "",
+        "All are read in `compiler/knobs.py`; a flag goes before its variable.",
+        "",
+        "| variable | |",
+        "|---|---|",
+    ]
     for variables, _, text in VARIABLES.values():
         lines.append(f"| {' or '.join(f'`{v}`' for v in variables)} | {text} |")
     return "\n".join(lines) + "\n"
@@ -314,12 +366,22 @@ def pages(root: Path = ROOT) -> dict[str, str]:
     found = {f"docs/dialects/{name}.md": dialect_page(name, root) for name in OWN}
     errors = errors_page(root)
     head, rest = errors.split("\n", 1)
-    return {**found, "docs/passes.md": passes_page(), "docs/errors.md": f"{head}\n\n{NOTE}\n{rest}", "docs/flags.md": flags_page()}
+    return {
+        **found,
+        "docs/passes.md": passes_page(),
+        "docs/errors.md": f"{head}\n\n{NOTE}\n{rest}",
+        "docs/flags.md": flags_page(),
+        "docs/schedules.md": schedules_page(),
+    }
 
 
 def outdated(root: Path = ROOT) -> list[str]:
     """The pages whose files differ from what the code says."""
-    return [name for name, text in pages(root).items() if not (root / name).exists() or (root / name).read_text(encoding="utf-8") != text]
+    return [
+        name
+        for name, text in pages(root).items()
+        if not (root / name).exists() or (root / name).read_text(encoding="utf-8") != text
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -63,18 +63,17 @@ def build_huggingface(directory: str | Path, dtype: torch.dtype) -> nn.Module:
 
     try:
         config = transformers.AutoConfig.from_pretrained(str(directory), trust_remote_code=False)
-    except Exception as error:
-        fix = "check model_type in config.json, or update transformers"
-        raise LlmcError(
-            "LLMC0310", "transformers cannot read config.json", where=str(directory), why=str(error), fix=fix
-        ) from error
-    names = getattr(config, "architectures", None) or []
-    kind = getattr(transformers, names[0], None) if names else None
-    with _parameters_on_meta(), torch.no_grad():
-        if kind is not None:
-            model = kind._from_config(config, dtype=dtype, attn_implementation="eager")
-        else:
-            model = transformers.AutoModel.from_config(config, dtype=dtype, attn_implementation="eager")
+        names = getattr(config, "architectures", None) or []
+        kind = getattr(transformers, names[0], None) if names else None
+        with _parameters_on_meta(), torch.no_grad():
+            if kind is not None:
+                model = kind._from_config(config, dtype=dtype, attn_implementation="eager")
+            else:
+                model = transformers.AutoModel.from_config(config, dtype=dtype, attn_implementation="eager")
+    except Exception as error:  # what a wrong value meets first is anywhere in transformers or torch
+        fix = "check model_type and the value that is named, or update transformers"
+        place, why = str(Path(directory) / "config.json"), " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        raise LlmcError("LLMC0310", "transformers makes no model of config.json", where=place, why=why, fix=fix) from error
     model.eval()
     return cast(nn.Module, model)
 

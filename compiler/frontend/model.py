@@ -7,7 +7,8 @@ imported.weights["model.norm.weight"]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module as import_module_by_name
 from pathlib import Path
@@ -63,10 +64,13 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
     Raises LlmcError for damaged or incomplete checkpoints and for models that cannot be captured or imported.
     """
     checkpoint = Checkpoint.open(directory)
-    config, weights = checkpoint.config, checkpoint.weights
+    config, weights, eos_ids = checkpoint.config, checkpoint.weights, checkpoint.eos_ids
+    _check_layers(checkpoint)
     torch, capture, importer = _torch()
-    model = capture.build_huggingface(checkpoint.directory, _dtype(torch, dtype, config, weights.info(next(iter(weights)))))
-    entries = _bind(model, weights.info, set(weights))
+    with _at(checkpoint.directory):
+        chosen = _dtype(torch, dtype, config, weights.info(next(iter(weights))))
+        model = capture.build_huggingface(checkpoint.directory, chosen)
+        entries = _bind(model, weights.info, set(weights))
     captured = capture.capture_huggingface(model)
     decoder = bool(getattr(model, "can_generate", lambda: False)())
     imported = importer.import_captured(captured, entries, outputs=[0], wide_outputs=decoder)
@@ -79,7 +83,7 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
         outputs=imported.outputs,
         sidecar=imported.sidecar,
         tokenizer_path=checkpoint.tokenizer_path,
-        eos_ids=checkpoint.eos_ids,
+        eos_ids=eos_ids,
         checkpoint=checkpoint,
     )
 
@@ -142,6 +146,28 @@ def import_captured_module(
         outputs=imported.outputs,
         sidecar=imported.sidecar,
     )
+
+
+def _check_layers(checkpoint: Checkpoint) -> None:
+    """Raise LLMC0319 for more layers than there are tensors, before transformers builds them all."""
+    nested = checkpoint.config.get("text_config")
+    for config in (checkpoint.config, cast("dict[str, Any]", nested) if isinstance(nested, dict) else {}):
+        for name in ("num_hidden_layers", "n_layer", "num_layers"):
+            layers = config.get(name)
+            if isinstance(layers, int | float) and layers > max(len(checkpoint.weights), 1):
+                what = f"{name} in config.json is {layers}, and the checkpoint has {len(checkpoint.weights)} tensors"
+                fix = "config.json and the weights must belong together"
+                raise LlmcError("LLMC0319", what, str(checkpoint.directory / "config.json"), fix=fix)
+
+
+@contextmanager
+def _at(directory: Path) -> Generator[None]:
+    """Errors that name no place of their own get the checkpoint's."""
+    try:
+        yield
+    except LlmcError as error:
+        error.where = error.where or str(directory)
+        raise
 
 
 def _shapes(
@@ -236,12 +262,13 @@ def _bind(model: Any, info: Callable[[str], TensorInfo], known: set[str]) -> dic
                 fix="config.json and the weights must belong together",
             )
         if tensor.dtype.name not in elems:
-            if tensor.dtype.kind in "iub":
+            if tensor.dtype.kind in "iub" and not parameters[names[0]].is_floating_point():
                 continue  # integer buffers are constants of the model
             raise LlmcError(
                 "LLMC0316",
                 f"tensor {found!r} is stored as {tensor.dtype.name}",
                 why="only plain floating-point weights are read",
+                fix="convert the checkpoint to BF16, F16 or F32; --quant int8 quantises it here",
             )
         for name in names:
             entries[name] = Entry(found, elems[tensor.dtype.name])

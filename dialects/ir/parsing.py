@@ -51,7 +51,16 @@ def parse_module(context: Context, text: str, name: str = "<text>", *, locate: b
     except ParseError as error:
         message = re.sub(r"\s+", " ", str(error.msg)).strip()
         raise LlmcError("LLMC0001", f"syntax error: {message}", _place(error.span.start, text, name)) from None
-    except (VerifyException, ValueError, KeyError, AssertionError, NotImplementedError, TypeError, IndexError, RecursionError) as error:
+    except (
+        VerifyException,
+        ValueError,
+        KeyError,
+        AssertionError,
+        NotImplementedError,
+        TypeError,
+        IndexError,
+        RecursionError,
+    ) as error:
         where = name if parser.failed is None else _place(parser.failed, text, name)
         raise LlmcError("LLMC0001", f"{name} is no valid IR: {error or type(error).__name__}", where) from None
     return module

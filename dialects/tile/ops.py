@@ -47,7 +47,7 @@ from .ops_memory import (
     ViewOp,
 )
 from .ops_ring import BulkLoadOp, RingAcquireOp, RingOp, RingReleaseOp, RingWaitOp
-from .ops_wgmma import WgmmaOp, WgmmaWaitOp
+from .ops_wgmma import WgmmaBeginOp, WgmmaOp, WgmmaWaitOp
 
 OPS: list[type[Operation]] = [*ops_kernel.OPS, *ops_memory.OPS, *ops_compute.OPS, *ops_ring.OPS, *ops_wgmma.OPS]
 
@@ -92,6 +92,7 @@ __all__ = [
     "TaskOp",
     "UnpackOp",
     "ViewOp",
+    "WgmmaBeginOp",
     "WgmmaOp",
     "WgmmaWaitOp",
     "YieldOp",

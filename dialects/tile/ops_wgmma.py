@@ -1,8 +1,12 @@
 """Asynchronous mma of warpgroups: the accumulator is in flight until `tile.wgmma_wait`.
 
-    %f = tile.wgmma %a, %b, %c : …       one group of instructions starts; b (shared memory) and a must stay as they are
+    %f = tile.wgmma %a, %b, %c : …               one group of instructions starts; b (shared memory) and a must stay as they are
     … loads, copies to other stages …
-    %d = tile.wgmma_wait %f : …          the group is done
+    %g = tile.wgmma %a2, %b2, %f : …             the next one on the same accumulator
+    %h = tile.wgmma_wait %g {pending = 1} : …    all but the last group are done: %a and %b are free
+    %d = tile.wgmma_wait %h {pending = 0} : …    all are done: a fragment again
+
+`tile.wgmma_begin` hands a fragment over before any group has started, for accumulators in flight that loops carry.
 
 Writes to b by threads (st.shared, cp.async) are made visible to wgmma by the barrier that separates them from it: kernels with wgmma
 fence the asynchronous proxy at every barrier. Stages that wgmma reads may be written again after the wait and a barrier.
@@ -10,16 +14,41 @@ fence the asynchronous proxy at every barrier. Stages that wgmma reads may be wr
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import BFloat16Type, Float16Type, f32
-from xdsl.dialects.builtin import LocationAttr
-from xdsl.ir import Operation, SSAValue
-from xdsl.irdl import irdl_op_definition, operand_def, result_def, traits_def
+from xdsl.dialects.builtin import BFloat16Type, Float16Type, IntegerAttr, LocationAttr, f32, i64
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.irdl import ParsePropInAttrDict, irdl_op_definition, operand_def, prop_def, result_def, traits_def
 from xdsl.traits import MemoryReadEffect
 from xdsl.utils.exceptions import VerifyException
 
 from .base import TileOp
 from .types import FragType, InflightType, SmemType, frag_of
 from .wgmma import WgmmaMismatch, wgmma_plan
+
+
+def accumulator_of(value: SSAValue | Attribute) -> FragType:
+    """The fragment type of a fragment or of an accumulator in flight."""
+    type_ = value.type if isinstance(value, SSAValue) else value
+    return type_.frag if isinstance(type_, InflightType) else frag_of(type_)
+
+
+@irdl_op_definition
+class WgmmaBeginOp(TileOp):
+    """A fragment as an accumulator in flight with no group started: free."""
+
+    name = "tile.wgmma_begin"
+
+    value = operand_def(FragType)
+    result = result_def(InflightType)
+
+    assembly_format = "$value attr-dict `:` type($value) `->` type($result)"
+
+    def __init__(self, value: SSAValue, *, location: LocationAttr | None = None):
+        frag = frag_of(value)
+        super().__init__(operands=[value], result_types=[InflightType(frag.element_type, frag.layout)], location=location)
+
+    def verify_(self) -> None:
+        if not isinstance(self.result.type, InflightType) or self.result.type.frag != frag_of(self.value):
+            raise VerifyException(f"begins {self.result.type} with {self.value.type}")
 
 
 @irdl_op_definition
@@ -33,18 +62,18 @@ class WgmmaOp(TileOp):
 
     a = operand_def(FragType)
     b = operand_def(SmemType)
-    c = operand_def(FragType)
+    c = operand_def(FragType | InflightType)
     result = result_def(InflightType)
 
     traits = traits_def(MemoryReadEffect())
     assembly_format = "$a `,` $b `,` $c attr-dict `:` type($a) `,` type($b) `,` type($c) `->` type($result)"
 
     def __init__(self, a: SSAValue, b: SSAValue, c: SSAValue, *, location: LocationAttr | None = None):
-        frag = frag_of(c)
+        frag = accumulator_of(c)
         super().__init__(operands=[a, b, c], result_types=[InflightType(frag.element_type, frag.layout)], location=location)
 
     def verify_(self) -> None:
-        a, c, b = frag_of(self.a), frag_of(self.c), self.b.type
+        a, c, b = frag_of(self.a), accumulator_of(self.c), self.b.type
         assert isinstance(b, SmemType)
         if not isinstance(self.result.type, InflightType) or self.result.type.frag != c:
             raise VerifyException(f"the result is {self.result.type}, the accumulator {c}")
@@ -60,28 +89,37 @@ class WgmmaOp(TileOp):
 
 @irdl_op_definition
 class WgmmaWaitOp(TileOp):
-    """Waits until every group that this warpgroup started is done; gives the accumulator."""
+    """Waits until all but the `pending` last groups of this warpgroup are done; with 0 the accumulator is a fragment again."""
 
     name = "tile.wgmma_wait"
 
     value = operand_def(InflightType)
-    result = result_def(FragType)
+    pending = prop_def(IntegerAttr)
+    result = result_def(FragType | InflightType)
 
+    irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryReadEffect())
     assembly_format = "$value attr-dict `:` type($value) `->` type($result)"
 
-    def __init__(self, value: SSAValue, *, location: LocationAttr | None = None):
+    def __init__(self, value: SSAValue, pending: int = 0, *, location: LocationAttr | None = None):
         type_ = value.type
         if not isinstance(type_, InflightType):
             raise VerifyException(f"expected a !tile.inflight, got {type_}")
-        super().__init__(operands=[value], result_types=[type_.frag], location=location)
+        super().__init__(
+            operands=[value],
+            properties={"pending": IntegerAttr(pending, i64)},
+            result_types=[type_ if pending else type_.frag],
+            location=location,
+        )
 
     def verify_(self) -> None:
-        type_ = self.value.type
-        if not isinstance(type_, InflightType) or self.result.type != type_.frag:
-            raise VerifyException(f"waiting for {self.value.type} gives its fragment, not {self.result.type}")
+        type_, pending = self.value.type, self.pending.value.data
+        if not 0 <= pending <= 7:
+            raise VerifyException(f"pending = {pending}: 0 to 7 groups may stay in flight")
+        if not isinstance(type_, InflightType) or self.result.type != (type_ if pending else type_.frag):
+            raise VerifyException(f"waiting for {self.value.type} with {pending} groups pending does not give {self.result.type}")
         if not self.value.has_one_use():
-            raise VerifyException("an accumulator in flight is waited for once, and nothing else takes it")
+            raise VerifyException("an accumulator in flight has one user")
 
 
-OPS: list[type[Operation]] = [WgmmaOp, WgmmaWaitOp]
+OPS: list[type[Operation]] = [WgmmaBeginOp, WgmmaOp, WgmmaWaitOp]

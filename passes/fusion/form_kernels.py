@@ -14,12 +14,14 @@ from xdsl.dialects.linalg.ops import GenericOp
 from xdsl.dialects.tensor import EmptyOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
+from ...codegen.schedules.images import image_problem
 from ...dialects.fusion.generic import loops_of
 from ...dialects.fusion.ops import GroupOp, YieldOp
 from ...dialects.ir.locations import fused, module_path
 from ...dialects.nn import ops as nn
 from ...dialects.nn.sizes import Size
-from ...dialects.nn.types import dims_of
+from ...dialects.nn.types import dims_of, elem_of
+from ...dialects.quantized.types import ElemType
 from ..framework.pass_ import Pass, PassContext
 from ..nn.values import definition, functions, users
 from .cost import Costs, expected_tokens
@@ -176,6 +178,9 @@ class _Former:
         if not isinstance(norm, nn.RmsNormOp):
             self.ctx.remark("missed", "fusion", norm, f"{norm.name} stays a kernel: only an RMS norm is a prologue")
             return
+        if self.prologue == "cost" and not _on_tensor_cores(linear):
+            self.ctx.remark("missed", "fusion", norm, f"the norm stays a kernel: {linear.weight.type} has no tensor-core image, so each result would compute it again")
+            return
         if self.prologue == "cost" and self.most(dims_of(norm.results[0])[0]) > self.prologue_tokens:
             self.ctx.remark("missed", "fusion", norm, f"the norm stays a kernel: this regime has more than {self.prologue_tokens} rows")
             return
@@ -331,6 +336,14 @@ def _top(op: Operation, func: FuncOp) -> Operation:
 def _of_heads(op: Operation) -> bool:
     """Whether an op is a norm over the channels of each head, [T, H, D]."""
     return isinstance(op, NORMS) and len(dims_of(op.results[0])) == 3
+
+
+def _on_tensor_cores(op: nn.LinearOp) -> bool:
+    """Whether a linear's weight has an image for tensor cores; the others run one thread a result."""
+    elem = elem_of(op.weight)
+    elem = elem.storage if isinstance(elem, ElemType) else elem
+    n, k = (d.constant for d in dims_of(op.weight))
+    return n is not None and k is not None and image_problem(n, k, elem, 0) is None
 
 
 def _is_parallel(op: GenericOp) -> bool:

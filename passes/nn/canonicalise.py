@@ -300,7 +300,7 @@ def _fold(op: Any) -> SSAValue | None:
         return None
     wide = [a.astype(np.float64) if is_float(elem_of(o)) else a for a, o in zip(cast("list[Any]", arrays), op.operands)]
     predicate = op.properties.get("predicate")
-    function = op.row.numpy if predicate is None else COMPARISONS[predicate.data]
+    function = op.ROW.numpy if predicate is None else COMPARISONS[predicate.data]
     with np.errstate(all="ignore"):
         value = np.asarray(function(*wide))
     if not is_float(kind.element_type) and value.dtype.kind == "f":

@@ -30,8 +30,8 @@ class AssignRegisters(Pass):
     """Give every value a register name, by position, and every block argument its moves; the result prints as PTX.
 
     ptxas allocates the real registers, so nothing is shared except where an instruction demands it:
-    a wgmma accumulator keeps the registers of its operand when that is the operand's only use and no loop runs the wgmma
-    again without a new operand, otherwise it is copied first; the results of ptx.unpack are the array's own registers and
+    a wgmma accumulator keeps the registers of its operand when nothing reads the operand after it (no loop runs the wgmma
+    again without a new operand either), otherwise it is copied first; the results of ptx.unpack are the array's own registers and
     operands of ptx.pack are computed into the array's; each branch moves its values into the target's registers (a parallel
     copy, cycles through a temporary; a conditional branch's moves get a block of their own on that edge); `else` values are
     moved into the result's register before the predicated instruction.
@@ -84,7 +84,7 @@ class _Assigner:
         self.kernel = kernel
         self.next: dict[str, int] = dict.fromkeys(PREFIXES, 0)
         self.moves = 0
-        self.reaching: dict[tuple[Block, Block], bool] = {}
+        self.reaching: dict[tuple[Block, Block], frozenset[Block]] = {}
         self.aliases: set[SSAValue] = set()
 
     def run(self) -> int:
@@ -167,19 +167,23 @@ class _Assigner:
 
     def _dies_in(self, value: SSAValue, op: Operation) -> bool:
         """Whether this is the value's last use on every path, so that its registers may be overwritten."""
-        if not value.has_one_use() or value in self.aliases:
+        if value in self.aliases:
             return False
         owner = value.owner
         if isinstance(owner, UndefOp):
-            return True
+            return value.has_one_use()
         defined = owner if isinstance(owner, Block) else owner.parent
         assert defined is not None and op.parent is not None
-        return not self._loops_past(defined, op.parent)
-
-    def _loops_past(self, defined: Block, used: Block) -> bool:
-        """Whether `used` can run again without `defined` running in between."""
-        if defined is used:
+        if value.has_one_use() and defined is op.parent:
+            return True
+        later = self._after(defined, op.parent)
+        if op.parent in later:
             return False
+        users = [use.operation for use in value.uses]
+        return users.count(op) == 1 and all(user is op or (user.parent is not op.parent and user.parent not in later) for user in users)
+
+    def _after(self, defined: Block, used: Block) -> frozenset[Block]:
+        """The blocks that can run after `used` without `defined` running in between."""
         known = self.reaching.get((defined, used))
         if known is None:
             seen: set[Block] = set()
@@ -190,7 +194,7 @@ class _Assigner:
                     continue
                 seen.add(block)
                 stack.extend(_successors(block))
-            known = self.reaching[(defined, used)] = used in seen
+            known = self.reaching[(defined, used)] = frozenset(seen)
         return known
 
     def _copy_before(self, op: Operation, value: SSAValue) -> SSAValue:

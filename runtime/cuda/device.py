@@ -141,7 +141,7 @@ class CudaDevice:
                 f"the GPU is out of memory: {nbytes} bytes ({nbytes / 2**30:.2f} GiB) wanted",
                 where=self.name,
                 why=f"{free / 2**30:.2f} GiB of {total / 2**30:.2f} GiB are free",
-                fix="fewer KV pages or a shorter context, quantised weights, or end other processes on this GPU",
+                fix="fewer KV pages (--max-context, --max-sequences), --quant int8, or end other processes on this GPU",
             )
         return Allocation(int(check(result, f"allocating {nbytes} bytes")), nbytes, self)
 

@@ -73,7 +73,7 @@ class GlobalMemory:
                 raise LlmcError(
                     "LLMC0906",
                     f"the emulator is out of memory: {nbytes} bytes wanted, {self.capacity - self._top} free of {self.capacity}",
-                    fix="free allocations, or use a smaller model or fewer KV pages",
+                    fix="use a smaller model or fewer KV pages (--max-context, --max-sequences), or free allocations",
                 )
             offset = self._top
             self._top += need

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-import shapes as model_shapes
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+import model_shapes
 from llmc import __version__
 from llmc.compiler import api
 from llmc.compiler.build import Settings
@@ -36,33 +36,13 @@ def commit() -> str:
         return "unknown"
 
 
-def torch_logits(directory: Path, weights: model_shapes.RandomWeights, ids: list[int], dtype: str) -> np.ndarray:
-    """Logits [T, V] of the Hugging Face model with the same weights, on the GPU, in f32 or bf16."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    kind = getattr(torch, dtype)
-    with torch.device("cuda"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(directory), dtype=kind, attn_implementation="sdpa")
-    pools = {True: weights.norms, False: weights.pool}
-    pools = {k: torch.from_numpy(v.view(np.int16)).view(torch.bfloat16).to("cuda") for k, v in pools.items()}
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            pool = pools[parameter.dim() == 1][weights.shift(name) :]
-            parameter.copy_(pool.repeat(-(-parameter.numel() // len(pool)))[: parameter.numel()].view(parameter.shape))
-        logits = model(torch.tensor([ids], device="cuda")).logits[0].float().cpu().numpy()
-    del model
-    torch.cuda.empty_cache()
-    return logits
-
-
 def check(model: api.LanguageModel, directory: Path, weights: model_shapes.RandomWeights, vocabulary: int, scheme: str) -> dict:
     """Mean errors of ours and of PyTorch's bf16 against f32, for a prompt of 100 tokens, prefilled at once; and whether the
     decode path agrees with the prefill path token by token."""
     rng = np.random.default_rng(time.time_ns())
     ids = [int(t) for t in rng.integers(3, vocabulary, 100)]
-    exact = torch_logits(directory, weights, ids, "float32")[-1]
-    half = torch_logits(directory, weights, ids, "bfloat16")[-1]
+    exact = model_shapes.torch_logits(directory, weights, ids, "float32")[-1]
+    half = model_shapes.torch_logits(directory, weights, ids, "bfloat16")[-1]
     ours = model.session.logits(ids)
     error, reference = float(np.abs(ours - exact).mean()), float(np.abs(half - exact).mean())
     session = Session(model.engine, eos=(), max_context=model.model.context)

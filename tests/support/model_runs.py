@@ -24,6 +24,7 @@ from llmc.runtime.generate import Request, SamplingParams, Session
 from llmc.runtime.pages import Pages
 from llmc.runtime.reference import ReferenceEngine
 from llmc.runtime.weights import Layered
+from xdsl.dialects.builtin import ModuleOp
 
 STORYTELLER = Path(__file__).parents[2] / "examples" / "storyteller" / "checkpoint"
 SETTINGS = Settings(assemble=False, cache=False)
@@ -77,19 +78,27 @@ def tiny(arch: str, dtype: str, directory: Path, options: CompileOptions) -> Imp
     return Imported(model, arch, dtype, replace(options, kind=model.kind))
 
 
-def start(compiled: Compiled, model: ImportedModel, device: str) -> Session:
-    """A compiled model with its weights on `emulator` or `reference`; no token stops a sequence."""
-    options = compiled.options
+def capacity_of(options: CompileOptions) -> Capacity:
     pages = -(-options.max_tokens // options.page_size) * options.max_sequences + 1
-    capacity = Capacity(options.max_batch_tokens, options.max_sequences, pages)
-    if device == "reference":
-        engine = ReferenceEngine(compiled.module, capacity)
-    else:
-        opened = open_device(device)
-        functions = {name: opened.load(code.image) for name, code in compiled.kernels.items()}
-        engine = DeviceEngine(compiled.module, opened, functions, capacity)
+    return Capacity(options.max_batch_tokens, options.max_sequences, pages)
+
+
+def start_reference(module: ModuleOp, model: ImportedModel, options: CompileOptions) -> Session:
+    """A module at `layout` with its weights in the numpy reference."""
+    engine = ReferenceEngine(module, capacity_of(options))
     engine.load(Layered((model.weights, model.sidecar)))
     return Session(engine, max_context=options.max_tokens)
+
+
+def start(compiled: Compiled, model: ImportedModel, device: str) -> Session:
+    """A compiled model with its weights on `emulator` or `reference`; no token stops a sequence."""
+    if device == "reference":
+        return start_reference(compiled.module, model, compiled.options)
+    opened = open_device(device)
+    functions = {name: opened.load(code.image) for name, code in compiled.kernels.items()}
+    engine = DeviceEngine(compiled.module, opened, functions, capacity_of(compiled.options))
+    engine.load(Layered((model.weights, model.sidecar)))
+    return Session(engine, max_context=compiled.options.max_tokens)
 
 
 def batch_logits(session: Session, prompts: Sequence[Sequence[int]]) -> np.ndarray[Any, Any]:

@@ -44,7 +44,8 @@ def forward(module: ModuleOp, values: dict[str, np.ndarray], ids: np.ndarray) ->
 
 
 def step(
-    module: ModuleOp, values: dict[str, np.ndarray], name: str, ids: list[np.ndarray], past: list[int], states: list[StateValue]
+    module: ModuleOp, values: dict[str, np.ndarray], name: str, ids: list[np.ndarray], past: list[int], states: list[StateValue],
+    sidecar: dict[str, np.ndarray] | None = None,
 ) -> tuple[tuple[Any, ...], list[StateValue]]:
     """One step of a stateful function: new ids of each sequence after `past` of each; (tensor results, states)."""
     batch = Batch.of([len(i) for i in ids], past)
@@ -52,7 +53,7 @@ def step(
     args: list[Any] = [np.concatenate(ids).astype(np.int32), batch, *states]
     if any(a.type.name == "nn.sampling" for a in func.args):
         args.append(Sampling.greedy(len(ids)))
-    interpreter = Interpreter(module, SEMANTICS, environment={"weights": values})
+    interpreter = Interpreter(module, SEMANTICS, environment={"weights": values, "sidecar": sidecar or {}})
     results = interpreter.call(name, args, {"T": batch.tokens, "B": batch.sequences})
     tensors = tuple(r for r in results if not isinstance(r, StateValue))
     return tensors, [r for r in results if isinstance(r, StateValue)]

@@ -14,7 +14,7 @@ from ....dialects.layout.types import BufferType
 from ....dialects.ptx.build import Addr, PtxBuilder, Sreg
 from ....dialects.ptx.ops import KernelOp as PtxKernelOp
 from ....dialects.tile import ops as tile
-from ....dialects.tile.types import FragType
+from ....dialects.tile.types import FragType, InflightType
 from ..allocate_shared import allocate
 from . import async_copy, compute, memory, mma, reduce, relayout, rings, scalar_memory, wgmma
 from . import map as map_
@@ -249,6 +249,8 @@ class KernelLowering:
     # -- registers across blocks ----------------------------------------------------------------------------------
     def kinds_of(self, type_: Attribute) -> list[str]:
         """The registers that carry a value of this type over an edge."""
+        if isinstance(type_, InflightType):
+            type_ = type_.frag
         if isinstance(type_, FragType):
             pack = pack_of(type_.element_type)
             return [register_kind(type_.element_type)] * -(-type_.num_regs // pack)
@@ -277,8 +279,9 @@ class KernelLowering:
             count = len(self.kinds_of(value.type))
             chosen = tuple(registers[at : at + count])
             at += count
-            if isinstance(value.type, FragType):
-                self.values[value] = Frag(value.type.tv, value.type.element_type, chosen)
+            type_ = value.type.frag if isinstance(value.type, InflightType) else value.type
+            if isinstance(type_, FragType):
+                self.values[value] = Frag(type_.tv, type_.element_type, chosen)
             elif is_narrow_float(value.type):
                 self.values[value] = Narrow(chosen[0], True)
             else:
@@ -516,6 +519,7 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.ReduceOp: reduce.lower_reduce,
     tile.RelayoutOp: relayout.lower_relayout,
     tile.MmaOp: mma.lower_mma,
+    tile.WgmmaBeginOp: wgmma.lower_wgmma_begin,
     tile.WgmmaOp: wgmma.lower_wgmma,
     tile.WgmmaWaitOp: wgmma.lower_wgmma_wait,
     tile.RingOp: rings.lower_ring,

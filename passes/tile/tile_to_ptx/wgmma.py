@@ -1,4 +1,4 @@
-"""`tile.wgmma` → fence, wgmma.mma_async, commit; `tile.wgmma_wait` → wait_group."""
+"""`tile.wgmma` → fence, wgmma.mma_async, commit; `tile.wgmma_wait` → wait_group; `tile.wgmma_begin` → nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import BFloat16Type
 
-from ....dialects.tile.ops import WgmmaOp, WgmmaWaitOp
+from ....dialects.tile.ops import WgmmaBeginOp, WgmmaOp, WgmmaWaitOp
 from ....dialects.tile.wgmma import wgmma_plan
 from .packing import bits
 from .values import Frag, Smem, unsupported
@@ -46,5 +46,9 @@ def lower_wgmma(k: KernelLowering, op: WgmmaOp) -> None:
 
 
 def lower_wgmma_wait(k: KernelLowering, op: WgmmaWaitOp) -> None:
-    k.e.do("wgmma.wait_group.sync.aligned", 0)
+    k.e.do("wgmma.wait_group.sync.aligned", op.pending.value.data)
+    k.values[op.result] = k.values[op.value]
+
+
+def lower_wgmma_begin(k: KernelLowering, op: WgmmaBeginOp) -> None:
     k.values[op.result] = k.values[op.value]

@@ -190,3 +190,22 @@ tile.kernel @others(%b0: !layout.buffer<["T", 64], f32>, %T: i32) attributes {ef
   // CHECK: tile.return
   tile.return
 }
+// CHECK: tile.kernel @wgmma() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 4 : i32} {
+tile.kernel @wgmma() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 4 : i32} {
+  // CHECK: %0 = tile.full 0.000000e+00
+  %0 = tile.full 0.000000e+00 : f32 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %1 = tile.alloc : !tile.smem<8x64xbf16, #layout.mem<{{\[\[}}8, 64]], {{\[\[}}64, 1]], swizzle = [3, 3, 3]>>
+  %1 = tile.alloc : !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: %2 = tile.wgmma_begin %0
+  %2 = tile.wgmma_begin %0 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %3 = tile.full 0.000000e+00
+  %3 = tile.full 0.000000e+00 : bf16 : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %4 = tile.wgmma %3, %1, %2
+  %4 = tile.wgmma %3, %1, %2 : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>, !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %5 = tile.wgmma_wait %4 {pending = 1
+  %5 = tile.wgmma_wait %4 {pending = 1 : i64} : !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %6 = tile.wgmma_wait %5 {pending = 0
+  %6 = tile.wgmma_wait %5 {pending = 0 : i64} : !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: tile.return
+  tile.return
+}

@@ -7,8 +7,8 @@ func.func @main(%x: tensor<?x8xbf16, #nn.dims<["T", "_"]>>, %b: !nn.batch<"T", "
   func.return %0 : tensor<?x8xbf16, #nn.dims<["B", "_"]>>
 }
 
-// CHECK:      func.func @prefill(%x: tensor<?x8xbf16, #nn.dims<["T", "_"]>>, %b: !nn.batch<"T", "B">, %kv: !nn.state<token, tensor<2x1x8xbf16>>) ->
-// CHECK-NEXT: %0 = nn.select_token %x, %b : (tensor<?x8xbf16, #nn.dims<["T", "_"]>>, !nn.batch<"T", "B">) -> tensor<?x8xbf16, #nn.dims<["B", "_"]>>
-// CHECK-NEXT: func.return %0 : tensor<?x8xbf16, #nn.dims<["B", "_"]>>
-// CHECK:      func.func @decode(%x: tensor<?x8xbf16, #nn.dims<["T", "_"]>>, %b: !nn.batch<"T", "T">, %kv: !nn.state<token, tensor<2x1x8xbf16>>) -> tensor<?x8xbf16,
-// CHECK-NEXT: func.return %x : tensor<?x8xbf16, #nn.dims<["T", "_"]>>
+// CHECK:      func.func @prefill(
+// CHECK-NEXT: %0 = nn.select_token %x, %b
+// CHECK-NEXT: func.return %0
+// CHECK:      func.func @decode(
+// CHECK-NEXT: func.return %x

@@ -17,7 +17,7 @@ func.func @main(%x: tensor<2x8xbf16>) -> tensor<2x9xbf16> {
 // CHECK-NEXT: %0 = nn.entry "w" : tensor<9x8xbf16>
 // CHECK-NEXT: %1 = nn.cast %0 : (tensor<9x8xbf16>) -> tensor<9x8xf32>
 // CHECK-NEXT: %2 = nn.abs %1 : (tensor<9x8xf32>) -> tensor<9x8xf32>
-// CHECK-NEXT: %3 = nn.reduce %2 {kind = "max", axes = array<i64: 1>, keepdims = true} : (tensor<9x8xf32>) -> tensor<9x1xf32>
+// CHECK-NEXT: %3 = nn.reduce %2 {kind = "max", axes = array<i64: 1>, keepdims = true}
 // CHECK-NEXT: %4 = nn.constant dense<1.000000e-30> : tensor<f32>
 // CHECK-NEXT: %5 = nn.max %3, %4 : (tensor<9x1xf32>, tensor<f32>) -> tensor<9x1xf32>
 // CHECK-NEXT: %6 = nn.constant dense<1.270000e+02> : tensor<f32>
@@ -32,7 +32,7 @@ func.func @main(%x: tensor<2x8xbf16>) -> tensor<2x9xbf16> {
 // CHECK-NEXT: %0 = nn.entry "w" : tensor<9x8xbf16>
 // CHECK-NEXT: %1 = nn.cast %0 : (tensor<9x8xbf16>) -> tensor<9x8xf32>
 // CHECK-NEXT: %2 = nn.abs %1 : (tensor<9x8xf32>) -> tensor<9x8xf32>
-// CHECK-NEXT: %3 = nn.reduce %2 {kind = "max", axes = array<i64: 1>, keepdims = true} : (tensor<9x8xf32>) -> tensor<9x1xf32>
+// CHECK-NEXT: %3 = nn.reduce %2 {kind = "max", axes = array<i64: 1>, keepdims = true}
 // CHECK-NEXT: %4 = nn.constant dense<1.000000e-30> : tensor<f32>
 // CHECK-NEXT: %5 = nn.max %3, %4 : (tensor<9x1xf32>, tensor<f32>) -> tensor<9x1xf32>
 // CHECK-NEXT: %6 = nn.constant dense<1.270000e+02> : tensor<f32>

@@ -96,3 +96,23 @@ def write_sparse_checkpoint(directory: Path, shapes: Mapping[str, tuple[int, ...
     with (directory / "model.safetensors").open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + offset)
+
+
+def torch_logits(directory: Path, weights: RandomWeights, ids: list[int], dtype: str) -> np.ndarray:
+    """Logits [T, V] of the Hugging Face model with the same weights, on the GPU, in f32 or bf16."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    kind = getattr(torch, dtype)
+    with torch.device("cuda"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(directory), dtype=kind, attn_implementation="sdpa")
+    pools = {True: weights.norms, False: weights.pool}
+    pools = {k: torch.from_numpy(v.view(np.int16)).view(torch.bfloat16).to("cuda") for k, v in pools.items()}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            pool = pools[parameter.dim() == 1][weights.shift(name) :]
+            parameter.copy_(pool.repeat(-(-parameter.numel() // len(pool)))[: parameter.numel()].view(parameter.shape))
+        logits = model(torch.tensor([ids], device="cuda")).logits[0].float().cpu().numpy()
+    del model
+    torch.cuda.empty_cache()
+    return logits

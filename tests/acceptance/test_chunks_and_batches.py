@@ -1,0 +1,41 @@
+"""A prompt at once, in chunks, token by token, alone or in a ragged batch: the same logits and the same tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from llmc.runtime.generate import Session
+from model_runs import Imported, batch_logits
+
+RANDOM = np.random.default_rng(5)
+PROMPTS: list[list[int]] = [RANDOM.integers(3, 128, n).tolist() for n in (1, 7, 33, 70)]
+CASES = [
+    *((arch, "float32", "reference", 1e-5) for arch in ("llama", "qwen3", "mistral", "gpt2", "torchnn")),
+    ("llama", "bfloat16", "emulator", 0.01),
+]
+
+
+@pytest.mark.parametrize(("arch", "dtype", "device", "tolerance"), CASES)
+def test_chunks_tokens_and_batches_are_one(
+    arch: str, dtype: str, device: str, tolerance: float, model: Callable[[str, str], Imported]
+) -> None:
+    session = model(arch, dtype).session(device)
+    whole = np.stack([session.logits(p) for p in PROMPTS])
+
+    def chunked(size: int) -> Session:
+        other = Session(session.engine, max_context=128)
+        other.chunk = size
+        return other
+
+    others = {
+        "in chunks": np.stack([chunked(16).logits(p) for p in PROMPTS]),
+        "token by token": np.stack([chunked(1).logits(p) for p in PROMPTS[:3]]),
+        "in a batch": batch_logits(session, PROMPTS),
+    }
+    errors = {name: float(np.abs(logits - whole[: len(logits)]).mean() / np.abs(whole).mean()) for name, logits in others.items()}
+    assert max(errors.values()) <= tolerance, errors
+    together = session.generate(PROMPTS, 6)
+    assert together == [session.generate([p], 6)[0] for p in PROMPTS]
+    assert together == chunked(16).generate(PROMPTS, 6)
