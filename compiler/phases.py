@@ -93,6 +93,7 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
         step("add-sampling", "the decode loop stays on the device", ("decoder",)),
         Step(choose_precision, "before fusion, because it changes what may be merged and fused"),
         Step(lambda o: f"quantise-linears{{scheme={o.scheme}}}" if o.scheme != "none" else None, "before merging: a scale belongs to one linear's rows"),
+        step("flatten-rows", "a batch of rows is what kernels of linears take; before merging, which looks for equal inputs", ("module",)),
         step("merge-linears", "q, k, v and gate, up become one launch each"),
         Step(specialise_sizes, "last: what is fused differs between decode and prefill"),
         step("canonicalise", "each regime folds what its ranges decide"),
@@ -114,8 +115,8 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
     ),
     "tile": (
         step("layout-to-tile", "schedules build their CTA programs"),
-        step("expand-rings", "rings become stages and mbarriers"),
-        step("allocate-shared", "all shared memory is known once rings are expanded"),
+        step("expand-rings", "a ring that would hang is refused before any memory is given out"),
+        step("allocate-shared", "stages, scratch and mbarriers get their offsets"),
         step("insert-fences", "needs to know which memory is reused"),
         step("select-access", "the instruction of every load and store, written in the IR"),
     ),

@@ -143,7 +143,7 @@ class Session:
         vocabulary = self._vocabulary()
         for index, prompt in enumerate(prompts):
             if len(prompt) == 0:
-                raise LlmcError("LLMC0851", f"prompt {index} is empty", fix="give at least one token, such as the model's BOS")
+                raise LlmcError("LLMC0851", f"prompt {index} is empty", why="it has no token", fix="give at least one token, such as the model's BOS")
             if len(prompt) + max_new_tokens > self.max_context:
                 raise LlmcError(
                     "LLMC0852",

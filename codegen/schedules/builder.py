@@ -361,6 +361,9 @@ class TileBuilder:
             frag = self.relabel(frag, tv)
         return frag
 
+    def prefetch(self, src: SSAValue, offsets: Sequence[Index], tv: Tv) -> None:
+        self.insert(ops.PrefetchOp(src, [self.i32(o) for o in offsets], tv))
+
     def store(
         self,
         value: SSAValue,

@@ -42,11 +42,16 @@ PARAMETERS = (
     Parameter("stages", "stages of shared memory", range(2, 17), 4),
     Parameter("groups", "warpgroups, which divide the rows", range(1, 5), 2),
     Parameter("overlap", "one step stays in flight while the next one starts", (0, 1), 0),
+    Parameter("prefetch", "steps by which L2 is asked for weights ahead, by one of the CTAs that share them; 0: not", range(0, 65, 2), 0),
     Parameter("group", "token tiles that run side by side", range(1, 65), 8),
+    Parameter("ctas", "CTAs that stay and take tasks in turn, the next one's first copies flying during an epilogue; 0: one a task", range(0, 4097), 0),
+    Parameter("piece", "tokens that the epilogue takes at a time, in eights: fewer need fewer registers", range(8, 257, 8), 16),
     Parameter("min_ctas", "CTAs a multiprocessor that registers must allow", range(1, 5), 1),
 )
-PIECE = 16
-"""Tokens that the epilogue takes at a time, so that its operands need few registers."""
+
+
+Place = tuple[Index, Index]
+"""(first token, row task) of a task."""
 
 
 class GemmWgmma:
@@ -78,7 +83,8 @@ class GemmWgmma:
         body, p = self._parameters(kernel, schedule)
         tasks = f"ceildiv({body.tokens}, {p['n']}) * {-(-body.n // p['m'])}"
         image = weight_image(body.n, body.k, elem_of(body.linear.weight), body.pair)
-        return Abi((tasks, "1", "1"), 4 * p["groups"], {body.weight.index: image})
+        grid = f"min({tasks}, {p['ctas']})" if p["ctas"] else tasks
+        return Abi((grid, "1", "1"), 4 * p["groups"], {body.weight.index: image})
 
     def _problem(self, body: LinearBody, p: dict[str, int], target: Target | None = None) -> tuple[str, str] | None:
         granule, rows = row_granule(body), p["m"] // 2 if body.pair else p["m"]
@@ -90,6 +96,8 @@ class GemmWgmma:
             return f"stages of {p['k']} do not divide K = {body.k}", "k = 64, or the schedule gemm"
         if p["overlap"] and (p["stages"] < 3 or body.k // p["k"] % 2):
             return f"overlap takes 3 stages or more and an even number of steps of k, not {body.k} / {p['k']}", "overlap = 0"
+        if p["prefetch"] and (not p["overlap"] or body.n % p["m"]):
+            return "prefetch goes with overlap and rows that are a multiple of m", "prefetch = 0"
         if p["m"] // p["groups"] * p["n"] // 128 > (255 if p["groups"] * p["min_ctas"] <= 2 else 512 // p["groups"] // p["min_ctas"]) - 64:
             return f"the accumulators of {p['m']} × {p['n']} do not fit the registers of {p['groups']} warpgroups", "smaller tiles"
         shared = 2 * p["stages"] * p["n"] * p["k"]
@@ -112,19 +120,45 @@ class GemmWgmma:
         frame = begin_kernel(body, self.abi(kernel, schedule), schedule, p["min_ctas"])
         b = frame.b
         task, _, _ = b.task()
-        token_tile, row_task = grouped(b, task, b.ceildiv(frame.bound, p["n"]), -(-body.n // p["m"]), p["group"])
-        token = b.mul(token_tile, p["n"])
-        product = _Pipeline(frame, p, token, b.mul(row_task, p["m"] // ROWS)).run()
+        tokens, rows = b.ceildiv(frame.bound, p["n"]), -(-body.n // p["m"])
+        pipeline = _Pipeline(frame, p)
+
+        def place(number: Index) -> Place:
+            token_tile, row_task = grouped(b, number, tokens, rows, p["group"])
+            return b.mul(token_tile, p["n"]), row_task
+
+        first = place(task)
+        pipeline.begin(first)
+        if not p["ctas"]:
+            self._epilogue(frame, p, pipeline.multiply(first, pipeline.weight(first, 0)), first)
+            return frame.finish()
+        total = b.mul(tokens, rows)
+
+        def take(number: SSAValue, weight: SSAValue) -> list[SSAValue]:
+            here = place(number)
+            product = pipeline.multiply(here, weight)
+            # a CTA's last task prepares it once more, into stages that nobody reads
+            following = place(b.min(b.add(number, p["ctas"]), b.sub(total, 1)))
+            b.barrier()
+            pipeline.begin(following)
+            weight = pipeline.weight(following, 0)
+            self._epilogue(frame, p, product, here)
+            return [weight]
+
+        b.for_(task, total, p["ctas"], [pipeline.weight(first, 0)], take)
+        b.cp_async_wait(0)
+        return frame.finish()
+
+    def _epilogue(self, frame: LinearFrame, p: dict[str, int], product: SSAValue, place: Place) -> None:
+        b, body, half, (token, row_task) = frame.b, frame.body, p["m"] // 2, place
         flat = b.relabel(product, _rows(p, body.pair, tokens_first=True))
-        half = p["m"] // 2
         base = frame.column_base(row_task, half if body.pair else p["m"])
-        for first in range(0, p["n"], PIECE):
-            piece = b.slice(flat, 0, first, min(PIECE, p["n"] - first))
+        for first in range(0, p["n"], p["piece"]):
+            piece = b.slice(flat, 0, first, min(p["piece"], p["n"] - first))
             piece = b.relayout(piece, columns_first(frag_of(piece).tv))
             parts = {0: piece} if not body.pair else {i: b.slice(piece, 1, i * half, half) for i in range(2)}
             at = b.add(token, first)
             Epilogue(b, body, frame.buffers, at, base, frame.bound, parts, guard_columns=body.n % p["m"] != 0).run()
-        return frame.finish()
 
 
 def _kept(digits: list[tuple[int, tuple[int, ...]]]) -> tuple[tuple[int, tuple[int, ...]], ...]:
@@ -146,34 +180,48 @@ def _rows(p: dict[str, int], pair: int, tokens_first: bool) -> Tv:
 
 
 class _Pipeline:
-    """The loop over k."""
+    """The loop over k of a task, and the copies that run ahead of it."""
 
-    def __init__(self, frame: LinearFrame, p: dict[str, int], token: Index, row_tile: Index):
-        self.b, self.frame, self.p, self.token, self.row_tile = frame.b, frame, p, token, row_tile
-        self.body = frame.body
+    def __init__(self, frame: LinearFrame, p: dict[str, int]):
+        self.b, self.frame, self.p, self.body = frame.b, frame, p, frame.body
         n, k = p["n"], p["k"]
         self.narrow = isinstance(elem_of(self.body.linear.weight), IntegerType)
+        self.steps = self.body.k // k
+        self.ahead = p["stages"] - 1 - p["overlap"]
         # k = 32 block + 8 c + 4 p + 2 q + e lies where register (p, q) of lane quad c multiplies it: slot 16 p + 8 q + 2 c + e
         slots = ((2, 1), (2, 8), (2, 16), (4, 2), (2, 32), (k // SPAN, n * SPAN))
         dims = (((p["stages"], n * k),), ((n, SPAN),), tuple(d for d in slots if d[0] > 1))
         self.x_smem = frame.b.alloc((p["stages"], n, k), bf16, MemLayout(dims, PATTERN))
 
-    def copy(self, step: Index, slot: Index) -> None:
-        """x[token …, k …] of a step: a warp takes the 128 contiguous bytes of a row at once."""
+    def copy(self, place: Place, step: Index) -> None:
+        """x[token …, k …] of a step to its stage: a warp takes the 128 contiguous bytes of a row at once."""
         b, p, warps = self.b, self.p, 4 * self.p["groups"]
         reg = [(2, (0, 1)), (p["k"] // SPAN, (0, SPAN)), (-(-p["n"] // warps), (warps, 0))]
         tv = Tv((-(-p["n"] // warps) * warps, p["k"]), _kept(reg), ((32, (0, 2)),), _kept([(warps, (1, 0))]))
         b.cp_async(
             self.frame.x,
-            [self.token, b.mul(step, p["k"])],
-            b.stage(self.x_smem, slot),
+            [place[0], b.mul(step, p["k"])],
+            b.stage(self.x_smem, b.rem(step, p["stages"])),
             [0, 0],
             tv,
             checked=[True, False],
             bounds=[self.frame.bound],
         )
 
-    def weight(self, step: Index) -> SSAValue:
+    def begin(self, place: Place) -> None:
+        """The copies of the first steps, a group each."""
+        for step in range(self.ahead):
+            if step < self.steps:
+                self.copy(place, step)
+            self.b.cp_async_commit()
+
+    def copy_ahead(self, place: Place, step: Index) -> None:
+        b = self.b
+        ahead = b.add(step, self.ahead)
+        b.if_(b.cmp("lt", ahead, self.steps), lambda: self.copy(place, ahead))
+        b.cp_async_commit()
+
+    def weight(self, place: Place, step: Index) -> SSAValue:
         """The operands of a step as they lie in memory: 16 bytes a lane, row tile and k-block (int8), or twice that."""
         b, p = self.b, self.p
         groups, blocks, tiles = p["groups"], p["k"] // DEPTH, p["m"] // 64 // p["groups"]
@@ -185,7 +233,7 @@ class _Pipeline:
             _kept([(4, (1, 0, 0)), (groups, (4 * tiles, 0, 0))]),
         )
         guard = self.body.n % p["m"] != 0
-        at = [self.row_tile, b.mul(step, blocks), 0]
+        at = [b.mul(place[1], p["m"] // ROWS), b.mul(step, blocks), 0]
         return b.load(self.frame.weight, at, raw, checked=[guard, False, False], cache="no_allocate")
 
     def operand(self, raw: SSAValue) -> SSAValue:
@@ -199,64 +247,70 @@ class _Pipeline:
         w = b.relabel(raw, Tv((m, p["k"]), _kept(reg), ((4, (0, 8)), (8, (lane, 0))), _kept(warp)))
         return b.unpack(w, bf16) if self.narrow else w
 
-    def run(self) -> SSAValue:
-        return self.overlapped() if self.p["overlap"] else self.plain()
+    def multiply(self, place: Place, weight: SSAValue) -> SSAValue:
+        """The product of a task whose first copies have begun and whose first weights are being loaded."""
+        return self._overlapped(place, weight) if self.p["overlap"] else self._plain(place, weight)
 
-    def begin(self, ahead: int) -> None:
-        """Copies of the first `ahead` steps, a group each."""
-        steps = self.body.k // self.p["k"]
-        for s in range(ahead):
-            if s < steps:
-                self.copy(s, s)
-            self.b.cp_async_commit()
-
-    def copy_ahead(self, step: Index, distance: int) -> None:
-        b, steps = self.b, self.body.k // self.p["k"]
-        ahead = b.add(step, distance)
-        b.if_(b.cmp("lt", ahead, steps), lambda: self.copy(ahead, b.rem(ahead, self.p["stages"])))
-        b.cp_async_commit()
-
-    def overlapped(self) -> SSAValue:
+    def _overlapped(self, place: Place, first: SSAValue) -> SSAValue:
         """Two steps an iteration, each with its own registers for weights: while a step multiplies, the one before it ends, its
         weights' registers are loaded for the step after, and the stage of the step before that is filled."""
-        b, p, stages = self.b, self.p, self.p["stages"]
-        steps = self.body.k // p["k"]
-        self.begin(stages - 2)
+        b = self.b
 
         def body(i: SSAValue, acc: SSAValue, weight: SSAValue) -> list[SSAValue]:
             for half in range(2):
                 step = b.add(i, half)
-                b.cp_async_wait(stages - 3)
-                b.barrier()
-                acc = b.wgmma(self.operand(weight), b.stage(self.x_smem, b.rem(step, stages)), acc)
+                acc = b.wgmma(self.operand(weight), self._ready(step), acc)
                 acc = b.wgmma_wait(acc, 1)
-                weight = self.weight(b.min(b.add(step, 1), steps - 1))
-                self.copy_ahead(step, stages - 2)
+                weight = self.weight(place, b.min(b.add(step, 1), self.steps - 1))
+                self.copy_ahead(place, step)
+                if half == 0:
+                    self.fetch_ahead(place, step)
             return [acc, weight]
 
-        zero = b.wgmma_begin(b.full(0.0, _rows(p, self.body.pair, tokens_first=False)))
-        product, _ = b.for_(0, steps, 2, [zero, self.weight(0)], body)
+        zero = b.wgmma_begin(b.full(0.0, _rows(self.p, self.body.pair, tokens_first=False)))
+        product, _ = b.for_(0, self.steps, 2, [zero, first], body)
         b.cp_async_wait(0)
         return b.wgmma_wait(product)
 
-    def plain(self) -> SSAValue:
-        b, p, stages = self.b, self.p, self.p["stages"]
-        steps = self.body.k // p["k"]
-        self.begin(stages - 1)
-        first = self.weight(0)
+    def _plain(self, place: Place, first: SSAValue) -> SSAValue:
+        """A step starts, the next one's weights and a later one's tokens are asked for, the step ends."""
+        b = self.b
+
         def body(i: SSAValue, acc: SSAValue, weight: SSAValue) -> list[SSAValue]:
-            operand = self.operand(weight)
-            b.cp_async_wait(stages - 2)
-            b.barrier()
-            flying = b.wgmma(operand, b.stage(self.x_smem, b.rem(i, stages)), acc)
-            following = self.weight(b.min(b.add(i, 1), steps - 1))
-            self.copy_ahead(i, stages - 1)
+            flying = b.wgmma(self.operand(weight), self._ready(i), acc)
+            following = self.weight(place, b.min(b.add(i, 1), self.steps - 1))
+            self.copy_ahead(place, i)
             return [b.wgmma_wait(flying), following]
 
-        zero = b.full(0.0, _rows(p, self.body.pair, tokens_first=False))
-        product, _ = b.for_(0, steps, 1, [zero, first], body)
+        zero = b.full(0.0, _rows(self.p, self.body.pair, tokens_first=False))
+        product, _ = b.for_(0, self.steps, 1, [zero, first], body)
         b.cp_async_wait(0)
         return product
+
+    def fetch_ahead(self, place: Place, step: Index) -> None:
+        """The lines of two steps' weights, a line a lane; the first token tile of a group asks for all of them."""
+        b, p, distance = self.b, self.p, self.p["prefetch"]
+        if not distance or self.steps <= distance + 1:
+            return
+        tiles, blocks, lines = p["m"] // 64 // p["groups"], 2 * p["k"] // DEPTH, 4 if self.narrow else 8
+        lanes = [(lines, (0, 0, BLOCK // lines)), (min(blocks, 32 // lines), (0, 1, 0))]
+        lanes.append((32 // (lanes[0][0] * lanes[1][0]), (0, 0, 0)))
+        tv = Tv(
+            (p["m"] // ROWS, blocks, BLOCK),
+            _kept([(tiles, (4, 0, 0)), (blocks // lanes[1][0], (0, lanes[1][0], 0))]),
+            _kept(lanes),
+            _kept([(4, (1, 0, 0)), (p["groups"], (4 * tiles, 0, 0))]),
+        )
+        at = [b.mul(place[1], p["m"] // ROWS), b.mul(b.min(b.add(step, distance), self.steps - 2), p["k"] // DEPTH), 0]
+        leads = b.cmp("eq", b.rem(b.div(place[0], p["n"]), p["group"]), 0)
+        b.if_(leads, lambda: b.prefetch(self.frame.weight, at, tv))
+
+    def _ready(self, step: Index) -> SSAValue:
+        """A step's stage, once all of it is there and seen by all; everyone is through with the step before the last one."""
+        b = self.b
+        b.cp_async_wait(self.ahead - 1)
+        b.barrier()
+        return b.stage(self.x_smem, b.rem(step, self.p["stages"]))
 
 
 SCHEDULE = GemmWgmma()

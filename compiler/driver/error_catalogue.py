@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,34 +93,73 @@ def literal(node: ast.expr | None) -> str:
             return "…"
 
 
-def places_in(tree: ast.AST, file: str, scope: str = "") -> Iterator[tuple[str, Place]]:
-    """(code, place) of every error below `tree`, in order."""
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A call that gives an error, before its texts are known; `function` is the one it stands in."""
+
+    code: str
+    file: str
+    scope: str
+    call: ast.Call
+    function: Function | None
+
+
+def raised_in(tree: ast.AST, file: str, scope: str = "", function: Function | None = None) -> Iterator[Raised]:
+    """Every error below `tree`, in order. A printed `error[LLMCnnnn]: …` counts as one."""
     for node in ast.iter_child_nodes(tree):
-        inner = scope
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+        inner, inside = scope, function
+        if isinstance(node, Function | ast.ClassDef):
             inner = f"{scope}.{node.name}" if scope else node.name
-        if isinstance(node, ast.Call) and node.args:
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str) and CODE.fullmatch(first.value):
-                keywords = {k.arg: k.value for k in node.keywords}
-                what = node.args[1] if len(node.args) > 1 else keywords.get("what")
-                yield first.value, Place(file, scope, literal(what), literal(keywords.get("why")), literal(keywords.get("fix")))
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and (found := re.match(r"error\[(LLMC\d{4})\]: (.*)", node.value))
-        ):
-            yield found.group(1), Place(file, scope, found.group(2), "", "")
-        yield from places_in(node, file, inner)
+            inside = node if isinstance(node, Function) else function
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            first = node.args[0].value
+            if isinstance(first, str) and CODE.fullmatch(first):
+                yield Raised(first, file, scope, node, function)
+            elif isinstance(first, str) and (printed := re.match(r"error\[(LLMC\d{4})\]: (.*)", first)):
+                what = ast.Constant(printed.group(2))
+                yield Raised(printed.group(1), file, scope, ast.Call(node.func, [node.args[0], what], []), function)
+        yield from raised_in(node, file, inner, inside)
+
+
+def texts(what: ast.expr | None, function: Function | None, calls: Mapping[str, Sequence[ast.Call]]) -> list[str]:
+    """The messages that `what` can be: its own, those assigned to it in `function`, or those that callers hand to `function`."""
+    if not isinstance(what, ast.Name) or function is None:
+        return [literal(what)]
+    assigned = [
+        literal(node.value)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == what.id for t in node.targets)
+    ]
+    names = [argument.arg for argument in function.args.args]
+    if what.id in names:
+        index = names.index(what.id) - (names[0] in ("self", "cls"))
+        for call in calls.get(function.name, ()):
+            given = {k.arg: k.value for k in call.keywords}
+            assigned.append(literal(call.args[index] if index < len(call.args) else given.get(what.id)))
+    return list(dict.fromkeys(t for t in assigned if t not in ("", "…"))) or ["…"]
 
 
 def catalogue(root: Path) -> dict[str, list[Place]]:
     """Code → its places, for the sources under `root`."""
-    found: dict[str, list[Place]] = {}
+    raised: list[Raised] = []
+    calls: dict[str, list[ast.Call]] = {}
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.py")):
-            for code, place in places_in(ast.parse(path.read_text(encoding="utf-8")), path.relative_to(root).as_posix()):
-                found.setdefault(code, []).append(place)
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            raised += raised_in(tree, path.relative_to(root).as_posix())
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                    calls.setdefault(node.func.id if isinstance(node.func, ast.Name) else node.func.attr, []).append(node)
+    found: dict[str, list[Place]] = {}
+    for item in raised:
+        given = {k.arg: k.value for k in item.call.keywords}
+        what = item.call.args[1] if len(item.call.args) > 1 else given.get("what")
+        why, fix = (literal(given.get(name)).replace("…", "") and literal(given.get(name)) for name in ("why", "fix"))
+        for text in texts(what, item.function, calls):
+            found.setdefault(item.code, []).append(Place(item.file, item.scope, text, why, fix))
     return dict(sorted(found.items()))
 
 

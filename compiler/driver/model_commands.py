@@ -66,7 +66,7 @@ def check_run(arguments: argparse.Namespace, place: Path) -> None:
     api.check_sampling(arguments.temperature, arguments.top_k, arguments.top_p)
     api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
     if arguments.prompt == "":
-        raise LlmcError("LLMC0851", "the prompt is empty", "--prompt", fix="give at least one token, such as the model's BOS")
+        raise LlmcError("LLMC0851", "the prompt is empty", "--prompt", why="it has no token", fix="give at least one token, such as the model's BOS")
     if place.is_dir() and not (place / "tokenizer.json").exists():
         open_tokenizer(place / "tokenizer.json")
     if arguments.dump is not None:

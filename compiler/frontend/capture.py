@@ -64,7 +64,11 @@ def build_huggingface(directory: str | Path, dtype: torch.dtype) -> nn.Module:
     try:
         config = transformers.AutoConfig.from_pretrained(str(directory), trust_remote_code=False)
         names = getattr(config, "architectures", None) or []
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[Any]", names)):
+            raise ValueError(f"architectures is {names!r}, no list of names")
         kind = getattr(transformers, names[0], None) if names else None
+        if names and kind is None:
+            raise ValueError(f"transformers has no class {names[0]}, which architectures names")
         with _parameters_on_meta(), torch.no_grad():
             if kind is not None:
                 model = kind._from_config(config, dtype=dtype, attn_implementation="eager")

@@ -42,6 +42,7 @@ from xdsl.utils.exceptions import VerifyException
 from ..ir.numeric import dtype_of
 from ..layout.attributes import TvAttr
 from ..layout.tv import Tv
+from ..layout.types import BufferType
 from .base import TileOp
 from .types import FragType, SmemType, frag_of, memory_dims, memory_of, same_registers
 
@@ -504,6 +505,31 @@ class CpAsyncWaitOp(TileOp):
         super().__init__(properties={"pending": IntegerAttr(pending, i64)}, location=location)
 
 
+@irdl_op_definition
+class PrefetchOp(TileOp):
+    """Asks L2 for the cache lines (128 bytes) in which `src[offsets + c]` lies, for every c of `tv`; nothing else happens."""
+
+    name = "tile.prefetch"
+
+    src = operand_def(BufferType)
+    offsets = var_operand_def(i32)
+    tv = prop_def(TvAttr)
+
+    irdl_options = (ParsePropInAttrDict(),)
+    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
+    assembly_format = "$src `[` $offsets `]` attr-dict `:` type($src)"
+
+    def __init__(self, src: SSAValue, offsets: Sequence[SSAValue], tv: Tv, *, location: LocationAttr | None = None):
+        super().__init__(operands=[src, list(offsets)], properties={"tv": TvAttr(tv)}, location=location)
+
+    def verify_(self) -> None:
+        tv, rank = self.tv.data, len(memory_dims(memory_of(self.src)))
+        if (problem := tv.problem()) is not None:
+            raise VerifyException(f"malformed register layout: {problem}")
+        if tv.rank != rank or len(self.offsets) != rank:
+            raise VerifyException(f"a tile of {list(tv.shape)} at {len(self.offsets)} offsets of a buffer of rank {rank}")
+
+
 OPS: list[type[Operation]] = [
     AllocOp,
     StageOp,
@@ -516,4 +542,5 @@ OPS: list[type[Operation]] = [
     CpAsyncOp,
     CpAsyncCommitOp,
     CpAsyncWaitOp,
+    PrefetchOp,
 ]

@@ -459,6 +459,7 @@ SEMANTICS: dict[type[Operation], Fn] = {
     ops.ReduceOp: _reduce,
     ops.MmaOp: _mma,
     ops.RelayoutOp: _same,
+    ops.PrefetchOp: lambda op, args, frame: (),
     ops.WgmmaBeginOp: _same,
     ops.WgmmaOp: _wgmma,
     ops.WgmmaWaitOp: _same,

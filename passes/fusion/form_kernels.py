@@ -139,6 +139,8 @@ class _Former:
                     continue
                 if isinstance(reader, GenericOp) and not (pointwise and self.fits_epilogue(anchor, reader)):
                     continue
+                if isinstance(anchor, nn.LinearOp) and isinstance(reader, VIEWS) and not _keeps_rows(anchor, reader):
+                    continue
                 if not self.grouping.can_merge([anchor, reader]):
                     continue
                 self.take(anchor, reader, "epilogue")
@@ -232,7 +234,7 @@ class _Former:
         """Whether the kernel of `producer` can end in `op`."""
         anchor = self.anchor[producer]
         if isinstance(op, VIEWS):
-            return True
+            return not isinstance(anchor, nn.LinearOp) or _keeps_rows(anchor, op)
         if isinstance(anchor, (nn.RopeOp, nn.AppendOp)):
             return isinstance(op, (nn.RopeOp, nn.AppendOp))
         return False
@@ -263,6 +265,9 @@ class _Former:
         for members in self.grouping.groups():
             for op in members:
                 op.detach()
+            if len(members) == 1 and isinstance(members[0], nn.ReshapeOp) and not isinstance(definition(members[0].x), nn.ParamOp):
+                block.insert_op_before(members[0], last)  # the same bytes under another type: no kernel
+                continue
             group = self.make_group(members)
             block.insert_op_before(group, last)
         for op in reversed(list(block.ops)):
@@ -336,6 +341,13 @@ def _top(op: Operation, func: FuncOp) -> Operation:
 def _of_heads(op: Operation) -> bool:
     """Whether an op is a norm over the channels of each head, [T, H, D]."""
     return isinstance(op, NORMS) and len(dims_of(op.results[0])) == 3
+
+
+def _keeps_rows(linear: nn.LinearOp, view: Operation) -> bool:
+    """Whether a view after a linear leaves its rows, or has no rows to leave: others would keep it from tensor cores."""
+    if not _on_tensor_cores(linear) or len(dims_of(linear.x)) != 2:
+        return True
+    return not isinstance(view, nn.TransposeOp) and dims_of(view.results[0])[:1] == dims_of(linear.result)[:1]
 
 
 def _on_tensor_cores(op: nn.LinearOp) -> bool:

@@ -11,6 +11,7 @@ PASSES = (
     "add-sampling",
     "choose-precision",
     "quantise-linears",
+    "flatten-rows",
     "merge-linears",
     "specialise-sizes",
 )

@@ -72,7 +72,8 @@ class GlobalMemory:
             if self._top + need > self.capacity:
                 raise LlmcError(
                     "LLMC0906",
-                    f"the emulator is out of memory: {nbytes} bytes wanted, {self.capacity - self._top} free of {self.capacity}",
+                    f"the emulator is out of memory: {nbytes} bytes wanted",
+                    why=f"{self.capacity - self._top} bytes of {self.capacity} are free",
                     fix="use a smaller model or fewer KV pages (--max-context, --max-sequences), or free allocations",
                 )
             offset = self._top

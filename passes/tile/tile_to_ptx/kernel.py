@@ -499,6 +499,7 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.ViewOp: lower_view,
     tile.StageOp: scalar_memory.lower_stage,
     tile.LoadOp: memory.lower_load,
+    tile.PrefetchOp: memory.lower_prefetch,
     tile.StoreOp: memory.lower_store,
     tile.LoadScalarOp: scalar_memory.lower_load_scalar,
     tile.StoreScalarOp: scalar_memory.lower_store_scalar,

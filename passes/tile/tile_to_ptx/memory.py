@@ -14,6 +14,7 @@ from ....dialects.layout.tv import Tv
 from ....dialects.ptx.build import Addr
 from ....dialects.tile.ops import (
     LoadOp,
+    PrefetchOp,
     StoreOp,
 )
 from ..divisibility import known_divisor, of_int
@@ -168,6 +169,13 @@ def lower_load(k: KernelLowering, op: LoadOp) -> None:
     rank = len(frag.shape)
     tile = TileAccess(k, memory, frag.tv, op.offsets, op.bound_map(rank), op.gather_map())
     k.set_frag(op.result, load_tile(k, tile, cache_of(op), op.other_value, limit_of(op)))
+
+
+def lower_prefetch(k: KernelLowering, op: PrefetchOp) -> None:
+    tv = op.tv.data
+    tile = TileAccess(k, k.memory(op.src), tv, op.offsets, {}, {})
+    for address in dict.fromkeys(tile.pointers.address(register) for register in range(tv.num_regs)):
+        k.e.do("prefetch.global.L2", address)
 
 
 def limit_of(op: Operation) -> str:

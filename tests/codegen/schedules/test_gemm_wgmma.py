@@ -26,6 +26,8 @@ CASES: dict[str, tuple[dict[str, int], dict[str, Any]]] = {
     "deep_stages": ({**SMALL, "k": 128}, {"epilogue": "none", "N": 256, "K": 512}),
     "rows_beyond_n": (SMALL, {"epilogue": "none", "N": 208, "K": 256}),
     "two_tiles_a_warpgroup": ({**SMALL, "m": 256}, {"epilogue": "residual", "N": 256, "K": 256, "bias": True}),
+    "ctas_that_stay": ({**SMALL, "ctas": 3}, {"epilogue": "residual", "N": 256, "K": 256}),
+    "ctas_that_stay_in_small_pieces": ({**SMALL, "ctas": 1, "piece": 8}, {"epilogue": "silu_mul", "N": 512, "K": 256}),
     "gate_and_up": (SMALL, {"epilogue": "silu_mul", "N": 256, "K": 256}),
     "int8": (SMALL, {"epilogue": "residual", "N": 128, "K": 256, "weight": "int8"}),
     "rope_and_append": (SMALL, {"epilogue": "qkv", "N": 512, "K": 128, "heads": (2, 1, 128)}),
@@ -44,6 +46,12 @@ def test_epilogues(case: str, overlap: int) -> None:
 def test_epilogues_on_the_emulator(case: str, overlap: int) -> None:
     parameters, shape = CASES[case]
     check("gemm_wgmma", {**parameters, "overlap": overlap}, T=40, device=EmulatorDevice("sm_90a"), **shape)
+
+
+@pytest.mark.parametrize("weight", ["bf16", "int8"])
+def test_prefetching_changes_nothing(weight: str) -> None:
+    parameters = {**SMALL, "overlap": 1, "prefetch": 2, "ctas": 2}
+    check("gemm_wgmma", parameters, "none", T=40, N=256, K=512, weight=weight, device=EmulatorDevice("sm_90a"))
 
 
 @pytest.mark.parametrize(

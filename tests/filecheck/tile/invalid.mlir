@@ -123,3 +123,12 @@ tile.kernel @accumulators_in_flight_have_one_user() attributes {effects = [], gr
   %3 = tile.wgmma_wait %1 {pending = 0 : i64} : !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
   tile.return
 }
+
+// -----
+
+tile.kernel @prefetches_have_the_rank_of_the_buffer(%x: !layout.buffer<[64, 64], f32>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{a tile of [32] at 1 offsets of a buffer of rank 2}}
+  tile.prefetch %x[%c] {tv = #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>} : !layout.buffer<[64, 64], f32>
+  tile.return
+}

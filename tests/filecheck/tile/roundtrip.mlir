@@ -169,22 +169,26 @@ tile.kernel @r(%b0: !layout.buffer<[4096], bf16>) attributes {effects = ["r"], g
 }
 // CHECK: tile.kernel @others(%b0: !layout.buffer<["T", 64], f32>, %T: i32) attributes {effects = ["rw"], grid = ["T", "1", "1"],
 tile.kernel @others(%b0: !layout.buffer<["T", 64], f32>, %T: i32) attributes {effects = ["rw"], grid = ["T", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  // CHECK: %0 = arith.constant 0 : i32
+  %0 = arith.constant 0 : i32
   // CHECK: tile.await "x"
   tile.await "x"
-  // CHECK: %0 = tile.alloc : !tile.smem<64xf32>
-  %0 = tile.alloc : !tile.smem<64xf32>
-  // CHECK: %1 = tile.view %0 at 128 : i64 : !tile.smem<64xf32> -> !tile.smem<32xf32>
-  %1 = tile.view %0 at 128 : i64 : !tile.smem<64xf32> -> !tile.smem<32xf32>
-  // CHECK: %2 = tile.full 1.000000e+00
-  %2 = tile.full 1.000000e+00 : f32 : !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
-  // CHECK: %3 = tile.reduce %2 "add" over 1
-  %3 = tile.reduce %2 "add" over 1 : i64 : !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !tile.frag<16x1xf32, #layout.tv<shape = [16, 1], reg = [], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
-  // CHECK: %4 = tile.broadcast %3
-  %4 = tile.broadcast %3 : !tile.frag<16x1xf32, #layout.tv<shape = [16, 1], reg = [], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
-  // CHECK: %5 = tile.full 1.000000e+00
-  %5 = tile.full 1.000000e+00 : f32 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
-  // CHECK: %6 = tile.slice %5 {axis = 1
-  %6 = tile.slice %5 {axis = 1 : i64, start = 0 : i64, size = 8 : i64} : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %1 = tile.alloc : !tile.smem<64xf32>
+  %1 = tile.alloc : !tile.smem<64xf32>
+  // CHECK: %2 = tile.view %1 at 128 : i64 : !tile.smem<64xf32> -> !tile.smem<32xf32>
+  %2 = tile.view %1 at 128 : i64 : !tile.smem<64xf32> -> !tile.smem<32xf32>
+  // CHECK: %3 = tile.full 1.000000e+00
+  %3 = tile.full 1.000000e+00 : f32 : !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %4 = tile.reduce %3 "add" over 1
+  %4 = tile.reduce %3 "add" over 1 : i64 : !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !tile.frag<16x1xf32, #layout.tv<shape = [16, 1], reg = [], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %5 = tile.broadcast %4
+  %5 = tile.broadcast %4 : !tile.frag<16x1xf32, #layout.tv<shape = [16, 1], reg = [], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // CHECK: %6 = tile.full 1.000000e+00
+  %6 = tile.full 1.000000e+00 : f32 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: %7 = tile.slice %6 {axis = 1
+  %7 = tile.slice %6 {axis = 1 : i64, start = 0 : i64, size = 8 : i64} : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: tile.prefetch %b0[%0, %0] {tv = #layout.tv<shape = [16, 64], reg = {{\[\[}}8, [0, 1]]], lane = {{\[\[}}8, [0, 8]], [4, [1, 0]]],
+  tile.prefetch %b0[%0, %0] {tv = #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>} : !layout.buffer<["T", 64], f32>
   // CHECK: tile.publish "x"
   tile.publish "x"
   // CHECK: tile.return
