@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .frontend.compiled_module import CompiledModule
     from .frontend.model import ImportedModel
 
+WINDOW = 8
+"""Tokens before a new one that are decoded with it."""
 DEVICES = ("auto", "cuda", "emulator", "reference")
 
 
@@ -107,17 +109,19 @@ class LanguageModel:
 
     def _pieces(self, ids: list[int], tokens: Iterator[int]) -> Iterator[str]:
         """Text as it grows; a piece is held back while its last character is incomplete. Stop tokens are not text."""
-        made: list[int] = []
-        shown = ""
+        window = ids[-WINDOW:]  # how a token is spelt depends on those before it
+        shown = text = self.tokenizer.decode(window)
         for token in tokens:
             if token in self.model.eos:
                 break
-            made.append(token)
-            text = self.tokenizer.decode(made)
+            window.append(token)
+            text = self.tokenizer.decode(window)
             if not text.endswith("�"):
                 yield text[len(shown) :]
+                if len(window) > 8 * WINDOW:
+                    window = window[-WINDOW:]
+                    text = self.tokenizer.decode(window)
                 shown = text
-        text = self.tokenizer.decode(made)
         if len(text) > len(shown):
             yield text[len(shown) :]
 
@@ -203,8 +207,10 @@ def checked_device(kind: str) -> str:
 
 
 def settings_for(settings: Settings, device: Device | None) -> Settings:
-    """The emulator and the reference need no cubins."""
-    return settings if device is not None and device.name != "emulator" else replace(settings, assemble=False)
+    """The emulator needs no cubins, the reference no code, unless it is dumped."""
+    if device is None:
+        return replace(settings, assemble=False, codegen=settings.codegen and settings.dumps)
+    return replace(settings, assemble=False) if device.name == "emulator" else settings
 
 
 def check_target(compiled: Compiled, device: Device | None, place: Path) -> None:

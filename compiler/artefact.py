@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ def check_output(out: Path) -> None:
 
 
 @contextmanager
-def whole_directory(out: Path) -> Iterator[Path]:
+def whole_directory(out: Path) -> Generator[Path]:
     """A directory to fill that takes the place of `out` at the end, and vanishes if anything is raised before."""
     work: Path | None = None
     try:

@@ -38,11 +38,12 @@ def silent(phase: str, what: str, done: int, total: int) -> None:
 class Settings:
     """How to compile, which is not part of what is compiled.
 
-    assemble: make cubins (needs ptxas). cache: where kernels are kept; None keeps none. verify: check the IR after each pass.
+    codegen: make PTX (the reference needs none). assemble: make cubins (needs ptxas). cache: where kernels are kept; None keeps none. verify: check the IR after each pass.
     dumps: keep the text of every phase. progress: called with (phase, what, done, total).
     """
 
     knobs: Knobs = field(default_factory=Knobs)
+    codegen: bool = True
     assemble: bool = True
     cache: bool = True
     verify: bool = False
@@ -66,7 +67,7 @@ class Compiled:
 def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings, context: Context | None = None) -> Compiled:
     """Take a module from where it stands through all phases. `module` is changed in place and ends at `layout`; the kernels
     go on from there one by one."""
-    ptxas, toolchain = ptxas_of(settings.knobs) if settings.assemble else (None, "none")  # before minutes of work
+    ptxas, toolchain = ptxas_of(settings.knobs) if settings.codegen and settings.assemble else (None, "none")  # before minutes of work
     passes = PassContext(context or make_context())
     manager = PassManager(passes, settings.verify, list(settings.instruments))
     options.attach(module)
@@ -92,7 +93,7 @@ def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings
         settings.knobs.cache_dir / "kernels" if settings.cache else None,
         lambda what, done, total: settings.progress("ptx", what, done, total),
     )
-    kernels = compiler.compile(module)
+    kernels = compiler.compile(module) if settings.codegen else {}
     update_grids(module)
     seconds["kernels"] = time.perf_counter() - start
     if settings.dumps:

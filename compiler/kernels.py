@@ -201,7 +201,7 @@ class KernelCompiler:
             meta = json.loads((self.cache / f"{key}.json").read_text())
             ptx = (self.cache / f"{key}.ptx").read_text()
             cubin = (self.cache / f"{key}.cubin").read_bytes() if meta["cubin"] else None
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         if self.ptxas is not None and cubin is None:
             return None
@@ -210,7 +210,15 @@ class KernelCompiler:
     def _store(self, code: KernelCode) -> None:
         if self.cache is None:
             return
-        self.cache.mkdir(parents=True, exist_ok=True)
+        try:
+            self._write(code, self.cache)
+        except OSError as error:  # a cache that can't be written is none
+            self.manager.context.remark("missed", "cache", None, f"kernels are not cached in {self.cache}: {error.strerror}", "set LLMC_CACHE_DIR")
+            self.cache = None
+
+    @staticmethod
+    def _write(code: KernelCode, cache: Path) -> None:
+        cache.mkdir(parents=True, exist_ok=True)
         meta = {
             "name": code.name,
             "threads": code.threads,
@@ -223,9 +231,9 @@ class KernelCompiler:
         if code.cubin is not None:
             parts = {"cubin": code.cubin, **parts}
         for suffix, data in parts.items():
-            with tempfile.NamedTemporaryFile(dir=self.cache, delete=False) as file:
+            with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
                 file.write(data)
-            os.replace(file.name, self.cache / f"{code.key}.{suffix}")
+            os.replace(file.name, cache / f"{code.key}.{suffix}")
 
 
 def ptx_texts(module: ModuleOp, target: str) -> Iterator[tuple[str, str]]:

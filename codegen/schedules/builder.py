@@ -305,8 +305,11 @@ class TileBuilder:
         x, y, z = self.insert(ops.TaskOp()).results
         return x, y, z
 
-    def barrier(self) -> None:
-        self.insert(ops.BarrierOp())
+    def barrier(self, fenced: bool = False) -> None:
+        self.insert(ops.BarrierOp(fenced=fenced))
+
+    def async_fence(self) -> None:
+        self.insert(ops.AsyncFenceOp())
 
     def fence(self) -> None:
         self.insert(ops.FenceOp())
@@ -507,9 +510,9 @@ class TileBuilder:
     def mma(self, a: SSAValue, b: SSAValue, c: SSAValue, atom: str = "m16n8k16") -> SSAValue:
         return self.one(ops.MmaOp(a, b, c, atom=atom))
 
-    def wgmma(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
-        """The accumulator in flight; see `wgmma_wait`."""
-        return self.one(ops.WgmmaOp(a, b, c))
+    def wgmma(self, a: SSAValue, b: SSAValue, c: SSAValue, start: int = 0) -> SSAValue:
+        """The accumulator in flight; see `wgmma_wait`. b's k from `start` on meet a's."""
+        return self.one(ops.WgmmaOp(a, b, c, start))
 
     def wgmma_begin(self, value: SSAValue) -> SSAValue:
         return self.one(ops.WgmmaBeginOp(value))

@@ -10,9 +10,10 @@ The accumulator's registers are those of mma.sync, so the epilogue of `epilogue.
 
 from __future__ import annotations
 
+from math import lcm
 from typing import TYPE_CHECKING
 
-from xdsl.dialects.builtin import BFloat16Type, IntegerType, bf16
+from xdsl.dialects.builtin import IntegerType, bf16
 from xdsl.ir import SSAValue
 
 from ...dialects.layout.mem import MemLayout
@@ -42,9 +43,21 @@ PARAMETERS = (
     Parameter("stages", "stages of shared memory", range(2, 17), 4),
     Parameter("groups", "warpgroups, which divide the rows", range(1, 5), 2),
     Parameter("overlap", "one step stays in flight while the next one starts", (0, 1), 0),
-    Parameter("prefetch", "steps by which L2 is asked for weights ahead, by one of the CTAs that share them; 0: not", range(0, 65, 2), 0),
+    Parameter("grain", "depth of a load of weights and of the instructions in flight, with overlap; else k", (32, 64), 64),
+    Parameter("ahead", "grains by which weights are loaded ahead (more than 1 with overlap only)", (1, 3, 5, 7), 1),
+    Parameter(
+        "prefetch",
+        "steps by which L2 is asked for weights ahead, by one of the CTAs that share them; 0: not",
+        range(0, 65, 2),
+        0,
+    ),
     Parameter("group", "token tiles that run side by side", range(1, 65), 8),
-    Parameter("ctas", "CTAs that stay and take tasks in turn, the next one's first copies flying during an epilogue; 0: one a task", range(0, 4097), 0),
+    Parameter(
+        "ctas",
+        "CTAs that stay and take tasks in turn, the next one's first copies flying during an epilogue; 0: one a task",
+        range(0, 4097),
+        0,
+    ),
     Parameter("piece", "tokens that the epilogue takes at a time, in eights: fewer need fewer registers", range(8, 257, 8), 16),
     Parameter("min_ctas", "CTAs a multiprocessor that registers must allow", range(1, 5), 1),
 )
@@ -94,18 +107,29 @@ class GemmWgmma:
             return f"{p['m']} rows are no multiple of 64 for each of {p['groups']} warpgroups", "fewer groups or a larger m"
         if body.k % p["k"]:
             return f"stages of {p['k']} do not divide K = {body.k}", "k = 64, or the schedule gemm"
-        if p["overlap"] and (p["stages"] < 3 or body.k // p["k"] % 2):
-            return f"overlap takes 3 stages or more and an even number of steps of k, not {body.k} / {p['k']}", "overlap = 0"
+        unrolled = lcm(p["ahead"] + 1, 2 * p["k"] // p["grain"]) * p["grain"]
+        if p["overlap"] and (p["stages"] < 4 or body.k % unrolled):
+            return f"overlap takes 4 stages or more and K in multiples of {unrolled}, not {body.k}", "overlap = 0"
+        if p["ahead"] > 1 and not p["overlap"]:
+            return "weights are loaded more than one step ahead with overlap only", "ahead = 1"
         if p["prefetch"] and (not p["overlap"] or body.n % p["m"]):
             return "prefetch goes with overlap and rows that are a multiple of m", "prefetch = 0"
-        if p["m"] // p["groups"] * p["n"] // 128 > (255 if p["groups"] * p["min_ctas"] <= 2 else 512 // p["groups"] // p["min_ctas"]) - 64:
-            return f"the accumulators of {p['m']} × {p['n']} do not fit the registers of {p['groups']} warpgroups", "smaller tiles"
+        if (
+            p["m"] // p["groups"] * p["n"] // 128
+            > (255 if p["groups"] * p["min_ctas"] <= 2 else 512 // p["groups"] // p["min_ctas"]) - 64
+        ):
+            return (
+                f"the accumulators of {p['m']} × {p['n']} do not fit the registers of {p['groups']} warpgroups",
+                "smaller tiles",
+            )
         shared = 2 * p["stages"] * p["n"] * p["k"]
         if target is not None and shared * p["min_ctas"] > target.smem_per_block - 8192:
             return f"{p['stages']} stages are {shared} bytes of shared memory", "fewer stages"
         return None
 
-    def _parameters(self, kernel: KernelOp, schedule: ScheduleAttr, target: Target | None = None) -> tuple[LinearBody, dict[str, int]]:
+    def _parameters(
+        self, kernel: KernelOp, schedule: ScheduleAttr, target: Target | None = None
+    ) -> tuple[LinearBody, dict[str, int]]:
         body = analyse_linear(kernel)
         p = checked_parameters(schedule, PARAMETERS, kernel)
         problem = self._problem(body, p, target)
@@ -130,22 +154,22 @@ class GemmWgmma:
         first = place(task)
         pipeline.begin(first)
         if not p["ctas"]:
-            self._epilogue(frame, p, pipeline.multiply(first, pipeline.weight(first, 0)), first)
+            self._epilogue(frame, p, pipeline.multiply(first, pipeline.weights(first)), first)
             return frame.finish()
         total = b.mul(tokens, rows)
 
-        def take(number: SSAValue, weight: SSAValue) -> list[SSAValue]:
+        def take(number: SSAValue, *weights: SSAValue) -> list[SSAValue]:
             here = place(number)
-            product = pipeline.multiply(here, weight)
+            product = pipeline.multiply(here, list(weights))
             # a CTA's last task prepares it once more, into stages that nobody reads
             following = place(b.min(b.add(number, p["ctas"]), b.sub(total, 1)))
             b.barrier()
             pipeline.begin(following)
-            weight = pipeline.weight(following, 0)
+            ready = pipeline.weights(following)
             self._epilogue(frame, p, product, here)
-            return [weight]
+            return ready
 
-        b.for_(task, total, p["ctas"], [pipeline.weight(first, 0)], take)
+        b.for_(task, total, p["ctas"], pipeline.weights(first), take)
         b.cp_async_wait(0)
         return frame.finish()
 
@@ -187,6 +211,8 @@ class _Pipeline:
         n, k = p["n"], p["k"]
         self.narrow = isinstance(elem_of(self.body.linear.weight), IntegerType)
         self.steps = self.body.k // k
+        self.grain = p["grain"] if p["overlap"] else k
+        self.grains = self.body.k // self.grain
         self.ahead = p["stages"] - 1 - p["overlap"]
         # k = 32 block + 8 c + 4 p + 2 q + e lies where register (p, q) of lane quad c multiplies it: slot 16 p + 8 q + 2 c + e
         slots = ((2, 1), (2, 8), (2, 16), (4, 2), (2, 32), (k // SPAN, n * SPAN))
@@ -211,20 +237,25 @@ class _Pipeline:
     def begin(self, place: Place) -> None:
         """The copies of the first steps, a group each."""
         for step in range(self.ahead):
+            self.copy_group(place, step)
+
+    def copy_group(self, place: Place, step: Index) -> None:
+        if isinstance(step, int):
             if step < self.steps:
                 self.copy(place, step)
-            self.b.cp_async_commit()
+        else:
+            # the branch also keeps ptxas from computing all addresses early, in registers that it does not have
+            self.b.if_(self.b.cmp("lt", step, self.steps), lambda: self.copy(place, step))
+        self.b.cp_async_commit()
 
-    def copy_ahead(self, place: Place, step: Index) -> None:
-        b = self.b
-        ahead = b.add(step, self.ahead)
-        b.if_(b.cmp("lt", ahead, self.steps), lambda: self.copy(place, ahead))
-        b.cp_async_commit()
+    def weights(self, place: Place) -> list[SSAValue]:
+        """The weights of the first grains, as many as are loaded ahead."""
+        return [self.weight(place, min(grain, self.grains - 1)) for grain in range(self.p["ahead"])]
 
-    def weight(self, place: Place, step: Index) -> SSAValue:
-        """The operands of a step as they lie in memory: 16 bytes a lane, row tile and k-block (int8), or twice that."""
+    def weight(self, place: Place, number: Index) -> SSAValue:
+        """The operands of a grain as they lie in memory: 16 bytes a lane, row tile and k-block (int8), or twice that."""
         b, p = self.b, self.p
-        groups, blocks, tiles = p["groups"], p["k"] // DEPTH, p["m"] // 64 // p["groups"]
+        groups, blocks, tiles = p["groups"], self.grain // DEPTH, p["m"] // 64 // p["groups"]
         inner = [(16, (0, 0, 1))] if self.narrow else [(8, (0, 0, 1)), (2, (0, 0, 256))]
         raw = Tv(
             (p["m"] // ROWS, blocks, BLOCK),
@@ -233,7 +264,7 @@ class _Pipeline:
             _kept([(4, (1, 0, 0)), (groups, (4 * tiles, 0, 0))]),
         )
         guard = self.body.n % p["m"] != 0
-        at = [b.mul(place[1], p["m"] // ROWS), b.mul(step, blocks), 0]
+        at = [b.mul(place[1], p["m"] // ROWS), b.mul(number, blocks), 0]
         return b.load(self.frame.weight, at, raw, checked=[guard, False, False], cache="no_allocate")
 
     def operand(self, raw: SSAValue) -> SSAValue:
@@ -242,33 +273,48 @@ class _Pipeline:
         m, groups = p["m"], p["groups"]
         tiles = m // 64 // groups
         slot, lane, tile = (m // 2, 1, 8) if pair else (1, 2, 16)
-        reg = [(2, (0, 1)), (2, (slot, 0)), (2, (0, 2)), (2, (0, 4)), (p["k"] // DEPTH, (0, DEPTH)), (tiles, (4 * tile, 0))]
+        reg = [(2, (0, 1)), (2, (slot, 0)), (2, (0, 2)), (2, (0, 4)), (self.grain // DEPTH, (0, DEPTH)), (tiles, (4 * tile, 0))]
         warp = [(4, (tile, 0)), (groups, (4 * tile * tiles, 0))]
-        w = b.relabel(raw, Tv((m, p["k"]), _kept(reg), ((4, (0, 8)), (8, (lane, 0))), _kept(warp)))
+        w = b.relabel(raw, Tv((m, self.grain), _kept(reg), ((4, (0, 8)), (8, (lane, 0))), _kept(warp)))
         return b.unpack(w, bf16) if self.narrow else w
 
-    def multiply(self, place: Place, weight: SSAValue) -> SSAValue:
+    def multiply(self, place: Place, weights: list[SSAValue]) -> SSAValue:
         """The product of a task whose first copies have begun and whose first weights are being loaded."""
-        return self._overlapped(place, weight) if self.p["overlap"] else self._plain(place, weight)
+        return self._overlapped(place, weights) if self.p["overlap"] else self._plain(place, weights[0])
 
-    def _overlapped(self, place: Place, first: SSAValue) -> SSAValue:
-        """Two steps an iteration, each with its own registers for weights: while a step multiplies, the one before it ends, its
-        weights' registers are loaded for the step after, and the stage of the step before that is filled."""
-        b = self.b
+    def _overlapped(self, place: Place, first: list[SSAValue]) -> SSAValue:
+        """Each grain in flight has its own registers for weights: while one multiplies, the one before it ends, its weights' registers
+        are loaded for a grain to come; with the first of a stage, the stage before the last one is filled again. The wait for the
+        next stage's tokens and their fence come early, so that only the barrier stands between two stages."""
+        b, ahead = self.b, self.p["ahead"]
+        a_stage = self.p["k"] // self.grain
+        unrolled = lcm(ahead + 1, 2 * a_stage)  # all registers for weights have their turn, whole pairs of stages pass
+        b.cp_async_wait(self.ahead - 1)
+        b.async_fence()
 
-        def body(i: SSAValue, acc: SSAValue, weight: SSAValue) -> list[SSAValue]:
-            for half in range(2):
-                step = b.add(i, half)
-                acc = b.wgmma(self.operand(weight), self._ready(step), acc)
+        def body(i: SSAValue, acc: SSAValue, *carried: SSAValue) -> list[SSAValue]:
+            weights = list(carried)
+            stage = self.x_smem
+            for part in range(unrolled):
+                step, grain = b.add(i, part // a_stage), part % a_stage
+                if grain == 0:
+                    b.barrier(fenced=True)
+                    stage = b.stage(self.x_smem, b.rem(step, self.p["stages"]))
+                acc = b.wgmma(self.operand(weights.pop(0)), stage, acc, grain * self.grain)
+                if grain == 0:
+                    b.cp_async_wait(self.ahead - 2)
+                    b.async_fence()
                 acc = b.wgmma_wait(acc, 1)
-                weight = self.weight(place, b.min(b.add(step, 1), self.steps - 1))
-                self.copy_ahead(place, step)
-                if half == 0:
+                following = b.add(b.mul(i, a_stage), part + ahead)
+                weights.append(self.weight(place, b.min(following, self.grains - 1)))
+                if grain == 0:
+                    self.copy_group(place, b.add(step, self.ahead))
+                if part % (2 * a_stage) == 0:
                     self.fetch_ahead(place, step)
-            return [acc, weight]
+            return [acc, *weights]
 
         zero = b.wgmma_begin(b.full(0.0, _rows(self.p, self.body.pair, tokens_first=False)))
-        product, _ = b.for_(0, self.steps, 2, [zero, first], body)
+        product = b.for_(0, self.steps, unrolled // a_stage, [zero, *first], body)[0]
         b.cp_async_wait(0)
         return b.wgmma_wait(product)
 
@@ -279,7 +325,7 @@ class _Pipeline:
         def body(i: SSAValue, acc: SSAValue, weight: SSAValue) -> list[SSAValue]:
             flying = b.wgmma(self.operand(weight), self._ready(i), acc)
             following = self.weight(place, b.min(b.add(i, 1), self.steps - 1))
-            self.copy_ahead(place, i)
+            self.copy_group(place, b.add(i, self.ahead))
             return [b.wgmma_wait(flying), following]
 
         zero = b.full(0.0, _rows(self.p, self.body.pair, tokens_first=False))
@@ -306,7 +352,7 @@ class _Pipeline:
         b.if_(leads, lambda: b.prefetch(self.frame.weight, at, tv))
 
     def _ready(self, step: Index) -> SSAValue:
-        """A step's stage, once all of it is there and seen by all; everyone is through with the step before the last one."""
+        """A step's stage, once all of it is there and seen by all; everyone is through with the step before."""
         b = self.b
         b.cp_async_wait(self.ahead - 1)
         b.barrier()

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def unforeseen(error: Exception) -> LlmcError:
 
 
 @contextmanager
-def _terminated() -> Iterator[None]:
+def _terminated() -> Generator[None]:
     """SIGTERM raises SystemExit(143) here, where signals can be handled."""
     if threading.current_thread() is not threading.main_thread():
         yield

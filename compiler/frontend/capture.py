@@ -127,24 +127,50 @@ def export(
 
 
 def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
-    """The program with ops that the ATen table lacks taken apart by PyTorch's own decompositions; all others stay whole."""
+    """The program with ops that the ATen table lacks taken apart by PyTorch's own decompositions, and nothing written in place."""
     from torch._decomp import decomposition_table
 
     from .aten import TABLE
 
-    seen: set[str] = set()
+    whole, seen = program, set[str]()
     for _ in range(8):
-        targets = {n.target for n in program.graph.nodes if n.op == "call_function"}
-        unknown = {t for t in targets if isinstance(t, torch._ops.OpOverload) and str(t) not in TABLE}
+        unknown = {t for t in _live_targets(program) if str(t) not in TABLE} | _writing_targets(program)
         if {str(t) for t in unknown} <= seen:
             break
         seen |= {str(t) for t in unknown}
         simple = {t: decomposition_table[t] for t in unknown if t in decomposition_table and not _composite(t)}
         usual = torch.export.default_decompositions()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # from torch, about itself
-            program = program.run_decompositions({**simple, **{t: usual[t] for t in unknown if t in usual}})
-    return program
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # from torch, about itself
+                program = program.run_decompositions({**simple, **{t: usual[t] for t in unknown if t in usual}})
+        except Exception:
+            break
+    written = _writing_targets(program)
+    if written:
+        what = f"{', '.join(sorted(map(str, written)))} writes in place"
+        raise LlmcError("LLMC0322", what, why="torch cannot rewrite it without the write", fix="use the form of the op that returns a new tensor")
+    known = all(str(t) in TABLE for t in _live_targets(program))
+    return program if known or _writing_targets(whole) else whole  # the import names the op that it lacks
+
+
+def _writing_targets(program: torch.export.ExportedProgram) -> set[torch._ops.OpOverload]:
+    """The ops that write in place, whoever uses their results."""
+    targets = {n.target for n in program.graph.nodes if isinstance(n.target, torch._ops.OpOverload)}
+    return {t for t in targets if t._schema.is_mutable}
+
+
+def _live_targets(program: torch.export.ExportedProgram) -> set[torch._ops.OpOverload]:
+    """The ops that results depend on."""
+    work = [n for n in program.graph.nodes if n.op == "output"]
+    live = set(work)
+    while work:
+        for node in work.pop().all_input_nodes:
+            if node not in live:
+                live.add(node)
+                work.append(node)
+    tensors = (n for n in live if isinstance(n.meta.get("val"), Tensor | list | tuple))
+    return {n.target for n in tensors if isinstance(n.target, torch._ops.OpOverload)}
 
 
 def _composite(op: torch._ops.OpOverload) -> bool:

@@ -8,9 +8,18 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import FileLineColLoc, IntAttr, ModuleOp, StringAttr, UnknownLoc
 from xdsl.ir import Operation
 from xdsl.parser import Parser
+from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import ParseError, VerifyException
+from xdsl.utils.lexer import Input
+from xdsl.utils.mlir_lexer import MLIRLexer
 
 from .diagnostics import LlmcError
+
+
+class _Lexer(MLIRLexer):
+    """xDSL's lexer, whose pattern of string literals takes 2ⁿ steps for n characters after a quote that nothing closes."""
+
+    _unescaped_characters_regex = re.compile(r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"')
 
 
 class _OpParser(Parser):
@@ -18,6 +27,10 @@ class _OpParser(Parser):
 
     failed: int | None = None
     """Where the innermost op that could not be read begins."""
+
+    def __init__(self, context: Context, text: str, name: str) -> None:
+        super().__init__(context, "", name)
+        self._parser_state = ParserState(_Lexer(Input(text, name)))
 
     def parse_operation(self) -> Operation:
         begin = self._current_token.span.start
@@ -45,8 +58,9 @@ class _LocatingParser(_OpParser):
 def parse_module(context: Context, text: str, name: str = "<text>", *, locate: bool = False) -> ModuleOp:
     """The module in `text`; with `locate`, ops without a location get `name:line:column`. Raises LLMC0001 with file, line,
     column and the line itself for text that does not parse."""
-    parser = (_LocatingParser if locate else _OpParser)(context, text, name)
+    parser: _OpParser | None = None
     try:
+        parser = (_LocatingParser if locate else _OpParser)(context, text, name)
         module = parser.parse_module()
     except ParseError as error:
         message = re.sub(r"\s+", " ", str(error.msg)).strip()
@@ -61,7 +75,7 @@ def parse_module(context: Context, text: str, name: str = "<text>", *, locate: b
         IndexError,
         RecursionError,
     ) as error:
-        where = name if parser.failed is None else _place(parser.failed, text, name)
+        where = name if parser is None or parser.failed is None else _place(parser.failed, text, name)
         raise LlmcError("LLMC0001", f"{name} is no valid IR: {error or type(error).__name__}", where) from None
     return module
 

@@ -48,7 +48,7 @@ from .ops_memory import (
     ViewOp,
 )
 from .ops_ring import BulkLoadOp, RingAcquireOp, RingOp, RingReleaseOp, RingWaitOp
-from .ops_wgmma import WgmmaBeginOp, WgmmaOp, WgmmaWaitOp
+from .ops_wgmma import AsyncFenceOp, WgmmaBeginOp, WgmmaOp, WgmmaWaitOp
 
 OPS: list[type[Operation]] = [*ops_kernel.OPS, *ops_memory.OPS, *ops_compute.OPS, *ops_ring.OPS, *ops_wgmma.OPS]
 
@@ -56,6 +56,7 @@ __all__ = [
     "OPS",
     "REDUCTIONS",
     "AllocOp",
+    "AsyncFenceOp",
     "AtomicAddOp",
     "AwaitOp",
     "BarrierOp",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, LocationAttr, StringAttr, i1, i32, i64
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, LocationAttr, StringAttr, UnitAttr, i1, i32, i64
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 from xdsl.irdl import (
     ParsePropInAttrDict,
@@ -319,15 +319,21 @@ class ReturnOp(TileOp):
 
 @irdl_op_definition
 class BarrierOp(TileOp):
-    """All warps of the CTA (or role) wait for each other; shared memory written before is visible after."""
+    """All warps of the CTA (or role) wait for each other; shared memory written before is visible after.
+
+    To wgmma too, unless `fenced`: then only what threads wrote before their last `tile.async_fence` is.
+    """
 
     name = "tile.barrier"
 
+    fenced = opt_prop_def(UnitAttr)
+
+    irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
     assembly_format = "attr-dict"
 
-    def __init__(self, *, location: LocationAttr | None = None):
-        super().__init__(location=location)
+    def __init__(self, *, fenced: bool = False, location: LocationAttr | None = None):
+        super().__init__(properties={"fenced": UnitAttr() if fenced else None}, location=location)
 
 
 @irdl_op_definition

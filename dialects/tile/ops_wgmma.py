@@ -9,15 +9,15 @@
 `tile.wgmma_begin` hands a fragment over before any group has started, for accumulators in flight that loops carry.
 
 Writes to b by threads (st.shared, cp.async) are made visible to wgmma by the barrier that separates them from it: kernels with wgmma
-fence the asynchronous proxy at every barrier. Stages that wgmma reads may be written again after the wait and a barrier.
+fence the asynchronous proxy at every barrier, or earlier, off the critical path, by `tile.async_fence`. Stages that wgmma reads may be written again after the wait and a barrier.
 """
 
 from __future__ import annotations
 
 from xdsl.dialects.builtin import BFloat16Type, Float16Type, IntegerAttr, LocationAttr, f32, i64
 from xdsl.ir import Attribute, Operation, SSAValue
-from xdsl.irdl import ParsePropInAttrDict, irdl_op_definition, operand_def, prop_def, result_def, traits_def
-from xdsl.traits import MemoryReadEffect
+from xdsl.irdl import ParsePropInAttrDict, irdl_op_definition, operand_def, opt_prop_def, prop_def, result_def, traits_def
+from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
 from .base import TileOp
@@ -29,6 +29,19 @@ def accumulator_of(value: SSAValue | Attribute) -> FragType:
     """The fragment type of a fragment or of an accumulator in flight."""
     type_ = value.type if isinstance(value, SSAValue) else value
     return type_.frag if isinstance(type_, InflightType) else frag_of(type_)
+
+
+@irdl_op_definition
+class AsyncFenceOp(TileOp):
+    """What this thread wrote to shared memory, its finished copies included, is visible to wgmma after the next barrier."""
+
+    name = "tile.async_fence"
+
+    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
+    assembly_format = "attr-dict"
+
+    def __init__(self, *, location: LocationAttr | None = None):
+        super().__init__(location=location)
 
 
 @irdl_op_definition
@@ -53,7 +66,7 @@ class WgmmaBeginOp(TileOp):
 
 @irdl_op_definition
 class WgmmaOp(TileOp):
-    """Starts `c + a · bᵀ`: a [M, K] in registers, b [N, K] in shared memory, c [M, N] f32.
+    """Starts `c + a · b[:, start : start + K]ᵀ`: a [M, K] in registers, b [N, …] in shared memory, c [M, N] f32.
 
     `wgmma.wgmma_plan` gives the instructions: by the coordinates in registers, and by where b's layout puts each k.
     """
@@ -63,14 +76,26 @@ class WgmmaOp(TileOp):
     a = operand_def(FragType)
     b = operand_def(SmemType)
     c = operand_def(FragType | InflightType)
+    start = opt_prop_def(IntegerAttr)
     result = result_def(InflightType)
 
+    irdl_options = (ParsePropInAttrDict(),)
     traits = traits_def(MemoryReadEffect())
     assembly_format = "$a `,` $b `,` $c attr-dict `:` type($a) `,` type($b) `,` type($c) `->` type($result)"
 
-    def __init__(self, a: SSAValue, b: SSAValue, c: SSAValue, *, location: LocationAttr | None = None):
+    def __init__(self, a: SSAValue, b: SSAValue, c: SSAValue, start: int = 0, *, location: LocationAttr | None = None):
         frag = accumulator_of(c)
-        super().__init__(operands=[a, b, c], result_types=[InflightType(frag.element_type, frag.layout)], location=location)
+        super().__init__(
+            operands=[a, b, c],
+            properties={"start": IntegerAttr(start, i64) if start else None},
+            result_types=[InflightType(frag.element_type, frag.layout)],
+            location=location,
+        )
+
+    @property
+    def first(self) -> int:
+        """The k of b that a's first one meets."""
+        return self.start.value.data if self.start is not None else 0
 
     def verify_(self) -> None:
         a, c, b = frag_of(self.a), accumulator_of(self.c), self.b.type
@@ -82,7 +107,7 @@ class WgmmaOp(TileOp):
         if c.element_type != f32:
             raise VerifyException(f"accumulates in f32, not {c.element_type}")
         try:
-            wgmma_plan(a.tv, b.shape, b.layout, c.tv)
+            wgmma_plan(a.tv, b.shape, b.layout, c.tv, self.first)
         except WgmmaMismatch as problem:
             raise VerifyException(f"wgmma: {problem}") from problem
 
@@ -117,9 +142,11 @@ class WgmmaWaitOp(TileOp):
         if not 0 <= pending <= 7:
             raise VerifyException(f"pending = {pending}: 0 to 7 groups may stay in flight")
         if not isinstance(type_, InflightType) or self.result.type != (type_ if pending else type_.frag):
-            raise VerifyException(f"waiting for {self.value.type} with {pending} groups pending does not give {self.result.type}")
+            raise VerifyException(
+                f"waiting for {self.value.type} with {pending} groups pending does not give {self.result.type}"
+            )
         if not self.value.has_one_use():
             raise VerifyException("an accumulator in flight has one user")
 
 
-OPS: list[type[Operation]] = [WgmmaBeginOp, WgmmaOp, WgmmaWaitOp]
+OPS: list[type[Operation]] = [AsyncFenceOp, WgmmaBeginOp, WgmmaOp, WgmmaWaitOp]

@@ -282,8 +282,9 @@ def _mma(op: Operation, args: Values, frame: Frame) -> Values:
 
 def _wgmma(op: Operation, args: Values, frame: Frame) -> Values:
     a, memory, c = args
-    rows, depth = cast(SmemType, cast(ops.WgmmaOp, op).b.type).shape
-    b = memory.data[memory.layout.all_offsets((rows, depth))]
+    wgmma = cast(ops.WgmmaOp, op)
+    shape = cast(SmemType, wgmma.b.type).shape
+    b = memory.data[memory.layout.all_offsets(shape)][:, wgmma.first : wgmma.first + a.shape[1]]
     wide = [widen(x, frame.options) for x in (a, b, c)]
     return (rounded(wide[2] + wide[0] @ wide[1].T, f32, frame.options),)
 
@@ -439,6 +440,7 @@ SEMANTICS: dict[type[Operation], Fn] = {
     ops.TaskOp: _task,
     ops.RolesOp: _roles,
     ops.BarrierOp: _nothing,
+    ops.AsyncFenceOp: _nothing,
     ops.FenceOp: _nothing,
     ops.AwaitOp: _nothing,
     ops.PublishOp: _nothing,

@@ -67,16 +67,19 @@ def _rows(coords: np.ndarray, name: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def wgmma_plan(a: Tv, b_shape: tuple[int, ...], b: MemLayout, d: Tv) -> tuple[WgmmaAtom, ...]:
-    """The instructions of `d += a · bᵀ` for a [M, K] and d [M, N] in registers, b [N, K] in shared memory (16-bit operands).
+def wgmma_plan(a: Tv, b_shape: tuple[int, ...], b: MemLayout, d: Tv, start: int = 0) -> tuple[WgmmaAtom, ...]:
+    """The instructions of `d += a · b[:, start : start + K]ᵀ` for a [M, K] and d [M, N] in registers, b in shared memory (16-bit
+    operands).
 
     Ordered by k, then as the registers of d stand. Raises WgmmaMismatch when the layouts do not agree.
     """
     if not a.rank == d.rank == len(b_shape) == 2:
         raise WgmmaMismatch(f"ranks {a.rank}, {len(b_shape)}, {d.rank}: all must be 2")
     (m, k), n = a.shape, b_shape[0]
-    if b_shape != (n, k) or d.shape != (m, n) or a.num_warps != d.num_warps:
-        raise WgmmaMismatch(f"a {list(a.shape)}, b {list(b_shape)}, d {list(d.shape)}: expected [M, K], [N, K], [M, N] of the same warps")
+    if not 0 <= start <= b_shape[1] - k or d.shape != (m, n) or a.num_warps != d.num_warps:
+        raise WgmmaMismatch(
+            f"a {list(a.shape)}, b {list(b_shape)}, d {list(d.shape)}: expected [M, K], [N, K], [M, N] of the same warps"
+        )
     if n % 8 or not 8 <= n <= 256:
         raise WgmmaMismatch(f"N = {n}: wgmma takes 8 to 256 columns in eights")
     _check_panels(b, b_shape)
@@ -86,13 +89,15 @@ def wgmma_plan(a: Tv, b_shape: tuple[int, ...], b: MemLayout, d: Tv) -> tuple[Wg
     k_of = left[..., 1]
     if (k_of != k_of[:1, :1, :1]).any():
         raise WgmmaMismatch("a: k varies between warps or quads (lane / 4)")
-    slots = linear_offset(b, (np.zeros(1, np.int64), k_of[0, 0, 0]))  # c, register
+    slots = linear_offset(b, (np.zeros(1, np.int64), k_of[0, 0, 0] + start))  # c, register
     words: dict[tuple[bytes, int], int] = {}
     for first in range(0, a.num_regs, 2):
         pair = slots[:, first : first + 2]
         base = int(pair[0, 0])
         if base % 8 or (pair - base != np.arange(8).reshape(4, 2)).any():
-            raise WgmmaMismatch(f"a: registers {first}, {first + 1} hold k whose places in b, {pair.reshape(-1).tolist()}, are no 8 in a row")
+            raise WgmmaMismatch(
+                f"a: registers {first}, {first + 1} hold k whose places in b, {pair.reshape(-1).tolist()}, are no 8 in a row"
+            )
         rows = np.ascontiguousarray(a_rows[..., first : first + 2])
         if (rows[..., 0] != rows[..., 1]).any():
             raise WgmmaMismatch(f"a: elements {first} and {first + 1} share a register but not a row")
@@ -101,13 +106,13 @@ def wgmma_plan(a: Tv, b_shape: tuple[int, ...], b: MemLayout, d: Tv) -> tuple[Wg
     if len(steps) * 16 != k:
         raise WgmmaMismatch(f"a: its registers hold {len(steps)} steps of 16, K is {k}")
     plan: list[WgmmaAtom] = []
-    for start in steps:
+    for slot in steps:
         for halves, registers in tiles:
             try:
-                operand = [words[half, start + q] + e for q in (0, 8) for half in halves for e in range(2)]
+                operand = [words[half, slot + q] + e for q in (0, 8) for half in halves for e in range(2)]
             except KeyError:
                 raise WgmmaMismatch("a: no register holds the rows of one of d's registers in every warp") from None
-            plan.append(WgmmaAtom(tuple(operand), start, registers))
+            plan.append(WgmmaAtom(tuple(operand), slot, registers))
     return tuple(plan)
 
 
@@ -135,7 +140,9 @@ def _accumulators(d: Tv, n: int) -> list[tuple[tuple[bytes, bytes], tuple[int, .
     for register in range(d.num_regs):
         first = int(column_of[0, register])
         if (column_of[:, register] != first + 2 * np.arange(4)).any() or first % 8 > 1:
-            raise WgmmaMismatch(f"d: register {register} holds columns {column_of[:, register].tolist()}, not every second of eight")
+            raise WgmmaMismatch(
+                f"d: register {register} holds columns {column_of[:, register].tolist()}, not every second of eight"
+            )
         key = np.ascontiguousarray(rows[..., register]).tobytes()
         if key not in places:
             places[key] = {}

@@ -12,7 +12,7 @@ from ...dialects.ir.diagnostics import LlmcError, describe_location
 
 Kind = Literal["passed", "missed", "analysis"]
 CATEGORIES = (
-    "access", "fusion", "layout", "merging", "precision", "quantisation", "regimes", "sampling", "schedule", "state", "weight image",
+    "access", "cache", "fusion", "layout", "merging", "precision", "quantisation", "regimes", "sampling", "schedule", "state", "weight image",
 )  # fmt: skip
 """What remarks are about; `all` stands for all of them where a user chooses."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,11 +10,22 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from llmc.compiler.frontend import load_checkpoint  # noqa: E402
-from llmc.compiler.phases import CompileOptions  # noqa: E402
-from model_runs import SETTINGS, STORYTELLER, Imported, tiny  # noqa: E402
+from llmc.compiler.frontend import load_checkpoint
+from llmc.compiler.phases import CompileOptions
+from model_runs import SETTINGS, STORYTELLER, Imported, tiny
 
 SMALL = CompileOptions(max_sequences=8, max_tokens=128, max_batch_tokens=256)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Torch's threads only get in the way of models this small, and of the other test workers."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

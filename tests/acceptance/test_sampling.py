@@ -8,7 +8,7 @@ from compiled_kernels import random_arrays, run_emulated
 from llmc.compiler.kernels import KernelCode, generate
 from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.locations import named
-from llmc.dialects.layout.ops import KernelOp
+from llmc.dialects.layout.ops import KernelOp, strings
 from llmc.dialects.layout.types import ScheduleAttr
 from llmc.dialects.nn.ops import SampleOp
 from llmc.dialects.nn.types import BatchType, SamplingType, tensor
@@ -71,6 +71,7 @@ def sampler() -> tuple[KernelOp, KernelCode]:
     block.add_op(op)
     kernel = kernel_from_body("sample", "sample", block.args, [op], [op.result], Paging(), {}, named("sample")).kernel
     kernel.properties["schedule"] = ScheduleAttr.of("sampling", warps=4)
+    kernel.properties["grid"] = strings(("B", "1", "1"))
     _, code = generate(PassManager(PassContext(make_context())), ModuleOp([]), kernel, "sm_90a")
     return kernel, code
 

@@ -286,3 +286,30 @@ def test_what_cannot_be_compiled_says_why(settings: Settings) -> None:
         compile_it(nn.Linear(4, 4), numbers(2, 5, 4), dynamic={0: {1: "N"}})
     with pytest.raises(LlmcError, match="LLMC0232"):
         llmc.compile(nn.Linear(4, 4), (numbers(4, 4),), device="abacus", settings=settings)
+
+
+def _assigned(x: torch.Tensor) -> torch.Tensor:
+    y = x.clone()
+    y[:, 0] = 3.0
+    y += 1
+    return y
+
+
+def test_composite_ops(settings: Settings) -> None:
+    """Ops that are several nn ops each, or that PyTorch takes apart."""
+    x = numbers(2, 6, 8)
+    cases: dict[str, tuple[nn.Module, Any]] = {
+        "batch norm": (nn.BatchNorm1d(6), x),
+        "group norm": (nn.GroupNorm(3, 6), x),
+        "variance": (Plain(lambda x: x.var(-1) + x.std((0, 2), keepdim=True)[0, :, 0]), x),
+        "pad": (Plain(lambda x: F.pad(x, (1, 2, -1, 0), value=2.0)), x),
+        "flip and roll": (Plain(lambda x: x.flip(1) + x.roll(3, -1)), x),
+        "strided": (nn.Conv1d(6, 4, 3, stride=2, padding=1, groups=2), x),
+        "image": (nn.Conv2d(3, 4, 3, padding="same", dilation=2), numbers(2, 3, 5, 7)),
+        "one hot": (Plain(lambda i: F.one_hot(i, 7).float()), torch.arange(6)),
+        "in place": (Plain(lambda x: (y := x * 1).add_(1).mul_(2) + y[:, 0:1].clone().relu_()), x),
+        "assigned": (Plain(_assigned), x),
+        "recurrent": (nn.GRU(8, 8, batch_first=True), x),
+    }
+    for module, given in cases.values():
+        check(seeded(module), (given,), settings, "reference")

@@ -32,26 +32,37 @@ from llmc.dialects.layout.types import ScheduleAttr
 from llmc.runtime.device import KernelImage, open_device
 
 HEADS = (32, 8, 128)
-SHAPES = {"qkv": (6144, 4096, "qkv"), "o": (4096, 4096, "residual"), "gate_up": (28672, 4096, "silu_mul"), "down": (4096, 14336, "residual")}
+SHAPES = {
+    "qkv": (6144, 4096, "qkv"),
+    "o": (4096, 4096, "residual"),
+    "gate_up": (28672, 4096, "silu_mul"),
+    "down": (4096, 14336, "residual"),
+}
 DEFAULT = (
     "gemm{m=128,n=128,k=64,stages=3,warps_m=2,warps_n=2,group=8,min_ctas=2}",
     "gemm_wgmma{m=256,n=128,stages=8,groups=4,overlap=1}",
-    "gemm_wgmma{m=256,n=128,stages=8,groups=4}",
     "gemm_wgmma{m=256,n=128,stages=8,groups=4,overlap=1,prefetch=6}",
-    "gemm_wgmma{m=256,n=128,stages=8,groups=2,overlap=1,prefetch=6}",
-    "gemm_wgmma{m=128,n=128,stages=8,groups=2,overlap=1,prefetch=6}",
-    "gemm_wgmma{m=64,n=128,stages=8,groups=1,overlap=1,prefetch=6}",
-    "gemm_wgmma{m=64,n=64,stages=8,groups=1,overlap=1,prefetch=6,min_ctas=2}",
     "gemm_wgmma{m=256,n=128,stages=8,groups=4,overlap=1,ctas=132}",
-    "gemm_wgmma{m=256,n=128,stages=8,groups=2,ctas=132}",
-    "gemm_wgmma{m=128,n=128,stages=8,groups=2,overlap=1,ctas=132}",
-    "gemm_wgmma{m=256,n=128,stages=8,groups=2}",
+    "gemm_wgmma{m=256,n=128,stages=8,groups=4,overlap=1,grain=32,ahead=3}",
+    "gemm_wgmma{m=256,n=128,stages=8,groups=4,overlap=1,grain=32,ahead=3,prefetch=6}",
+    "gemm_wgmma{m=256,n=128,stages=8,groups=4,overlap=1,grain=32,ahead=3,ctas=132}",
+    "gemm_wgmma{m=256,n=128,stages=8,groups=2,overlap=1,grain=32,ahead=3}",
+    "gemm_wgmma{m=128,n=128,stages=6,groups=2,min_ctas=2,overlap=1,grain=32,ahead=3}",
+    "gemm_wgmma{m=256,n=128,k=128,stages=6,groups=4,overlap=1,grain=64}",
+    "gemm_wgmma{m=256,n=128,k=128,stages=6,groups=2,overlap=1,grain=32,ahead=3}",
     "gemm_wgmma{m=256,n=128,stages=8,groups=2,overlap=1}",
-    "gemm_wgmma{m=128,n=256,stages=4,groups=2}",
-    "gemm_wgmma{m=128,n=128,stages=8,groups=2,overlap=1}",
-    "gemm_wgmma{m=128,n=128,stages=4,groups=2,min_ctas=2}",
-    "gemm_wgmma{m=128,n=128,stages=4,groups=2,min_ctas=2,overlap=1}",
-    "gemm_wgmma{m=128,n=256,k=128,stages=3,groups=2}",
+    "gemm_wgmma{m=256,n=128,stages=8,groups=2,overlap=1,prefetch=6}",
+    "gemm_wgmma{m=128,n=128,stages=8,groups=2,overlap=1,ahead=3}",
+    "gemm_wgmma{m=128,n=128,stages=8,groups=2,overlap=1,prefetch=6}",
+    "gemm_wgmma{m=128,n=128,stages=8,groups=2,overlap=1,ahead=3,prefetch=8}",
+    "gemm_wgmma{m=128,n=128,stages=8,groups=2,overlap=1,ahead=3,ctas=132}",
+    "gemm_wgmma{m=128,n=128,stages=8,groups=2,overlap=1,ahead=3,piece=64}",
+    "gemm_wgmma{m=64,n=64,stages=16,groups=1,overlap=1,ahead=7}",
+    "gemm_wgmma{m=128,n=128,stages=6,groups=2,min_ctas=2,overlap=1}",
+    "gemm_wgmma{m=128,n=128,stages=6,groups=2,min_ctas=2,overlap=1,prefetch=6}",
+    "gemm_wgmma{m=64,n=128,stages=8,groups=1,overlap=1,ahead=3}",
+    "gemm_wgmma{m=64,n=64,stages=8,groups=1,overlap=1,ahead=3}",
+    "gemm_wgmma{m=64,n=64,stages=8,groups=1,overlap=1,ahead=3,min_ctas=2,prefetch=8}",
 )
 ROTATED = 240 << 20
 
@@ -91,6 +102,8 @@ def prepare(shape: str, tokens: int, weight: str, text: str) -> Built | str:
         done = assemble(image.ptx, TARGET.name)
         if done.spills:
             return f"spills {done.spills} bytes"
+        if done.serialised:
+            return f"serialised: {' '.join(done.codes)}"
         if image.dyn_smem > TARGET.smem_per_block:
             return f"{image.dyn_smem} bytes of shared memory"
         grid = tuple(expressions.evaluate(g.data, case.sizes) for g in program.grid.data)
@@ -150,7 +163,9 @@ def reference(a: dict[str, Any], shape: str, torch: Any) -> dict[str, Any]:
 def image_of_weight(w: Any, layout: Any, torch: Any) -> Any:
     """The weight's storage in the order of its image."""
     n, k = w.shape
-    flat = torch.zeros(layout.size([max(a, b) for a, b in zip(w.shape, layout.shape, strict=True)]), device="cuda", dtype=w.dtype)
+    flat = torch.zeros(
+        layout.size([max(a, b) for a, b in zip(w.shape, layout.shape, strict=True)]), device="cuda", dtype=w.dtype
+    )
     columns = torch.arange(k, device="cuda")[None, :]
     for first in range(0, n, 2048):
         rows = torch.arange(first, min(first + 2048, n), device="cuda")[:, None]
@@ -162,7 +177,9 @@ def median_us(replay: Any, launches: int, rounds: int) -> float:
     return 1e3 * statistics.median(replay() for _ in range(rounds)) / launches
 
 
-def bench(device: Any, torch: Any, shape: str, tokens: int, weight: str, built: dict[str, Built | str], rounds: int) -> list[dict[str, Any]]:
+def bench(
+    device: Any, torch: Any, shape: str, tokens: int, weight: str, built: dict[str, Built | str], rounds: int
+) -> list[dict[str, Any]]:
     case = make(shape, tokens, weight)
     n, k, _ = SHAPES[shape]
     a = tensors(case, torch, hash((shape, tokens)) & 0xFFFF)
@@ -195,7 +212,9 @@ def bench(device: Any, torch: Any, shape: str, tokens: int, weight: str, built: 
     peer = median_us(torch_once, copies * repeat, rounds)
     images: dict[str, list[Any]] = {}
     for text, made in built.items():
-        row: dict[str, Any] = dict(shape=shape, tokens=tokens, weight=weight, schedule=text, torch_us=peer, torch_tflops=2e-6 * tokens * n * k / peer)
+        row: dict[str, Any] = dict(
+            shape=shape, tokens=tokens, weight=weight, schedule=text, torch_us=peer, torch_tflops=2e-6 * tokens * n * k / peer
+        )
         rows.append(row)
         if isinstance(made, str):
             row["problem"] = made
@@ -206,7 +225,10 @@ def bench(device: Any, torch: Any, shape: str, tokens: int, weight: str, built: 
             stored = image_of_weight(a["w"], made.layout, torch)
             images[key] = [stored] + [stored.clone() for _ in range(copies - 1)]
         outputs = {name: a[name].clone() for name in expected}
-        arguments = [[(images[key][c] if name == "w" else outputs.get(name, a[name])).data_ptr() for name in case.names] for c in range(copies)]
+        arguments = [
+            [(images[key][c] if name == "w" else outputs.get(name, a[name])).data_ptr() for name in case.names]
+            for c in range(copies)
+        ]
         torch.cuda.synchronize()
         function = device.load(made.image)
         device.launch(function, made.grid, [*arguments[0], *made.sizes])
@@ -256,9 +278,20 @@ def main() -> None:
     device = open_device("cuda")
     found: list[dict[str, Any]] = []
     for shape, tokens in cases:
-        rows = bench(device, torch, shape, tokens, args.weight, {t: built[shape, tokens, args.weight, t] for t in args.schedules}, args.rounds)
+        rows = bench(
+            device,
+            torch,
+            shape,
+            tokens,
+            args.weight,
+            {t: built[shape, tokens, args.weight, t] for t in args.schedules},
+            args.rounds,
+        )
         found += rows
-        print(f"== {shape} T={tokens} {args.weight}: torch {rows[0]['torch_us']:.1f} us, {rows[0]['torch_tflops']:.0f} TFLOP/s", flush=True)
+        print(
+            f"== {shape} T={tokens} {args.weight}: torch {rows[0]['torch_us']:.1f} us, {rows[0]['torch_tflops']:.0f} TFLOP/s",
+            flush=True,
+        )
         for row in sorted(rows, key=lambda r: r.get("us", 1e9)):
             if "problem" in row:
                 print(f"   {'-':>9}     {row['schedule']}  {row['problem']}")

@@ -177,5 +177,5 @@ def test_a_directory_without_weights_is_refused(tmp_path: Path) -> None:
 def test_a_tensor_in_two_files_is_refused(tmp_path: Path) -> None:
     for name in ("m-1", "m-2"):
         write_safetensors(tmp_path / f"{name}.safetensors", {"a": ARRAYS["a"]})
-    with pytest.raises(LlmcError, match="is in m-1.safetensors and in m-2"):
+    with pytest.raises(LlmcError, match=r"is in m-1\.safetensors and in m-2"):
         Weights(tmp_path)

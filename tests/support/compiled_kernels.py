@@ -1,8 +1,8 @@
 """One kernel of a compiled model on random inputs: the tile program in numpy, and its PTX on the emulator.
 
-    kernel = find_kernel(compiled, "skinny", has=("nn.append",))
-    arrays = random_arrays(kernel, {"T": 3, "P": 9}, batch_of([70, 1, 33], [1, 1, 1], 2))
-    wanted, got = run_both(compiled, kernel, arrays, sizes)   # storage of every buffer, by name
+kernel = find_kernel(compiled, "skinny", has=("nn.append",))
+arrays = random_arrays(kernel, {"T": 3, "P": 9}, batch_of([70, 1, 33], [1, 1, 1], 2))
+wanted, got = run_both(compiled, kernel, arrays, sizes)   # storage of every buffer, by name
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def random_arrays(kernel: KernelOp, sizes: Mapping[str, int], given: Mapping[str
     return arrays
 
 
-def run_emulated(code: KernelCode, kernel: KernelOp, arrays: Arrays, sizes: Mapping[str, int], target: str = "sm_90a") -> Arrays:
+def run_emulated(
+    code: KernelCode, kernel: KernelOp, arrays: Arrays, sizes: Mapping[str, int], target: str = "sm_90a"
+) -> Arrays:
     """The kernel's PTX on the emulator; `arrays` are not changed."""
     device = open_device("emulator", target=target)
     function = device.load(code.image)
@@ -69,7 +71,9 @@ def run_emulated(code: KernelCode, kernel: KernelOp, arrays: Arrays, sizes: Mapp
     for name, array in arrays.items():
         device.upload(places[name], array)
     x, y, z = (expressions.evaluate(text.data, sizes) for text in grid_of(kernel).data)
-    device.launch(function, (x, y, z), [*(p.ptr for p in places.values()), *(np.int32(sizes[s.data]) for s in kernel.sizes.data)])
+    device.launch(
+        function, (x, y, z), [*(p.ptr for p in places.values()), *(np.int32(sizes[s.data]) for s in kernel.sizes.data)]
+    )
     device.synchronize()
     return {name: device.download(places[name], array.nbytes).view(array.dtype) for name, array in arrays.items()}
 

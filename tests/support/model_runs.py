@@ -1,8 +1,8 @@
 """Whole models, compiled once: through the front end, all phases, and a session on the emulator or the reference.
 
-    small = tiny("llama", "bfloat16", directory, options)
-    session = small.session("emulator")
-    batch_logits(session, [[1, 2, 3], [4]])              # one ragged batch → [2, vocabulary]
+small = tiny("llama", "bfloat16", directory, options)
+session = small.session("emulator")
+batch_logits(session, [[1, 2, 3], [4]])              # one ragged batch → [2, vocabulary]
 """
 
 from __future__ import annotations

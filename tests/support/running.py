@@ -44,7 +44,12 @@ def forward(module: ModuleOp, values: dict[str, np.ndarray], ids: np.ndarray) ->
 
 
 def step(
-    module: ModuleOp, values: dict[str, np.ndarray], name: str, ids: list[np.ndarray], past: list[int], states: list[StateValue],
+    module: ModuleOp,
+    values: dict[str, np.ndarray],
+    name: str,
+    ids: list[np.ndarray],
+    past: list[int],
+    states: list[StateValue],
     sidecar: dict[str, np.ndarray] | None = None,
 ) -> tuple[tuple[Any, ...], list[StateValue]]:
     """One step of a stateful function: new ids of each sequence after `past` of each; (tensor results, states)."""

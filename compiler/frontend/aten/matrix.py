@@ -12,6 +12,7 @@ from ....dialects.nn import ops as nn
 from ....dialects.nn.types import dims_of
 from ..values import Value
 from .pointwise import apply
+from .composite import convolution
 from .registry import argument, row
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def conv1d(im: Importer, node: torch.fx.Node) -> Value:
         argument(node, i, n, [d]) for i, n, d in ((3, "stride", 1), (4, "padding", 0), (5, "dilation", 1))
     )
     if x.axis != 0 or list(stride) != [1] or list(dilation) != [1]:
-        raise LlmcError("LLMC0338", "conv1d takes batch 1, stride 1 and dilation 1", where=im.location(node))
+        return convolution(im, node)
     groups = int(argument(node, 6, "groups", 1))
     add = None if bias is None else im.b.full(im.value(bias)).ssa
     op = nn.Conv1dOp(x.ssa, im.b.full(weight).ssa, add, padding=int(padding[0]), groups=groups)

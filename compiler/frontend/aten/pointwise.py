@@ -181,7 +181,7 @@ def select(im: Importer, node: torch.fx.Node, condition: Any, yes: Any, no: Any)
     "aten.to.dtype", "aten.to.device", "aten.to.dtype_layout", "aten.to.other", "aten._to_copy.default", "aten.type_as.default",
     "aten.float.default", "aten.contiguous.default", "aten.clone.default", "aten.alias.default", "aten.detach.default",
     "aten.detach_.default", "aten.lift_fresh_copy.default", "aten.dropout.default", "aten.native_dropout.default",
-    "aten.feature_dropout.default", "aten.alpha_dropout.default", "aten.copy.default",
+    "aten.feature_dropout.default", "aten.alpha_dropout.default",
 )  # fmt: skip
 def convert(im: Importer, node: torch.fx.Node) -> Value:
     """Casts, and what does nothing in inference."""
@@ -200,3 +200,28 @@ def isinf(im: Importer, node: torch.fx.Node) -> Value:
     value = im.value(node.args[0])
     infinity = im.b.constant(math.inf, value.elem)
     return Value(im.b.emit(nn.CmpOp(im.b.pointwise("abs", value.ssa), infinity, predicate="eq")), value.dims, value.axis)
+
+
+@row("aten.expm1.default", "aten.sign.default", "aten.sgn.default")
+def about_zero(im: Importer, node: torch.fx.Node) -> Value:
+    """eˣ - 1; and -1, 0 or 1."""
+    x = node.args[0]
+    if "expm1" in str(node.target):
+        return apply(im, node, "sub", [apply(im, node, "exp", [x], f32), 1.0], f32)
+    elem = im.elem(node)
+    value = im.value(x)
+    zero = im.b.constant(0, elem)
+    above, below = (im.b.cast(im.b.emit(nn.CmpOp(a, b, predicate="lt")), elem) for a, b in ((zero, value.ssa), (value.ssa, zero)))
+    return Value(im.b.pointwise("sub", above, below), value.dims, value.axis)
+
+
+@row("aten.remainder.Scalar", "aten.remainder.Tensor")
+def remainder(im: Importer, node: torch.fx.Node) -> Value:
+    """x - ⌊x / y⌋ · y, with the sign of y."""
+    x, y = node.args[:2]
+    elem = im.elem(node)
+    if is_float(elem):
+        count = apply(im, node, "floor", [apply(im, node, "div", [x, y], f32)], f32)
+    else:
+        count = apply(im, node, "floordiv", [x, y], elem)
+    return apply(im, node, "sub", [x, apply(im, node, "mul", [count, y], elem)], elem)

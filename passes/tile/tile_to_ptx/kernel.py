@@ -222,12 +222,13 @@ class KernelLowering:
             return None
         return cast(Any, self.e.compare("eq.s32", self.thread_in_role(), 0)), False
 
-    def barrier(self) -> None:
+    def barrier(self, fenced: bool = False) -> None:
         """All threads of the role meet; a single warp only synchronises itself.
 
-        What threads wrote to shared memory is then visible to wgmma too (it reads through the asynchronous proxy).
+        What threads wrote to shared memory is then visible to wgmma too (it reads through the asynchronous proxy);
+        `fenced`: they have seen to that themselves.
         """
-        if self.feeds_wgmma:
+        if self.feeds_wgmma and not fenced:
             self.e.do("fence.proxy.async.shared::cta")
         if self.role.count == 1:
             self.e.do("bar.warp.sync", -1)
@@ -493,7 +494,8 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.IsThreadOp: lower_is_thread,
     tile.AwaitOp: _nothing,
     tile.PublishOp: _nothing,
-    tile.BarrierOp: lambda k, op: k.barrier(),
+    tile.BarrierOp: lambda k, op: k.barrier(fenced=op.fenced is not None),
+    tile.AsyncFenceOp: lambda k, op: k.e.do("fence.proxy.async.shared::cta"),
     tile.FenceOp: lambda k, op: k.e.do("fence.acq_rel.gpu"),
     tile.AllocOp: lower_alloc,
     tile.ViewOp: lower_view,

@@ -33,7 +33,7 @@ def lower_wgmma(k: KernelLowering, op: WgmmaOp) -> None:
     base = e.op("or.b64", field, DESCRIPTOR)
     keep = e.op("setp.ne.u32", e.reg(1), 0)
     words: list[Any] = list(d.words)
-    plan = wgmma_plan(a.tv, b.shape, b.layout, d.tv)
+    plan = wgmma_plan(a.tv, b.shape, b.layout, d.tv, op.first)
     operands = [[bits(e, a.words[r // 2]) for r in item.a[::2]] for item in plan]
     descriptors = [e.add64(base, 2 * item.b // 16) for item in plan]
     e.do("wgmma.fence.sync.aligned")

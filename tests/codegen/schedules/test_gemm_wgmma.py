@@ -29,6 +29,12 @@ CASES: dict[str, tuple[dict[str, int], dict[str, Any]]] = {
     "ctas_that_stay": ({**SMALL, "ctas": 3}, {"epilogue": "residual", "N": 256, "K": 256}),
     "ctas_that_stay_in_small_pieces": ({**SMALL, "ctas": 1, "piece": 8}, {"epilogue": "silu_mul", "N": 512, "K": 256}),
     "gate_and_up": (SMALL, {"epilogue": "silu_mul", "N": 256, "K": 256}),
+    "weights_far_ahead": ({**SMALL, "overlap": 1, "ahead": 3}, {"epilogue": "none", "N": 128, "K": 512}),
+    "half_stages": ({**SMALL, "overlap": 1, "ahead": 3, "grain": 32}, {"epilogue": "none", "N": 128, "K": 512}),
+    "half_stages_int8": (
+        {**SMALL, "overlap": 1, "ahead": 5, "grain": 32},
+        {"epilogue": "residual", "N": 128, "K": 384, "weight": "int8"},
+    ),
     "int8": (SMALL, {"epilogue": "residual", "N": 128, "K": 256, "weight": "int8"}),
     "rope_and_append": (SMALL, {"epilogue": "qkv", "N": 512, "K": 128, "heads": (2, 1, 128)}),
 }
@@ -38,14 +44,14 @@ CASES: dict[str, tuple[dict[str, int], dict[str, Any]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_epilogues(case: str, overlap: int) -> None:
     parameters, shape = CASES[case]
-    check("gemm_wgmma", {**parameters, "overlap": overlap}, T=40, **shape)
+    check("gemm_wgmma", {"overlap": overlap, **parameters}, T=40, **shape)
 
 
 @pytest.mark.parametrize("overlap", [0, 1])
 @pytest.mark.parametrize("case", CASES)
 def test_epilogues_on_the_emulator(case: str, overlap: int) -> None:
     parameters, shape = CASES[case]
-    check("gemm_wgmma", {**parameters, "overlap": overlap}, T=40, device=EmulatorDevice("sm_90a"), **shape)
+    check("gemm_wgmma", {"overlap": overlap, **parameters}, T=40, device=EmulatorDevice("sm_90a"), **shape)
 
 
 @pytest.mark.parametrize("weight", ["bf16", "int8"])
@@ -60,7 +66,7 @@ def test_prefetching_changes_nothing(weight: str) -> None:
         ({"m": 128, "groups": 4}, "no multiple of 64"),
         ({"m": 128, "n": 256, "groups": 1}, "registers"),
         ({"m": 128, "n": 256, "k": 128, "stages": 4}, "shared memory"),
-        ({"stages": 2, "overlap": 1}, "3 stages"),
+        ({"stages": 3, "overlap": 1}, "4 stages"),
         ({"m": 256}, "cut ranges"),
     ],
 )

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import CONFIG, Command, tensors
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from llmc.compiler import api
 from llmc.compiler.artefact import manifest_digest
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.runtime.cuda.device import gpu_missing
 from llmc.runtime.safetensors import write_safetensors
-
 
 EMULATOR = ("--device", "emulator")
 PROMPT = ("--prompt", "once upon", "--max-tokens", "2")
@@ -319,6 +318,8 @@ def test_an_artefact_is_not_built_from_an_artefact(command: Command, built: Path
     [
         ("func.func @f( {", (), "LLMC0001", "syntax error"),
         ("func.func @f() { nn.nonesuch }", (), "LLMC0001", "nonesuch"),
+        (f'func.func @f() attributes {{a = "{"x" * 200}}}', (), "LLMC0001", "closing string"),  # xDSL's own lexer never ends here
+        ('"', (), "LLMC0001", "closing string"),
         ("builtin.module {}", ("--pass-pipeline", "nonesuch"), "LLMC0201", "nonesuch"),
         ("builtin.module {}", ("--pass-pipeline", "canonicalise{nonesuch=1}"), "LLMC0203", "nonesuch"),
         ("builtin.module {}", ("--pass-pipeline", "canonicalise{"), "LLMC0202", "canonicalise{"),
@@ -345,7 +346,7 @@ def test_files_that_are_no_text(command: Command, tmp_path: Path) -> None:
 
 # Mangled input: anything but success or an LlmcError that llmc foresaw is a mistake of llmc ---------------------------
 
-MANGLED = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+MANGLED = settings(deadline=None, derandomize=True, phases=(Phase.generate,), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def mangled(data: st.DataObject, content: bytes) -> bytes:
@@ -390,7 +391,7 @@ def test_mangled_weights_are_read_or_explained(spoilt: Path, checkpoint: Path, d
 VALUES: list[Any] = [None, True, -1, 0, 1, 3, 7, 1 << 40, 0.5, -1e300, "", "bfloat16", "sigmoid", [], [1], {}, {"rope_type": "x"}]
 
 
-@settings(MANGLED, max_examples=12)
+@settings(MANGLED, max_examples=8)
 @given(data=st.data())
 def test_mangled_configurations_are_read_or_explained(spoilt: Path, data: st.DataObject) -> None:
     pytest.importorskip("transformers")
@@ -404,7 +405,7 @@ def test_mangled_configurations_are_read_or_explained(spoilt: Path, data: st.Dat
     foreseen(lambda: load_checkpoint(spoilt))
 
 
-@settings(MANGLED, max_examples=60)
+@settings(MANGLED, max_examples=40)
 @given(data=st.data())
 def test_mangled_ir_is_compiled_or_explained(artefact: Path, data: st.DataObject) -> None:
     from llmc.compiler.driver import opt

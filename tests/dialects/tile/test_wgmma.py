@@ -61,7 +61,7 @@ def test_permuted_k_is_as_good_when_both_agree() -> None:
         ({"b": MemLayout((((24, 128),), ((64, 1),)), PATTERN)}, "128 bytes"),
         ({"d": Tv((64, 24), ((2, (8, 0)), (3, (0, 8)), (2, (0, 4))), ((4, (0, 1)), (8, (1, 0))), WARPS)}, "every second"),
         ({"d": Tv((64, 24), ((2, (0, 1)), (2, (32, 0)), (3, (0, 8))), LANES, ((4, (8, 0)),))}, "no register holds"),
-        ({"a": operand(32)}, "expected"),
+        ({"d": accumulator(32)}, "expected"),
         ({"a": Tv((64, 64), operand(64).reg, LANES, ((2, (16, 0)),))}, "same warps"),
     ],
 )

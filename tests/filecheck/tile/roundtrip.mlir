@@ -200,6 +200,10 @@ tile.kernel @wgmma() attributes {effects = [], grid = ["1", "1", "1"], sizes = [
   %0 = tile.full 0.000000e+00 : f32 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
   // CHECK: %1 = tile.alloc : !tile.smem<8x64xbf16, #layout.mem<{{\[\[}}8, 64]], {{\[\[}}64, 1]], swizzle = [3, 3, 3]>>
   %1 = tile.alloc : !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: tile.async_fence
+  tile.async_fence
+  // CHECK: tile.barrier {fenced}
+  tile.barrier {fenced}
   // CHECK: %2 = tile.wgmma_begin %0
   %2 = tile.wgmma_begin %0 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
   // CHECK: %3 = tile.full 0.000000e+00
