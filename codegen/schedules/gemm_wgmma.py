@@ -107,7 +107,7 @@ class GemmWgmma:
             return f"{p['m']} rows are no multiple of 64 for each of {p['groups']} warpgroups", "fewer groups or a larger m"
         if body.k % p["k"]:
             return f"stages of {p['k']} do not divide K = {body.k}", "k = 64, or the schedule gemm"
-        unrolled = lcm(p["ahead"] + 1, 2 * p["k"] // p["grain"]) * p["grain"]
+        unrolled = _unrolled(p) * p["grain"]
         if p["overlap"] and (p["stages"] < 4 or body.k % unrolled):
             return f"overlap takes 4 stages or more and K in multiples of {unrolled}, not {body.k}", "overlap = 0"
         if p["ahead"] > 1 and not p["overlap"]:
@@ -203,6 +203,11 @@ def _rows(p: dict[str, int], pair: int, tokens_first: bool) -> Tv:
     return Tv((n, m) if tokens_first else (m, n), _kept(reg), ((4, at(0, 2)), (8, at(lane, 0))), _kept(warp))
 
 
+def _unrolled(p: dict[str, int]) -> int:
+    """Grains an iteration: all registers for weights have their turn, whole stages pass (whole pairs of them with prefetch)."""
+    return lcm(p["ahead"] + 1, (2 if p["prefetch"] else 1) * p["k"] // p["grain"])
+
+
 class _Pipeline:
     """The loop over k of a task, and the copies that run ahead of it."""
 
@@ -288,7 +293,7 @@ class _Pipeline:
         next stage's tokens and their fence come early, so that only the barrier stands between two stages."""
         b, ahead = self.b, self.p["ahead"]
         a_stage = self.p["k"] // self.grain
-        unrolled = lcm(ahead + 1, 2 * a_stage)  # all registers for weights have their turn, whole pairs of stages pass
+        unrolled = _unrolled(self.p)
         b.cp_async_wait(self.ahead - 1)
         b.async_fence()
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 
 from ...dialects.ir.diagnostics import LlmcError
 from . import custom_ops, hooks
@@ -154,13 +155,13 @@ def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedPr
     return program if known or _writing_targets(whole) else whole  # the import names the op that it lacks
 
 
-def _writing_targets(program: torch.export.ExportedProgram) -> set[torch._ops.OpOverload]:
+def _writing_targets(program: torch.export.ExportedProgram) -> set[OpOverload]:
     """The ops that write in place, whoever uses their results."""
-    targets = {n.target for n in program.graph.nodes if isinstance(n.target, torch._ops.OpOverload)}
-    return {t for t in targets if t._schema.is_mutable}
+    targets = {n.target for n in program.graph.nodes if isinstance(n.target, OpOverload)}
+    return {t for t in targets if cast(Any, t)._schema.is_mutable}
 
 
-def _live_targets(program: torch.export.ExportedProgram) -> set[torch._ops.OpOverload]:
+def _live_targets(program: torch.export.ExportedProgram) -> set[OpOverload]:
     """The ops that results depend on."""
     work = [n for n in program.graph.nodes if n.op == "output"]
     live = set(work)
@@ -170,12 +171,12 @@ def _live_targets(program: torch.export.ExportedProgram) -> set[torch._ops.OpOve
                 live.add(node)
                 work.append(node)
     tensors = (n for n in live if isinstance(n.meta.get("val"), Tensor | list | tuple))
-    return {n.target for n in tensors if isinstance(n.target, torch._ops.OpOverload)}
+    return {n.target for n in tensors if isinstance(n.target, OpOverload)}
 
 
-def _composite(op: torch._ops.OpOverload) -> bool:
+def _composite(op: OpOverload) -> bool:
     """Whether an op is defined by other ops, for all devices."""
-    return torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd")
+    return cast(Any, torch)._C._dispatch_has_kernel_for_dispatch_key(op.name(), "CompositeImplicitAutograd")
 
 
 def _symbol_names(program: torch.export.ExportedProgram, wanted: Sequence[str]) -> dict[Any, str]:

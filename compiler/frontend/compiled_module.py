@@ -161,7 +161,7 @@ def _tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
 
 
 def compile_torch(
-    module: torch.nn.Module,
+    module: Any,
     example_inputs: Sequence[Any],
     kwargs: Mapping[str, Any],
     dynamic: Mapping[int | str, Mapping[int, str]],

@@ -46,6 +46,8 @@ DEFAULT = (
     "gemm_wgmma{m=256,n=128,stages=8,groups=4,overlap=1,grain=32,ahead=3}",
     "gemm_wgmma{m=256,n=128,stages=8,groups=4,overlap=1,grain=32,ahead=3,prefetch=6}",
     "gemm_wgmma{m=256,n=128,stages=8,groups=4,overlap=1,grain=32,ahead=3,ctas=132}",
+    "gemm_wgmma{m=256,n=128,k=128,stages=6,groups=4,overlap=1,grain=32,ahead=3}",
+    "gemm_wgmma{m=256,n=128,k=128,stages=6,groups=4,overlap=1,grain=32,ahead=3,ctas=132}",
     "gemm_wgmma{m=256,n=128,stages=8,groups=2,overlap=1,grain=32,ahead=3}",
     "gemm_wgmma{m=256,n=128,k=128,stages=6,groups=2,overlap=1,grain=32,ahead=3}",
     "gemm_wgmma{m=128,n=128,stages=8,groups=2,overlap=1,ahead=3}",

@@ -11,8 +11,8 @@ from ....dialects.ir.diagnostics import LlmcError
 from ....dialects.nn import ops as nn
 from ....dialects.nn.types import dims_of
 from ..values import Value
-from .pointwise import apply
 from .composite import convolution
+from .pointwise import apply
 from .registry import argument, row
 
 if TYPE_CHECKING:
