@@ -1,12 +1,12 @@
 """The Python API: `llmc.load` and `llmc.compile`.
 
-    model = llmc.load("path/to/checkpoint")
-    for piece in model.generate("Once upon a time", max_tokens=100):
-        print(piece, end="")
-    model.logits([1, 2, 3])                      # f32 [vocabulary]
+model = llmc.load("path/to/checkpoint")
+for piece in model.generate("Once upon a time", max_tokens=100):
+    print(piece, end="")
+model.logits([1, 2, 3])                      # f32 [vocabulary]
 
-    fast = llmc.compile(torch_module, (example,))
-    fast(example)
+fast = llmc.compile(torch_module, (example,))
+fast(example)
 """
 
 from __future__ import annotations
@@ -80,7 +80,14 @@ class LanguageModel:
         return list(self.tokenizer.encode(text).ids)
 
     def generate(
-        self, prompt: str | Sequence[int], max_tokens: int = 64, *, temperature: float = 0.0, top_k: int = 0, top_p: float = 1.0, seed: int = 0
+        self,
+        prompt: str | Sequence[int],
+        max_tokens: int = 64,
+        *,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
     ) -> Iterator[Any]:
         """Stream the continuation: pieces of text for a text, token ids for token ids. Stops at a stop token or after
         `max_tokens`. Temperature 0 is greedy; the same seed draws the same tokens."""
@@ -132,9 +139,18 @@ class LanguageModel:
 
 def check_sampling(temperature: float, top_k: int, top_p: float) -> None:
     """Raise LLMC0231 for sampling parameters out of range."""
-    for name, value, good in (("temperature", temperature, 0 <= temperature < math.inf), ("top_k", top_k, 0 <= top_k < 1 << 31), ("top_p", top_p, 0 < top_p <= 1)):
+    for name, value, good in (
+        ("temperature", temperature, 0 <= temperature < math.inf),
+        ("top_k", top_k, 0 <= top_k < 1 << 31),
+        ("top_p", top_p, 0 < top_p <= 1),
+    ):
         if not good:
-            raise LlmcError("LLMC0231", f"{name} = {value} is out of range", "the sampling parameters", fix="temperature ≥ 0, top_k ≥ 0, 0 < top_p ≤ 1")
+            raise LlmcError(
+                "LLMC0231",
+                f"{name} = {value} is out of range",
+                "the sampling parameters",
+                fix="temperature ≥ 0, top_k ≥ 0, 0 < top_p ≤ 1",
+            )
 
 
 def load(
@@ -159,7 +175,9 @@ def load(
     kind = checked_device(device or settings.knobs.device)
     check_options(quant, dtype, max_sequences, max_tokens)
     if not place.is_dir():
-        raise LlmcError("LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote")
+        raise LlmcError(
+            "LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote"
+        )
     opened = open_device(kind) if kind != "reference" else None
     target = opened.target if opened is not None else "sm_90a"
     if is_artefact(place):
@@ -177,15 +195,21 @@ def load(
 def check_options(quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None) -> None:
     """Raise for what no model can be compiled with, before minutes of work: LLMC0420, LLMC0313, LLMC0234."""
     if quant not in SCHEMES:
-        raise LlmcError("LLMC0420", f"unknown weight scheme '{quant}'", "the option quant", fix=f"schemes are {', '.join(SCHEMES)}")
+        raise LlmcError(
+            "LLMC0420", f"unknown weight scheme '{quant}'", "the option quant", fix=f"schemes are {', '.join(SCHEMES)}"
+        )
     if dtype not in (None, "float32", "float16", "bfloat16"):
-        raise LlmcError("LLMC0313", f"a model cannot be computed in {dtype!r}", "the option dtype", fix="use float32, float16 or bfloat16")
+        raise LlmcError(
+            "LLMC0313", f"a model cannot be computed in {dtype!r}", "the option dtype", fix="use float32, float16 or bfloat16"
+        )
     for name, value in (("max_sequences", max_sequences), ("max_context", 1 if max_tokens is None else max_tokens)):
         if not 1 <= value < 1 << 24:
             raise LlmcError("LLMC0234", f"{name} = {value} is out of range", f"the option {name}", fix="give a positive number")
 
 
-def check_fixed(options: CompileOptions, place: Path, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None) -> None:
+def check_fixed(
+    options: CompileOptions, place: Path, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None
+) -> None:
     """Raise LLMC0226 when an artefact is asked to be what it was not built as."""
     asked = (
         ("quant", quant, "none", options.scheme),
@@ -196,13 +220,17 @@ def check_fixed(options: CompileOptions, place: Path, quant: str, dtype: str | N
     for name, wanted, default, built in asked:
         if wanted != default and wanted != built:
             why = f"it was built with {built}" if built is not None else "it is fixed when the artefact is built"
-            raise LlmcError("LLMC0226", f"{place} can't be run with {name} = {wanted}", str(place), why=why, fix="build another artefact")
+            raise LlmcError(
+                "LLMC0226", f"{place} can't be run with {name} = {wanted}", str(place), why=why, fix="build another artefact"
+            )
 
 
 def checked_device(kind: str) -> str:
     """A device's name; LLMC0232 for one that is none."""
     if kind not in DEVICES:
-        raise LlmcError("LLMC0232", f"no device is called '{kind}'", "the option device", fix=f"devices are {', '.join(DEVICES)}")
+        raise LlmcError(
+            "LLMC0232", f"no device is called '{kind}'", "the option device", fix=f"devices are {', '.join(DEVICES)}"
+        )
     return kind
 
 
@@ -222,10 +250,21 @@ def check_target(compiled: Compiled, device: Device | None, place: Path) -> None
     wanted = compiled.options.target
     here, there = find_target(device.target), find_target(wanted)
     if here.sm // 10 != there.sm // 10 or there.sm > here.sm or (there.arch_specific and there.name != here.name):
-        raise LlmcError("LLMC0223", f"{place} was built for {wanted}, this GPU is {device.target}", str(place), fix=f"build it again with --target {device.target}")
+        raise LlmcError(
+            "LLMC0223",
+            f"{place} was built for {wanted}, this GPU is {device.target}",
+            str(place),
+            fix=f"build it again with --target {device.target}",
+        )
     missing = [n for n, c in compiled.kernels.items() if c.cubin is None]
     if missing:
-        raise LlmcError("LLMC0223", f"{place} holds no cubin for @{missing[0]}", str(place), why="it was built without ptxas", fix="build it again where ptxas is installed")
+        raise LlmcError(
+            "LLMC0223",
+            f"{place} holds no cubin for @{missing[0]}",
+            str(place),
+            why="it was built without ptxas",
+            fix="build it again where ptxas is installed",
+        )
 
 
 def build(
@@ -243,13 +282,25 @@ def build(
 
 
 def compile_imported(
-    imported: ImportedModel, target: str, quant: str, max_sequences: int, max_tokens: int | None, settings: Settings, place: Path | None
+    imported: ImportedModel,
+    target: str,
+    quant: str,
+    max_sequences: int,
+    max_tokens: int | None,
+    settings: Settings,
+    place: Path | None,
 ) -> tuple[Compiled, Model]:
     """Compile what the front end imported."""
     limit = position_limit(imported.config)
     if max_tokens is not None and max_tokens > limit:
         why = f"the model's positions end at {limit}"
-        raise LlmcError("LLMC0236", f"a context of {max_tokens} tokens is more than the model has", str(place or ""), why=why, fix="ask for a shorter one")
+        raise LlmcError(
+            "LLMC0236",
+            f"a context of {max_tokens} tokens is more than the model has",
+            str(place or ""),
+            why=why,
+            fix="ask for a shorter one",
+        )
     context = max_tokens or min(limit, 4096)
     options = CompileOptions(
         target=target,
@@ -272,7 +323,12 @@ def position_limit(config: Mapping[str, Any]) -> int:
             value = source.get(name)
             if isinstance(value, int) and not isinstance(value, bool):
                 if value < 1:
-                    raise LlmcError("LLMC0318", f"{name} in config.json is {value}", why="a model knows at least one position", fix="correct config.json")
+                    raise LlmcError(
+                        "LLMC0318",
+                        f"{name} in config.json is {value}",
+                        why="a model knows at least one position",
+                        fix="correct config.json",
+                    )
                 return value
     return 4096
 
@@ -307,12 +363,16 @@ class Watched(Mapping[str, Any]):
         return self._total
 
 
-def start(compiled: Compiled, model: Model, weights: Mapping[str, Any], device: Device | None, progress: Progress = silent) -> LanguageModel:
+def start(
+    compiled: Compiled, model: Model, weights: Mapping[str, Any], device: Device | None, progress: Progress = silent
+) -> LanguageModel:
     """Put a compiled model on a device and load its weights."""
     progress("load", "", 0, 1)
     options = compiled.options
     pages = -(-options.max_tokens // options.page_size) * options.max_sequences + 1
-    engine = make_engine(compiled, device, Capacity(tokens=options.max_batch_tokens, sequences=options.max_sequences, pages=pages))
+    engine = make_engine(
+        compiled, device, Capacity(tokens=options.max_batch_tokens, sequences=options.max_sequences, pages=pages)
+    )
     engine.load(Watched(Layered((weights, model.sidecar)), progress))
     session = Session(engine, eos=model.eos, max_context=model.context)
     tokenizer = open_tokenizer(model.tokenizer) if model.tokenizer is not None else None

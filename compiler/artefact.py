@@ -1,11 +1,11 @@
 """Artefacts: what `llmc build` writes and `llmc run` loads without torch.
 
-    OUT/manifest.json              versions, options, the hash of every file, where the weights are
-    OUT/ir/model.<phase>           the module after each phase; model.layout is what runs
-    OUT/ptx, OUT/cubin             a file for each kernel
-    OUT/constants.safetensors      large constants of the graph
-    OUT/tokenizer.json             as in the checkpoint
-    OUT/weights                    the checkpoint's safetensors files, with --copy-weights
+OUT/manifest.json              versions, options, the hash of every file, where the weights are
+OUT/ir/model.<phase>           the module after each phase; model.layout is what runs
+OUT/ptx, OUT/cubin             a file for each kernel
+OUT/constants.safetensors      large constants of the graph
+OUT/tokenizer.json             as in the checkpoint
+OUT/weights                    the checkpoint's safetensors files, with --copy-weights
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def check_output(out: Path) -> None:
     """Raise LLMC0220 when `out` is something else than an artefact or an empty directory."""
     if out.is_dir():
         if any(out.iterdir()) and not is_artefact(out):
-            raise LlmcError("LLMC0220", f"{out} is no artefact of llmc, and not empty", str(out), fix="choose another directory")
+            raise LlmcError(
+                "LLMC0220", f"{out} is no artefact of llmc, and not empty", str(out), fix="choose another directory"
+            )
     elif out.exists() or out.is_symlink():
         raise LlmcError("LLMC0220", f"{out} is no directory", str(out), fix="choose another name")
 
@@ -92,7 +94,9 @@ def whole_directory(out: Path) -> Generator[Path]:
             shutil.rmtree(work, ignore_errors=True)
         if isinstance(error, OSError):
             why = error.strerror or str(error)
-            raise LlmcError("LLMC0228", f"{out} cannot be written", str(out), why=why, fix="choose a place with room and permission") from None
+            raise LlmcError(
+                "LLMC0228", f"{out} cannot be written", str(out), why=why, fix="choose a place with room and permission"
+            ) from None
         raise
 
 
@@ -143,7 +147,9 @@ def _fill(compiled: Compiled, model: Model, work: Path, copy_weights: bool) -> N
         "eos": list(model.eos),
         "kind": model.kind,
         "context": model.context,
-        "kernels": {n: {"threads": c.threads, "dyn_smem": c.dyn_smem, "registers": c.registers} for n, c in compiled.kernels.items()},
+        "kernels": {
+            n: {"threads": c.threads, "dyn_smem": c.dyn_smem, "registers": c.registers} for n, c in compiled.kernels.items()
+        },
         "files": files,
     }
     manifest["digest"] = manifest_digest(manifest)
@@ -171,18 +177,26 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(place.read_text(encoding="utf-8"))
         version, stated = manifest["llmc"], manifest["digest"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise LlmcError("LLMC0221", f"{MANIFEST} is damaged", str(place), why=f"{type(error).__name__}: {error}", fix=REBUILD) from None
+        raise LlmcError(
+            "LLMC0221", f"{MANIFEST} is damaged", str(place), why=f"{type(error).__name__}: {error}", fix=REBUILD
+        ) from None
     if manifest_digest(manifest) != stated:
-        raise LlmcError("LLMC0221", f"{MANIFEST} is damaged", str(place), why="its hash is not the one that it states", fix=REBUILD)
+        raise LlmcError(
+            "LLMC0221", f"{MANIFEST} is damaged", str(place), why="its hash is not the one that it states", fix=REBUILD
+        )
     if version != __version__:
-        raise LlmcError("LLMC0222", f"{path} was built by llmc {version}", str(path), why=f"this is llmc {__version__}", fix=REBUILD)
+        raise LlmcError(
+            "LLMC0222", f"{path} was built by llmc {version}", str(path), why=f"this is llmc {__version__}", fix=REBUILD
+        )
     files: dict[str, str] = manifest["files"]
     for name, expected in files.items():
         file = path / name
         if not file.is_file():
             raise LlmcError("LLMC0221", f"{name} is missing from the artefact", str(path), fix=REBUILD)
         if digest(file) != expected:
-            raise LlmcError("LLMC0221", f"{name} is damaged", str(file), why="its hash is not the one in the manifest", fix=REBUILD)
+            raise LlmcError(
+                "LLMC0221", f"{name} is damaged", str(file), why="its hash is not the one in the manifest", fix=REBUILD
+            )
     return manifest
 
 
@@ -221,10 +235,14 @@ def open_weights(model: Model, artefact: Path) -> Mapping[str, Any]:
     try:
         weights = Weights(model.checkpoint)
     except LlmcError as error:
-        raise LlmcError("LLMC0229", f"the weights of {artefact} cannot be read", str(model.checkpoint), why=error.what, fix=fix) from None
+        raise LlmcError(
+            "LLMC0229", f"the weights of {artefact} cannot be read", str(model.checkpoint), why=error.what, fix=fix
+        ) from None
     now = {file.name: fingerprint(file) for file in weights.files}
     if model.weights is not None and now != dict(model.weights):
         changed = sorted(name for name in {*now, *model.weights} if now.get(name) != model.weights.get(name))
         why = f"{', '.join(changed)} changed since"
-        raise LlmcError("LLMC0229", f"the weights are not those that {artefact} was built from", str(model.checkpoint), why=why, fix=fix)
+        raise LlmcError(
+            "LLMC0229", f"the weights are not those that {artefact} was built from", str(model.checkpoint), why=why, fix=fix
+        )
     return weights

@@ -1,6 +1,6 @@
 """From an imported model to everything that a runtime needs: the module at each phase, and the kernels.
 
-    compiled = compile_module(imported.module, CompileOptions(target="sm_90a"), settings)
+compiled = compile_module(imported.module, CompileOptions(target="sm_90a"), settings)
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class Compiled:
 def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings, context: Context | None = None) -> Compiled:
     """Take a module from where it stands through all phases. `module` is changed in place and ends at `layout`; the kernels
     go on from there one by one."""
-    ptxas, toolchain = ptxas_of(settings.knobs) if settings.codegen and settings.assemble else (None, "none")  # before minutes of work
+    ptxas, toolchain = (
+        ptxas_of(settings.knobs) if settings.codegen and settings.assemble else (None, "none")
+    )  # before minutes of work
     passes = PassContext(context or make_context())
     manager = PassManager(passes, settings.verify, list(settings.instruments))
     options.attach(module)
@@ -76,7 +78,11 @@ def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings
     standing = phase_of(module)
     order = ("import", *MODULE_PHASES)
     if standing not in order:
-        raise LlmcError("LLMC0212", f"a module at phase '{standing}' can't be built into a model", fix="start from a dump at layout or before")
+        raise LlmcError(
+            "LLMC0212",
+            f"a module at phase '{standing}' can't be built into a model",
+            fix="start from a dump at layout or before",
+        )
     for phase in MODULE_PHASES[order.index(standing) :]:
         settings.progress(phase, "", 0, 1)
         start = time.perf_counter()
@@ -110,7 +116,9 @@ def ptxas_of(knobs: Knobs) -> tuple[Path, str]:
         path = knobs.ptxas / "ptxas" if knobs.ptxas.is_dir() else knobs.ptxas
         if not (path.is_file() and os.access(path, os.X_OK)):
             why = f"LLMC_PTXAS names {path}, which is no program"
-            raise LlmcError("LLMC0840", "ptxas was not found", str(path), why=why, fix=f"unset LLMC_PTXAS or correct it; or {fix}")
+            raise LlmcError(
+                "LLMC0840", "ptxas was not found", str(path), why=why, fix=f"unset LLMC_PTXAS or correct it; or {fix}"
+            )
     else:
         environment = {"PATH": knobs.path, "CUDA_HOME": str(knobs.cuda_home or "")}
         try:

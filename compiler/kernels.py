@@ -137,7 +137,9 @@ class KernelCompiler:
                     _, fresh = generate(self.manager, module, kernel, self.target)
                     code = KernelCode(fresh.name, key, fresh.ptx, fresh.threads, fresh.dyn_smem)
                     if self.ptxas is not None:
-                        pending.append((kernel, code, pool.submit(assemble, code.ptx, self.target, ptxas=self.ptxas, where=kernel)))
+                        pending.append(
+                            (kernel, code, pool.submit(assemble, code.ptx, self.target, ptxas=self.ptxas, where=kernel))
+                        )
                     else:
                         self._store(code)
                 found[name] = code
@@ -205,7 +207,9 @@ class KernelCompiler:
             return None
         if self.ptxas is not None and cubin is None:
             return None
-        return KernelCode(meta["name"], key, ptx, meta["threads"], meta["dyn_smem"], cubin, meta["registers"], meta["spills"], True)
+        return KernelCode(
+            meta["name"], key, ptx, meta["threads"], meta["dyn_smem"], cubin, meta["registers"], meta["spills"], True
+        )
 
     def _store(self, code: KernelCode) -> None:
         if self.cache is None:
@@ -213,7 +217,9 @@ class KernelCompiler:
         try:
             self._write(code, self.cache)
         except OSError as error:  # a cache that can't be written is none
-            self.manager.context.remark("missed", "cache", None, f"kernels are not cached in {self.cache}: {error.strerror}", "set LLMC_CACHE_DIR")
+            self.manager.context.remark(
+                "missed", "cache", None, f"kernels are not cached in {self.cache}: {error.strerror}", "set LLMC_CACHE_DIR"
+            )
             self.cache = None
 
     @staticmethod
@@ -241,7 +247,6 @@ def ptx_texts(module: ModuleOp, target: str) -> Iterator[tuple[str, str]]:
     for op in module.body.block.ops:
         if isinstance(op, PtxKernelOp):
             yield op.sym_name.data, kernel_to_ptx(op, target)
-
 
 
 def update_grids(module: ModuleOp) -> None:

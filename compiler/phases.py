@@ -86,14 +86,26 @@ def specialise_sizes(options: CompileOptions) -> str | None:
 
 PIPELINE: dict[str, tuple[Step, ...]] = {
     "nn": (
-        step("canonicalise", "what torch.export leaves (identities, reshapes of reshapes, dead ops) would hide the patterns below"),
+        step(
+            "canonicalise",
+            "what torch.export leaves (identities, reshapes of reshapes, dead ops) would hide the patterns below",
+        ),
         step("recognise", "before anything is split: patterns are seen whole, as the model's author wrote them"),
         step("introduce-state", "needs attention recognised; everything after it works on tokens of many sequences", SERVED),
-        step("select-token", "only B rows need the final norm and the head, which saves most of a prefill's logits", ("decoder",)),
+        step(
+            "select-token", "only B rows need the final norm and the head, which saves most of a prefill's logits", ("decoder",)
+        ),
         step("add-sampling", "the decode loop stays on the device", ("decoder",)),
         Step(choose_precision, "before fusion, because it changes what may be merged and fused"),
-        Step(lambda o: f"quantise-linears{{scheme={o.scheme}}}" if o.scheme != "none" else None, "before merging: a scale belongs to one linear's rows"),
-        step("flatten-rows", "a batch of rows is what kernels of linears take; before merging, which looks for equal inputs", ("module",)),
+        Step(
+            lambda o: f"quantise-linears{{scheme={o.scheme}}}" if o.scheme != "none" else None,
+            "before merging: a scale belongs to one linear's rows",
+        ),
+        step(
+            "flatten-rows",
+            "a batch of rows is what kernels of linears take; before merging, which looks for equal inputs",
+            ("module",),
+        ),
         step("merge-linears", "q, k, v and gate, up become one launch each"),
         Step(specialise_sizes, "last: what is fused differs between decode and prefill"),
         step("canonicalise", "each regime folds what its ranges decide"),
@@ -105,7 +117,9 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
     ),
     "quant": (step("expand-quantised", "materialises what `nn` chose: storage, scales, plain arithmetic"),),
     "layout": (
-        Step(lambda o: f"bufferise{{page-size={o.page_size} max-context={o.max_tokens}}}", "tensors get memory, states get pages"),
+        Step(
+            lambda o: f"bufferise{{page-size={o.page_size} max-context={o.max_tokens}}}", "tensors get memory, states get pages"
+        ),
         step("close-decode-loop", "sampling and advancing are launches like any other", ("decoder",)),
         step("choose-schedules", "before memory layouts: a schedule says how it wants its operands to lie"),
         step("choose-weight-images", "one image for all uses of a weight"),
@@ -143,10 +157,17 @@ def phases_between(start: str, end: str) -> tuple[str, ...]:
     order = (IMPORTED, *PHASES)
     for name in (start, end):
         if name not in order:
-            raise LlmcError("LLMC0211", f"no phase is called '{name}'", "the phases to run", fix=f"phases are {', '.join(order)}")
+            raise LlmcError(
+                "LLMC0211", f"no phase is called '{name}'", "the phases to run", fix=f"phases are {', '.join(order)}"
+            )
     first, last = order.index(start), order.index(end)
     if last < first:
-        raise LlmcError("LLMC0211", f"can't compile from '{start}' back to '{end}'", "the phases to run", fix=f"the order is {', '.join(order)}")
+        raise LlmcError(
+            "LLMC0211",
+            f"can't compile from '{start}' back to '{end}'",
+            "the phases to run",
+            fix=f"the order is {', '.join(order)}",
+        )
     return order[first + 1 : last + 1]
 
 
@@ -165,6 +186,3 @@ def phase_of(module: ModuleOp) -> str:
     """Where a module stands, as it says itself."""
     attribute = module.attributes.get("llmc.phase")
     return attribute.data if isinstance(attribute, StringAttr) else IMPORTED
-
-
-

@@ -120,6 +120,8 @@ def select_program(programs: Mapping[str, ProgramOp], stem: str, sizes: Mapping[
     if best is None:
         shown = ", ".join(f"{k} = {v}" for k, v in sizes.items())
         raise LlmcError(
-            "LLMC0871", f"no @{stem} program was compiled for {shown}", why=f"the module has {', '.join('@' + n for n in programs)}"
+            "LLMC0871",
+            f"no @{stem} program was compiled for {shown}",
+            why=f"the module has {', '.join('@' + n for n in programs)}",
         )
     return best[1]

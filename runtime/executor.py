@@ -141,9 +141,7 @@ class DeviceEngine:
             program = self.programs[name]
             places = self._places(program, sizes)
             self._prepared[key] = [
-                self._launch(op, places, sizes)
-                for op in program.block.ops
-                if isinstance(op, LaunchOp) and op.happens(sizes)
+                self._launch(op, places, sizes) for op in program.block.ops if isinstance(op, LaunchOp) and op.happens(sizes)
             ]
         return self._prepared[key]
 
@@ -215,7 +213,9 @@ class DeviceEngine:
     def _upload(self, op: UploadOp, place: Place, checkpoint: Mapping[str, Any]) -> None:
         entry = op.entry.data
         if entry not in checkpoint:
-            raise LlmcError("LLMC0720", f"the checkpoint has no tensor {entry}", op, fix="give the checkpoint this model was compiled for")
+            raise LlmcError(
+                "LLMC0720", f"the checkpoint has no tensor {entry}", op, fix="give the checkpoint this model was compiled for"
+            )
         array = checkpoint_array(np.asarray(checkpoint[entry]), entry, op)
         self.device.upload(place.allocation, np.ascontiguousarray(array), place.offset)
 

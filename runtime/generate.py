@@ -78,7 +78,9 @@ class Session:
 
     def _largest(self, stem: str, size: str) -> int:
         """The largest value of a size that the programs `@stem…` were compiled for."""
-        found = [decode_ranges(p.ranges).get(size, (1, 1 << 30))[1] for n, p in self.engine.programs.items() if n.startswith(stem)]
+        found = [
+            decode_ranges(p.ranges).get(size, (1, 1 << 30))[1] for n, p in self.engine.programs.items() if n.startswith(stem)
+        ]
         return max(found, default=1 << 30)
 
     def _row_size(self, label: str, default: int) -> int:
@@ -88,7 +90,10 @@ class Session:
     # Public -----------------------------------------------------------------------------------------------------------
 
     def generate(
-        self, prompts: Sequence[Tokens], max_new_tokens: int = 32, sampling: SamplingParams | Sequence[SamplingParams] | None = None
+        self,
+        prompts: Sequence[Tokens],
+        max_new_tokens: int = 32,
+        sampling: SamplingParams | Sequence[SamplingParams] | None = None,
     ) -> list[list[int]]:
         """The new tokens of each prompt, the stop token included."""
         found: list[list[int]] = [[] for _ in prompts]
@@ -97,7 +102,10 @@ class Session:
         return found
 
     def stream(
-        self, prompts: Sequence[Tokens], max_new_tokens: int = 32, sampling: SamplingParams | Sequence[SamplingParams] | None = None
+        self,
+        prompts: Sequence[Tokens],
+        max_new_tokens: int = 32,
+        sampling: SamplingParams | Sequence[SamplingParams] | None = None,
     ) -> Iterator[tuple[int, int]]:
         """(prompt's index, token) as tokens are made. More prompts than the engine has room for run one group after another."""
         each = list(sampling) if isinstance(sampling, Sequence) else [sampling or SamplingParams()] * len(prompts)
@@ -143,7 +151,12 @@ class Session:
         vocabulary = self._vocabulary()
         for index, prompt in enumerate(prompts):
             if len(prompt) == 0:
-                raise LlmcError("LLMC0851", f"prompt {index} is empty", why="it has no token", fix="give at least one token, such as the model's BOS")
+                raise LlmcError(
+                    "LLMC0851",
+                    f"prompt {index} is empty",
+                    why="it has no token",
+                    fix="give at least one token, such as the model's BOS",
+                )
             if len(prompt) + max_new_tokens > self.max_context:
                 raise LlmcError(
                     "LLMC0852",
@@ -323,7 +336,12 @@ class Session:
             raise LlmcError("LLMC0851", "the text is empty", fix="give at least one token")
         if length > longest:
             why = "an encoder sees a text whole, and was compiled for that many tokens"
-            raise LlmcError("LLMC0852", f"the text has {length} tokens; that is more than {longest}", why=why, fix="shorten it, or compile with a larger max-tokens")
+            raise LlmcError(
+                "LLMC0852",
+                f"the text has {length} tokens; that is more than {longest}",
+                why=why,
+                fix="shorten it, or compile with a larger max-tokens",
+            )
         engine.write("ids", np.array(ids, np.int32))
         engine.write("input.1", np.arange(length, dtype=np.int32))
         engine.write("positions", np.arange(length, dtype=np.int32))

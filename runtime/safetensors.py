@@ -79,10 +79,14 @@ def _header_text(path: Path) -> tuple[bytes, int]:
             length = int.from_bytes(prefix, "little")
             if length > min(LARGEST_HEADER, size - 8):
                 why = f"its header claims {length} bytes; the file has {size}, and a header at most {LARGEST_HEADER}"
-                raise LlmcError("LLMC0861", f"{path.name} is no safetensors file, or a truncated one", str(path), why=why, fix=DAMAGED)
+                raise LlmcError(
+                    "LLMC0861", f"{path.name} is no safetensors file, or a truncated one", str(path), why=why, fix=DAMAGED
+                )
             return file.read(length), size
     except OSError as error:
-        raise LlmcError("LLMC0302", f"cannot read {path.name}", str(path), why=error.strerror or str(error), fix="check the path") from None
+        raise LlmcError(
+            "LLMC0302", f"cannot read {path.name}", str(path), why=error.strerror or str(error), fix="check the path"
+        ) from None
 
 
 def _header_object(path: Path, text: bytes) -> dict[str, Any]:
@@ -110,7 +114,9 @@ def _sizes(value: Any) -> list[int] | None:
     if not isinstance(value, list):
         return None
     items = cast("list[Any]", value)
-    if len(items) > LARGEST_RANK or not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < LARGEST_SIZE for n in items):
+    if len(items) > LARGEST_RANK or not all(
+        isinstance(n, int) and not isinstance(n, bool) and 0 <= n < LARGEST_SIZE for n in items
+    ):
         return None
     return items
 
@@ -118,7 +124,9 @@ def _sizes(value: Any) -> list[int] | None:
 def _tensor(path: Path, name: str, entry: Any, start: int) -> TensorInfo:
     """One entry of a header, checked for itself."""
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
-        raise LlmcError("LLMC0864", f"tensor {name!r} of {path.name} lacks dtype, shape or data_offsets", str(path), fix=DAMAGED)
+        raise LlmcError(
+            "LLMC0864", f"tensor {name!r} of {path.name} lacks dtype, shape or data_offsets", str(path), fix=DAMAGED
+        )
     fields = cast("dict[str, Any]", entry)
     dtype, shape, offsets = fields["dtype"], _sizes(fields["shape"]), _sizes(fields["data_offsets"])
     if shape is None or offsets is None or len(offsets) != 2:
@@ -137,7 +145,9 @@ def _tensor(path: Path, name: str, entry: Any, start: int) -> TensorInfo:
     wanted = numpy_dtype.itemsize * math.prod(shape)
     if wanted != end - begin or numpy_dtype.itemsize * math.prod(n or 1 for n in shape) >= LARGEST_SIZE:
         why = f"{dtype} {shape} takes {wanted} bytes, its offsets give {end - begin}"
-        raise LlmcError("LLMC0868", f"tensor {name!r} of {path.name} has another size than its shape", str(path), why=why, fix=DAMAGED)
+        raise LlmcError(
+            "LLMC0868", f"tensor {name!r} of {path.name} has another size than its shape", str(path), why=why, fix=DAMAGED
+        )
     return TensorInfo(name, numpy_dtype, tuple(shape), start + begin, start + end)
 
 
@@ -151,7 +161,9 @@ def _check_places(path: Path, tensors: Mapping[str, TensorInfo], start: int, siz
     last_end, last_name = start, ""
     for info in sorted(tensors.values(), key=lambda t: (t.begin, t.end)):
         if info.begin < last_end:
-            raise LlmcError("LLMC0867", f"tensors {last_name!r} and {info.name!r} of {path.name} overlap", str(path), fix=DAMAGED)
+            raise LlmcError(
+                "LLMC0867", f"tensors {last_name!r} and {info.name!r} of {path.name} overlap", str(path), fix=DAMAGED
+            )
         if info.begin > last_end:
             what = f"{info.begin - last_end} bytes before tensor {info.name!r} of {path.name} belong to no tensor"
             raise LlmcError("LLMC0867", what, str(path), fix=DAMAGED)
@@ -200,7 +212,9 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray]) -> No
     arrays = {name: np.ascontiguousarray(tensors[name]).reshape(np.shape(tensors[name])) for name in sorted(tensors)}
     for name, array in arrays.items():
         if array.dtype not in names:
-            raise LlmcError("LLMC0866", f"tensor {name!r} has dtype {array.dtype}", str(path), why=f"the format has {', '.join(DTYPES)}")
+            raise LlmcError(
+                "LLMC0866", f"tensor {name!r} has dtype {array.dtype}", str(path), why=f"the format has {', '.join(DTYPES)}"
+            )
         shape = list(array.shape)
         header[name] = {"dtype": names[array.dtype], "shape": shape, "data_offsets": [offset, offset + array.nbytes]}
         offset += array.nbytes

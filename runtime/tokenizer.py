@@ -17,7 +17,9 @@ def open_tokenizer(path: Path) -> Any:
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise LlmcError("LLMC0308", "reading text needs the tokenizers package", why=str(error), fix="pip install tokenizers") from None
+        raise LlmcError(
+            "LLMC0308", "reading text needs the tokenizers package", why=str(error), fix="pip install tokenizers"
+        ) from None
     try:
         return Tokenizer.from_file(str(path))
     except (KeyboardInterrupt, SystemExit):

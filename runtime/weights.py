@@ -33,7 +33,12 @@ class Weights(Mapping[str, np.ndarray]):
         else:
             self._read_files()
         if not self._where:
-            raise LlmcError("LLMC0304", f"the safetensors files of {self.directory} hold no tensor", str(self.directory), fix="download the whole checkpoint")
+            raise LlmcError(
+                "LLMC0304",
+                f"the safetensors files of {self.directory} hold no tensor",
+                str(self.directory),
+                fix="download the whole checkpoint",
+            )
 
     def _read_index(self, index: Path) -> None:
         where = read_json(index).get("weight_map")
@@ -46,7 +51,13 @@ class Weights(Mapping[str, np.ndarray]):
                 fix = "shards lie beside their index; correct it"
                 raise LlmcError("LLMC0303", f"{index.name} names {file!r}, which is outside its folder", str(index), fix=fix)
             if not (self.directory / file).is_file():
-                raise LlmcError("LLMC0304", f"shard {file} is missing", str(index), why="the index names it", fix="download the whole checkpoint")
+                raise LlmcError(
+                    "LLMC0304",
+                    f"shard {file} is missing",
+                    str(index),
+                    why="the index names it",
+                    fix="download the whole checkpoint",
+                )
             self._files[file] = SafetensorsFile(self.directory / file)
         for name, file in places.items():
             if name not in self._files[file]:

@@ -64,14 +64,26 @@ def test_torch_is_imported_by_the_front_end_alone():
             if "compiler/frontend" in file.as_posix():
                 continue
             for node in ast.walk(ast.parse(file.read_text())):
-                names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+                names = (
+                    [a.name for a in node.names]
+                    if isinstance(node, ast.Import)
+                    else [node.module or ""]
+                    if isinstance(node, ast.ImportFrom) and node.level == 0
+                    else []
+                )
                 for name in names:
                     assert name.split(".")[0] not in ("torch", "transformers"), f"{file.relative_to(ROOT)} imports {name}"
 
 
 def loaded_modules(code: str) -> set[str]:
     script = f"{code}\nimport sys; print('\\n'.join(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT / ".typing"), "PATH": ""})
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT / ".typing"), "PATH": ""},
+    )
     return set(result.stdout.split())
 
 

@@ -77,6 +77,7 @@ class Assembled:
 
 # --------------------------------------------------------------------------- finding the tools
 
+
 def search_paths(environment: Mapping[str, str] | None = None) -> list[Path]:
     """Where ptxas may be, best first: this Python's nvidia-cuda-nvcc wheel, CUDA_HOME and PATH of the environment given
     (compiler/knobs.py passes os.environ), /usr/local/cuda, Triton's copy."""
@@ -110,7 +111,9 @@ def find_ptxas(paths: Iterable[Path | str] | None = None) -> Path:
     found = find_tool("ptxas", paths)
     if found is None:
         raise LlmcError(
-            "LLMC0840", "ptxas was not found", why="PTX is assembled by NVIDIA's ptxas; it needs no GPU",
+            "LLMC0840",
+            "ptxas was not found",
+            why="PTX is assembled by NVIDIA's ptxas; it needs no GPU",
             fix="pip install 'nvidia-cuda-nvcc==13.0.*', or set CUDA_HOME to a CUDA 13.0 toolkit",
         )
     return found
@@ -118,7 +121,7 @@ def find_ptxas(paths: Iterable[Path | str] | None = None) -> Path:
 
 @cache
 def ptxas_version(ptxas: Path) -> str:
-    """"13.0.88"."""
+    """ "13.0.88"."""
     out = subprocess.run([str(ptxas), "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
     m = re.search(r"V(\d+\.\d+\.\d+)", out)
     return m.group(1) if m else out.strip()[-40:]
@@ -126,9 +129,16 @@ def ptxas_version(ptxas: Path) -> str:
 
 # --------------------------------------------------------------------------- assembling
 
+
 def assemble(
-    ptx: str, target: str, *, ptxas: Path | None = None, flags: Sequence[str] = (), cache: Path | None = None,
-    timeout_s: float = TIMEOUT_S, where: object = None,
+    ptx: str,
+    target: str,
+    *,
+    ptxas: Path | None = None,
+    flags: Sequence[str] = (),
+    cache: Path | None = None,
+    timeout_s: float = TIMEOUT_S,
+    where: object = None,
 ) -> Assembled:
     """PTX → cubin.
 
@@ -151,8 +161,11 @@ def assemble(
         except subprocess.TimeoutExpired:
             lines = ptx.count("\n")
             raise LlmcError(
-                "LLMC0842", f"ptxas did not finish within {timeout_s:.0f} s", where=where,
-                why=f"the kernel has {lines} lines of PTX", fix="unroll less: choose a smaller tile or fewer stages",
+                "LLMC0842",
+                f"ptxas did not finish within {timeout_s:.0f} s",
+                where=where,
+                why=f"the kernel has {lines} lines of PTX",
+                fix="unroll less: choose a smaller tile or fewer stages",
             ) from None
         log = (done.stdout + done.stderr).replace(str(source), "kernel.ptx")
         if done.returncode != 0 or not out.exists():
@@ -164,8 +177,13 @@ def assemble(
 
 
 def assemble_many(
-    sources: Sequence[tuple[str, str]], *, ptxas: Path | None = None, flags: Sequence[str] = (), cache: Path | None = None,
-    workers: int | None = None, timeout_s: float = TIMEOUT_S,
+    sources: Sequence[tuple[str, str]],
+    *,
+    ptxas: Path | None = None,
+    flags: Sequence[str] = (),
+    cache: Path | None = None,
+    workers: int | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> list[Assembled | LlmcError]:
     """Assembles (ptx, target) pairs in parallel, equal ones once; a refusal stands in the list in place of its result."""
     ptxas = ptxas or find_ptxas()
@@ -206,8 +224,12 @@ def read_log(cubin: bytes, log: str, cached: bool = False) -> Assembled:
             spill = (int(m.group(1)), int(m.group(2)), int(m.group(3)))
         elif (m := _USED.search(line)) is not None:
             kernels[name] = KernelUse(
-                registers=int(m.group(1)), stack=spill[0], spill_stores=spill[1], spill_loads=spill[2],
-                smem=_number(line, r"(\d+) bytes smem"), barriers=_number(line, r"used (\d+) barriers"),
+                registers=int(m.group(1)),
+                stack=spill[0],
+                spill_stores=spill[1],
+                spill_loads=spill[2],
+                smem=_number(line, r"(\d+) bytes smem"),
+                barriers=_number(line, r"used (\d+) barriers"),
                 local=_number(line, r"(\d+) bytes lmem"),
             )
         elif _WARNING.search(line):
@@ -234,7 +256,10 @@ def _refused(ptx: str, target: str, log: str, where: object) -> LlmcError:
 
         place = f"{describe_where(where)}\n      {place}"
     return LlmcError(
-        "LLMC0841", f"ptxas refused a kernel for {target}", where=place or None, why="; ".join(errors) or log.strip()[-400:],
+        "LLMC0841",
+        f"ptxas refused a kernel for {target}",
+        where=place or None,
+        why="; ".join(errors) or log.strip()[-400:],
         fix="if the schedule was pinned, choose another; otherwise this is a bug in llmc: the PTX is in the dump",
     )
 
@@ -251,6 +276,7 @@ def _loc_before(lines: Sequence[str], number: int) -> str:
 
 
 # --------------------------------------------------------------------------- the cache
+
 
 def cache_key(ptx: str, target: str, ptxas: Path, flags: Sequence[str] = ()) -> str:
     """sha256 over everything that decides the cubin."""

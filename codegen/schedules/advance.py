@@ -39,7 +39,9 @@ class Advance:
         op = _advance(kernel)
         assert op is not None
         b = TileBuilder.kernel(kernel.sym_name.data, kernel, warps=1, grid=self.abi(kernel, schedule).grid, schedule=schedule)
-        at = {name: b.arg(list(kernel.block.args).index(value)) for name, value in zip(AdvanceOp.NAMES, op.operands, strict=True)}  # pyright: ignore
+        at = {
+            name: b.arg(list(kernel.block.args).index(value)) for name, value in zip(AdvanceOp.NAMES, op.operands, strict=True)
+        }  # pyright: ignore
         stops, ring = (buffer_of(op.eos).dims[1], buffer_of(op.ring).dims[1])
         assert isinstance(stops, int) and isinstance(ring, int)
         row, _, _ = b.task()

@@ -89,7 +89,11 @@ class AttentionDecode:
         found: list[ScheduleAttr] = []
         # measured in tests/perf/results/sweep_h200.json: few tokens are split among CTAs, many have one each
         if most <= 8:
-            found.append(ScheduleAttr.of(self.name, warps=4, splits=8 if (body.longest or 1 << 30) <= 4096 else 16, keys=keys, min_ctas=2))
+            found.append(
+                ScheduleAttr.of(
+                    self.name, warps=4, splits=8 if (body.longest or 1 << 30) <= 4096 else 16, keys=keys, min_ctas=2
+                )
+            )
         elif 4 * tasks < 3 * units:
             found.append(ScheduleAttr.of(self.name, warps=4, splits=min(16, -(-units // tasks)), keys=keys, min_ctas=2))
         else:

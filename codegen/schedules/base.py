@@ -86,7 +86,7 @@ class Schedule(Protocol):
 
 # family → modules of this folder, in order of preference; each exports SCHEDULE. "generic" is the last resort of all.
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "linear": ("skinny", "gemm"),
+    "linear": ("skinny", "gemm_wgmma", "gemm"),
     "attention": ("attention_decode", "attention_prefill"),
     "row": ("row",),
     "pointwise": ("pointwise",),
@@ -97,7 +97,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "generic": (),
 }
 # launched by other schedules only, or not chosen by default
-AUXILIARY: tuple[str, ...] = ("attention_combine", "skinny_ring", "gemm_wgmma")
+AUXILIARY: tuple[str, ...] = ("attention_combine", "skinny_ring")
 LAST_RESORT = "generic"
 
 

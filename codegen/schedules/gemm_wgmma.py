@@ -77,19 +77,23 @@ class GemmWgmma:
         return PLAIN.accepts(kernel)
 
     def candidates(self, kernel: KernelOp, target: Target) -> list[ScheduleAttr]:
-        """For more than 64 tokens on targets with wgmma; the largest tile whose rows stay inside the ranges of the body."""
+        """For more than 64 tokens on targets with wgmma, in the order of what was fastest on an H200 for each range of tokens
+        (tests/perf/results/gemm_h200.json). Up to 256 tokens a weight of few rows is left to `gemm`, whose small tiles fill
+        the card."""
         if not target.has("wgmma"):
             return []
         body = analyse_linear(kernel)
         most = body.tokens if isinstance(body.tokens, int) else (kernel.range_of(body.tokens) or (1, 1 << 30))[1]
-        if most <= 64:
+        large = body.n >= 16384
+        if most <= 64 or (most <= 256 and not large):
             return []
-        wide = [(256, 128, 4, 8), (128, 128, 2, 8), (64, 64, 1, 8)]
-        overlap = int(body.k // 64 % 2 == 0)
-        tried = [
-            ScheduleAttr.of(self.name, m=m, n=n, k=64, stages=stages, groups=groups, overlap=overlap)
-            for m, n, groups, stages in (wide if most > 512 else wide[1:])
-        ]
+        wide = dict(m=256, n=128, stages=8, groups=4, grain=32, ahead=3)
+        deep = dict(m=128, n=128, stages=8, groups=2, ahead=3, piece=64)
+        paired = dict(m=128, n=128, stages=4, groups=2, min_ctas=2)
+        order = [wide, deep, paired] if large or most > 512 else [deep, paired] if body.pair == 0 else [paired, deep]
+        plain = [dict(m=m, n=n, stages=8, groups=groups) for m, n, groups in ((256, 128, 4), (128, 128, 2), (64, 64, 1))]
+        tried = [ScheduleAttr.of(self.name, k=64, overlap=1, **form) for form in (*order, *plain)]
+        tried += [ScheduleAttr.of(self.name, k=64, overlap=0, **form) for form in plain]
         return [s for s in tried if self._problem(body, checked_parameters(s, PARAMETERS), target) is None]
 
     def abi(self, kernel: KernelOp, schedule: ScheduleAttr) -> Abi:

@@ -11,10 +11,18 @@ from xdsl.ir import Operation
 
 from ...dialects.ir.diagnostics import LlmcError
 
-BASE = frozenset({"mma.sync.f16", "ldmatrix", "redux" , "cp.async", "mma.sync.bf16", "mma.sync.s8", "createpolicy", "mbarrier"})
+BASE = frozenset({"mma.sync.f16", "ldmatrix", "redux", "cp.async", "mma.sync.bf16", "mma.sync.s8", "createpolicy", "mbarrier"})
 ADA = BASE | {"mma.sync.fp8", "cvt.fp8"}
 HOPPER = ADA | {
-    "bf16.arith", "bulk", "tma", "mbarrier.try_wait", "stmatrix", "cluster", "griddepcontrol", "elect", "red.vector",
+    "bf16.arith",
+    "bulk",
+    "tma",
+    "mbarrier.try_wait",
+    "stmatrix",
+    "cluster",
+    "griddepcontrol",
+    "elect",
+    "red.vector",
 }
 HOPPER_A = HOPPER | {"wgmma", "setmaxnreg"}
 
@@ -78,16 +86,94 @@ def _targets(*targets: Target) -> dict[str, Target]:
 KB, MB, GB = 1024, 1 << 20, 1 << 30
 
 TARGETS: dict[str, Target] = _targets(
-    Target("sm_80", 80, False, "A100 80GB", 108, 1.41e9, 164 * KB, 163 * KB, 40 * MB, 2.039e12, 80 * GB, 2048, BASE,
-           bytes_in_flight_per_sm=16 * KB, ptx=70),
-    Target("sm_86", 86, False, "RTX 3090", 82, 1.70e9, 100 * KB, 99 * KB, 6 * MB, 0.936e12, 24 * GB, 512, BASE,
-           threads_per_sm=1536, blocks_per_sm=16, bytes_in_flight_per_sm=12 * KB, ptx=71),
-    Target("sm_89", 89, False, "L40S", 142, 2.52e9, 100 * KB, 99 * KB, 96 * MB, 0.864e12, 48 * GB, 1024, ADA,
-           threads_per_sm=1536, blocks_per_sm=24, bytes_in_flight_per_sm=12 * KB, ptx=78),
-    Target("sm_90", 90, False, "H100 (portable code)", 132, 1.755e9, 228 * KB, 227 * KB, 50 * MB, 3.35e12, 80 * GB, 4096,
-           HOPPER, ptx=78),
-    Target("sm_90a", 90, True, "H200", 132, 1.755e9, 228 * KB, 227 * KB, 50 * MB, 4.8e12, 141 * GB, 4096, HOPPER_A,
-           bytes_in_flight_per_sm=48 * KB, ptx=80),
+    Target(
+        "sm_80",
+        80,
+        False,
+        "A100 80GB",
+        108,
+        1.41e9,
+        164 * KB,
+        163 * KB,
+        40 * MB,
+        2.039e12,
+        80 * GB,
+        2048,
+        BASE,
+        bytes_in_flight_per_sm=16 * KB,
+        ptx=70,
+    ),
+    Target(
+        "sm_86",
+        86,
+        False,
+        "RTX 3090",
+        82,
+        1.70e9,
+        100 * KB,
+        99 * KB,
+        6 * MB,
+        0.936e12,
+        24 * GB,
+        512,
+        BASE,
+        threads_per_sm=1536,
+        blocks_per_sm=16,
+        bytes_in_flight_per_sm=12 * KB,
+        ptx=71,
+    ),
+    Target(
+        "sm_89",
+        89,
+        False,
+        "L40S",
+        142,
+        2.52e9,
+        100 * KB,
+        99 * KB,
+        96 * MB,
+        0.864e12,
+        48 * GB,
+        1024,
+        ADA,
+        threads_per_sm=1536,
+        blocks_per_sm=24,
+        bytes_in_flight_per_sm=12 * KB,
+        ptx=78,
+    ),
+    Target(
+        "sm_90",
+        90,
+        False,
+        "H100 (portable code)",
+        132,
+        1.755e9,
+        228 * KB,
+        227 * KB,
+        50 * MB,
+        3.35e12,
+        80 * GB,
+        4096,
+        HOPPER,
+        ptx=78,
+    ),
+    Target(
+        "sm_90a",
+        90,
+        True,
+        "H200",
+        132,
+        1.755e9,
+        228 * KB,
+        227 * KB,
+        50 * MB,
+        4.8e12,
+        141 * GB,
+        4096,
+        HOPPER_A,
+        bytes_in_flight_per_sm=48 * KB,
+        ptx=80,
+    ),
 )
 
 ATTRIBUTE = "llmc.target"
@@ -98,8 +184,12 @@ def find_target(name: str) -> Target:
     found = TARGETS.get(name)
     if found is None:
         near = get_close_matches(name, TARGETS, 3, 0.5) or list(TARGETS)
-        raise LlmcError("LLMC0830", f"'{name}' is not a target", why=f"targets are {', '.join(TARGETS)}",
-                        fix=f"did you mean {' or '.join(near)}? New ones are a row in codegen/targets/table.py")
+        raise LlmcError(
+            "LLMC0830",
+            f"'{name}' is not a target",
+            why=f"targets are {', '.join(TARGETS)}",
+            fix=f"did you mean {' or '.join(near)}? New ones are a row in codegen/targets/table.py",
+        )
     return found
 
 

@@ -43,7 +43,10 @@ def guarded(body: Callable[[], int], debug: bool = False) -> int:
     except MemoryError:
         if debug:
             raise
-        print(LlmcError("LLMC0002", "out of host memory", fix="use a smaller model, or a machine with more memory").render(), file=sys.stderr)
+        print(
+            LlmcError("LLMC0002", "out of host memory", fix="use a smaller model, or a machine with more memory").render(),
+            file=sys.stderr,
+        )
         return 1
     except Exception as error:
         if debug:
@@ -61,7 +64,9 @@ def unforeseen(error: Exception) -> LlmcError:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     text = f"{type(error).__name__}: {error}".strip().split("\n", 1)[0][:300]
     fix = "this is a mistake in llmc; please report it with what --debug shows"
-    return LlmcError("LLMC0004", "llmc met something that it does not expect", f"{frame.filename}:{frame.lineno}", why=text, fix=fix)
+    return LlmcError(
+        "LLMC0004", "llmc met something that it does not expect", f"{frame.filename}:{frame.lineno}", why=text, fix=fix
+    )
 
 
 @contextmanager
@@ -90,7 +95,9 @@ def read_text(path: str) -> str:
         raise LlmcError("LLMC0003", f"can't read {path}", path, why=error.strerror or str(error), fix=fix) from None
     except ValueError as error:
         name = "standard input" if path == "-" else path
-        raise LlmcError("LLMC0003", f"can't read {name}: it is no UTF-8 text", name, why=str(error), fix="give a text file") from None
+        raise LlmcError(
+            "LLMC0003", f"can't read {name}: it is no UTF-8 text", name, why=str(error), fix="give a text file"
+        ) from None
 
 
 def write_text(path: str, text: str) -> None:
@@ -102,7 +109,9 @@ def write_text(path: str, text: str) -> None:
     target = Path(path)
     temporary: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}-", delete=False, encoding="utf-8") as file:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=target.parent, prefix=f".{target.name}-", delete=False, encoding="utf-8"
+        ) as file:
             temporary = Path(file.name)
             file.write(text)
         mask = os.umask(0)

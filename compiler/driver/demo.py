@@ -52,7 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     seconds = model.compiled.seconds
     cached = sum(code.cached for code in model.compiled.kernels.values())
     note = f", {cached} of them from the cache" if cached else ""
-    say(f"   {len(model.compiled.kernels)} kernels for {model.compiled.options.target} in {sum(seconds.values()):.1f} s{note}; device: {model.device}")
+    say(
+        f"   {len(model.compiled.kernels)} kernels for {model.compiled.options.target} in {sum(seconds.values()):.1f} s{note}; device: {model.device}"
+    )
     say()
     say("2. One layer at each level (the whole text of each is in " + str(out / "ir") + ")")
     for title, text in excerpts(model.compiled):

@@ -82,7 +82,9 @@ def printing_instruments(arguments: argparse.Namespace) -> list[CommandInstrumen
     before = None if arguments.mlir_print_ir_before_all else frozenset[str](arguments.mlir_print_ir_before)
     after = None if arguments.mlir_print_ir_after_all else frozenset[str](arguments.mlir_print_ir_after)
     if before != frozenset() or after != frozenset() or arguments.mlir_print_ir_after_failure:
-        found.append(PrintIr(before, after, arguments.mlir_print_ir_after_failure, arguments.mlir_elide_elementsattrs_if_larger))
+        found.append(
+            PrintIr(before, after, arguments.mlir_print_ir_after_failure, arguments.mlir_elide_elementsattrs_if_larger)
+        )
     if arguments.mlir_print_ir_tree_dir is not None:
         found.append(IrTree(Path(arguments.mlir_print_ir_tree_dir)))
     if arguments.mlir_timing:

@@ -18,7 +18,13 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a checkpoint, or what `llmc build` wrote")
     run.add_argument("model", metavar="DIR", help="a Hugging Face directory or an artefact")
     run.add_argument("--prompt", required=True, help="the text to continue; - reads standard input (less its last line end)")
-    run.add_argument("--max-tokens", type=int, default=None, metavar="N", help="stop after N tokens (default 128, or what the context has room for)")
+    run.add_argument(
+        "--max-tokens",
+        type=int,
+        default=None,
+        metavar="N",
+        help="stop after N tokens (default 128, or what the context has room for)",
+    )
     run.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default)")
     run.add_argument("--top-k", type=int, default=0, metavar="K", help="draw among the K likeliest; 0: all")
     run.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw among the likeliest that make up P")
@@ -28,8 +34,14 @@ def parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="compile a checkpoint into an artefact")
     build.add_argument("model", metavar="DIR", help="a Hugging Face directory")
     build.add_argument("-o", "--output", required=True, metavar="OUT", help="the artefact's directory")
-    build.add_argument("--target", default=None, help="sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)")
-    build.add_argument("--copy-weights", action="store_true", help="put the weights into the artefact, which otherwise names their place")
+    build.add_argument(
+        "--target",
+        default=None,
+        help="sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)",
+    )
+    build.add_argument(
+        "--copy-weights", action="store_true", help="put the weights into the artefact, which otherwise names their place"
+    )
     shared(build)
     inspect = commands.add_parser("inspect", help="say what an artefact holds")
     inspect.add_argument("model", metavar="OUT")
@@ -42,10 +54,14 @@ def shared(p: argparse.ArgumentParser) -> None:
     p.add_argument("--device", default=None, help="auto (default), cuda, emulator (PTX only, no ptxas) or reference")
     p.add_argument("--quant", default="none", help="none (default) or int8 weights")
     p.add_argument("--dtype", default=None, help="bfloat16, float16 or float32 instead of the checkpoint's")
-    p.add_argument("--max-context", type=int, default=None, metavar="N", help="longest sequence (default: the model's, at most 4096)")
+    p.add_argument(
+        "--max-context", type=int, default=None, metavar="N", help="longest sequence (default: the model's, at most 4096)"
+    )
     p.add_argument("--max-sequences", type=int, default=1, metavar="N", help="sequences decoded together (default 1)")
     p.add_argument("--no-cache", action="store_true", help="neither read nor write the kernel cache")
-    p.add_argument("--remarks", default=None, metavar="CATEGORY", help="print remarks (fusion, quantisation, layout, schedule, all)")
+    p.add_argument(
+        "--remarks", default=None, metavar="CATEGORY", help="print remarks (fusion, quantisation, layout, schedule, all)"
+    )
     p.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 

@@ -54,19 +54,36 @@ def run(arguments: argparse.Namespace) -> int:
         write(piece)
     write("\n")
     times = model.timings
-    dumps = f"; dumps are in {arguments.dump}" if arguments.dump else "" if is_artefact(place) else "; --dump DIR keeps the IR of every phase"
-    print(f"[{model.device}] {times.tokens} tokens, TTFT {1e3 * times.first_token:.1f} ms, TPOT {1e3 * times.per_token:.2f} ms{dumps}", file=sys.stderr)
+    dumps = (
+        f"; dumps are in {arguments.dump}"
+        if arguments.dump
+        else ""
+        if is_artefact(place)
+        else "; --dump DIR keeps the IR of every phase"
+    )
+    print(
+        f"[{model.device}] {times.tokens} tokens, TTFT {1e3 * times.first_token:.1f} ms, TPOT {1e3 * times.per_token:.2f} ms{dumps}",
+        file=sys.stderr,
+    )
     return 0
 
 
 def check_run(arguments: argparse.Namespace, place: Path) -> None:
     """What can be known to be wrong before anything is compiled."""
     if arguments.max_tokens is not None and arguments.max_tokens < 0:
-        raise LlmcError("LLMC0231", f"max_tokens = {arguments.max_tokens} is out of range", "--max-tokens", fix="give 0 or more")
+        raise LlmcError(
+            "LLMC0231", f"max_tokens = {arguments.max_tokens} is out of range", "--max-tokens", fix="give 0 or more"
+        )
     api.check_sampling(arguments.temperature, arguments.top_k, arguments.top_p)
     api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
     if arguments.prompt == "":
-        raise LlmcError("LLMC0851", "the prompt is empty", "--prompt", why="it has no token", fix="give at least one token, such as the model's BOS")
+        raise LlmcError(
+            "LLMC0851",
+            "the prompt is empty",
+            "--prompt",
+            why="it has no token",
+            fix="give at least one token, such as the model's BOS",
+        )
     if place.is_dir() and not (place / "tokenizer.json").exists():
         open_tokenizer(place / "tokenizer.json")
     if arguments.dump is not None:
@@ -139,7 +156,9 @@ def inspect(arguments: argparse.Namespace) -> int:
     options = compiled.options
     kernels = [op for op in compiled.module.body.block.ops if isinstance(op, KernelOp)]
     families = Counter(op.family.data for op in kernels)
-    print(f"{place}: a {model.kind} for {options.target}, weights {options.scheme}, context {model.context}, {options.max_sequences} sequences")
+    print(
+        f"{place}: a {model.kind} for {options.target}, weights {options.scheme}, context {model.context}, {options.max_sequences} sequences"
+    )
     print(f"weights: {model.checkpoint}")
     print(f"kernels: {len(kernels)} ({', '.join(f'{n} {f}' for f, n in families.items())})")
     for op in kernels:

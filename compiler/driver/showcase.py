@@ -15,14 +15,25 @@ def excerpts(compiled: Compiled, lines: int = 6) -> Iterator[tuple[str, str]]:
     name = kernel_name(compiled)
     dumps = compiled.dumps
     if "nn" in dumps:
-        yield "nn: transformer ops on tensors with named sizes", chosen(dumps["nn"], r"@decode", r"nn\.(rms_norm|linear|silu|mul) ", lines, r"mlp|post_attention")
+        yield (
+            "nn: transformer ops on tensors with named sizes",
+            chosen(dumps["nn"], r"@decode", r"nn\.(rms_norm|linear|silu|mul) ", lines, r"mlp|post_attention"),
+        )
     if "fusion" in dumps:
         yield "fusion: what becomes one launch", chosen(dumps["fusion"], r"@decode", r"fusion\.launch", lines, r"layers\.0")
     if "layout" in dumps:
-        yield "layout: memory layouts, a schedule, the host program", chosen(dumps["layout"], None, rf"(layout\.kernel|rt\.launch) @{re.escape(name)}\b", 2)
+        yield (
+            "layout: memory layouts, a schedule, the host program",
+            chosen(dumps["layout"], None, rf"(layout\.kernel|rt\.launch) @{re.escape(name)}\b", 2),
+        )
     for level, what in (("tile", "a CTA program on register tiles"), ("ptx", "one op for each instruction")):
         if level in dumps:
-            yield f"{level}: {what}", chosen(dumps[level], rf"{level}\.kernel @{re.escape(name)}\b", r"(\bmma|load|ptx\.ld global|map|reduce)", lines)
+            yield (
+                f"{level}: {what}",
+                chosen(
+                    dumps[level], rf"{level}\.kernel @{re.escape(name)}\b", r"(\bmma|load|ptx\.ld global|map|reduce)", lines
+                ),
+            )
     code = compiled.kernels.get(name)
     if code is not None:
         body = [line.strip() for line in code.ptx.splitlines() if "mma" in line or "ld.global" in line][:lines]
@@ -33,7 +44,11 @@ def kernel_name(compiled: Compiled) -> str:
     """The decode kernel that the demo follows: the last linear with a pair of outputs, else any linear, else any."""
     names = list(compiled.kernels)
     linear = [n for n in names if n.startswith("linear") and n.endswith("decode")]
-    with_silu = [n for n in linear if re.search(rf"@{re.escape(n)}\b[^\0]*?math\.exp[^\0]*?layout\.return", compiled.dumps.get("layout", ""))]
+    with_silu = [
+        n
+        for n in linear
+        if re.search(rf"@{re.escape(n)}\b[^\0]*?math\.exp[^\0]*?layout\.return", compiled.dumps.get("layout", ""))
+    ]
     return (with_silu or linear or names)[0]
 
 

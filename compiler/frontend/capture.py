@@ -150,7 +150,12 @@ def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedPr
     written = _writing_targets(program)
     if written:
         what = f"{', '.join(sorted(map(str, written)))} writes in place"
-        raise LlmcError("LLMC0322", what, why="torch cannot rewrite it without the write", fix="use the form of the op that returns a new tensor")
+        raise LlmcError(
+            "LLMC0322",
+            what,
+            why="torch cannot rewrite it without the write",
+            fix="use the form of the op that returns a new tensor",
+        )
     known = all(str(t) in TABLE for t in _live_targets(program))
     return program if known or _writing_targets(whole) else whole  # the import names the op that it lacks
 

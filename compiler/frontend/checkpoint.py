@@ -47,7 +47,9 @@ class Checkpoint:
         ids = cast("list[Any]", found if isinstance(found, list) else [] if found is None else [found])
         if not all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < 1 << 31 for i in ids):
             fix = "give a token id, or a list of them"
-            raise LlmcError("LLMC0307", f"eos_token_id in {place.name} is no token id", str(place), why=f"it is {found!r}"[:200], fix=fix)
+            raise LlmcError(
+                "LLMC0307", f"eos_token_id in {place.name} is no token id", str(place), why=f"it is {found!r}"[:200], fix=fix
+            )
         return tuple(ids)
 
     @property

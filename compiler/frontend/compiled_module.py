@@ -73,7 +73,9 @@ class CompiledModule:
         leaves, spec = pytree.tree_flatten(_bound(self.signature, args, kwargs))
         if spec != self.in_spec:
             fix = "call it with the arguments of the example, or compile again with these"
-            raise LlmcError("LLMC0241", "the arguments differ in structure from the example's", why=f"{spec} is not {self.in_spec}", fix=fix)
+            raise LlmcError(
+                "LLMC0241", "the arguments differ in structure from the example's", why=f"{spec} is not {self.in_spec}", fix=fix
+            )
         tensors, sizes = self._checked(leaves)
         for port, value in zip(self.inputs, tensors, strict=True):
             self.engine.write(port.name, _stored(value, port.name))
@@ -94,12 +96,22 @@ class CompiledModule:
             if not isinstance(example, torch.Tensor):
                 if type(given) is not type(example) or given != example:
                     why = "only tensors may change from call to call"
-                    raise LlmcError("LLMC0241", f"argument {given!r} was {example!r} in the example", why=why, fix="compile again for this value")
+                    raise LlmcError(
+                        "LLMC0241",
+                        f"argument {given!r} was {example!r} in the example",
+                        why=why,
+                        fix="compile again for this value",
+                    )
                 continue
             port = next(ports)
             if not isinstance(given, torch.Tensor) or given.dtype != example.dtype:
                 what = str(given.dtype) if isinstance(given, torch.Tensor) else type(given).__name__
-                raise LlmcError("LLMC0242", f"{port.name} is a {what}", why=f"it was compiled for {example.dtype}", fix="convert it, or compile again")
+                raise LlmcError(
+                    "LLMC0242",
+                    f"{port.name} is a {what}",
+                    why=f"it was compiled for {example.dtype}",
+                    fix="convert it, or compile again",
+                )
             self._match(port, tuple(given.shape), sizes)
             tensors.append(given)
         return tensors, sizes
@@ -134,12 +146,16 @@ class CompiledModule:
         return _tensor(array).reshape(shape).to(device=place, dtype=result.dtype)
 
 
-def _bound(signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _bound(
+    signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments in one form, whichever of them were named."""
     try:
         found = signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise LlmcError("LLMC0241", "the arguments are not those of forward", why=str(error), fix=f"forward takes {signature}") from None
+        raise LlmcError(
+            "LLMC0241", "the arguments are not those of forward", why=str(error), fix=f"forward takes {signature}"
+        ) from None
     return found.args, found.kwargs
 
 
@@ -148,7 +164,9 @@ def _stored(value: torch.Tensor, name: str) -> np.ndarray[Any, Any]:
     array = to_numpy(value)
     if array.dtype == np.int64:
         if array.size and (array.min() < -(2**31) or array.max() >= 2**31):
-            raise LlmcError("LLMC0244", f"{name} holds an integer that does not fit 32 bits", why="indices are 32 bits wide on the device")
+            raise LlmcError(
+                "LLMC0244", f"{name} holds an integer that does not fit 32 bits", why="indices are 32 bits wide on the device"
+            )
         array = array.astype(np.int32)
     return array.reshape(-1)
 
@@ -177,7 +195,9 @@ def compile_torch(
 
     if not isinstance(module, torch.nn.Module):
         what = f"a {type(module).__name__} can't be compiled"
-        raise LlmcError("LLMC0240", what, why="llmc.compile takes a torch.nn.Module", fix="llmc.load takes the directory of a checkpoint")
+        raise LlmcError(
+            "LLMC0240", what, why="llmc.compile takes a torch.nn.Module", fix="llmc.load takes the directory of a checkpoint"
+        )
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
     signature = inspect.signature(module.forward)
@@ -194,7 +214,9 @@ def compile_torch(
 
     opened = open_device(device) if device != "reference" else None
     target = opened.target if opened is not None else "sm_90a"
-    compiled = compile_module(imported.module, CompileOptions(target=target, scheme=quant, kind="module"), settings_for(settings, opened))
+    compiled = compile_module(
+        imported.module, CompileOptions(target=target, scheme=quant, kind="module"), settings_for(settings, opened)
+    )
     engine = make_engine(compiled, opened, Capacity(others=limits))
     examples, in_spec = pytree.tree_flatten(bound)
     made = CompiledModule(
@@ -205,14 +227,19 @@ def compile_torch(
     return made
 
 
-def _by_place(signature: inspect.Signature, dynamic: Mapping[int | str, Mapping[int, str]], args: Sequence[Any]) -> dict[int | str, Mapping[int, str]]:
+def _by_place(
+    signature: inspect.Signature, dynamic: Mapping[int | str, Mapping[int, str]], args: Sequence[Any]
+) -> dict[int | str, Mapping[int, str]]:
     """`dynamic` with the names of positional arguments as their places."""
     order = list(signature.parameters)
     return {order.index(k) if isinstance(k, str) and k in order[: len(args)] else k: v for k, v in dynamic.items()}
 
 
 def _capture(
-    module: torch.nn.Module, bound: tuple[tuple[Any, ...], dict[str, Any]], dynamic: dict[int | str, Mapping[int, str]], limits: dict[str, int]
+    module: torch.nn.Module,
+    bound: tuple[tuple[Any, ...], dict[str, Any]],
+    dynamic: dict[int | str, Mapping[int, str]],
+    limits: dict[str, int],
 ) -> Captured:
     """Export without a KV cache: its tensors are no results of the model."""
     config = getattr(module, "config", None)
@@ -235,7 +262,12 @@ def _results(captured: Captured) -> tuple[list[int], list[Result], Any]:
         place, nodes = nodes, nodes + isinstance(node, torch.fx.Node)
         if spec.kind != OutputKind.USER_OUTPUT:
             what = f"forward writes to {spec.target or 'an input'}"
-            raise LlmcError("LLMC0245", what, why="a compiled module only computes results", fix="return the new value instead of assigning it")
+            raise LlmcError(
+                "LLMC0245",
+                what,
+                why="a compiled module only computes results",
+                fix="return the new value instead of assigning it",
+            )
         if isinstance(spec.arg, ConstantArgument):
             results.append(Result(constant=spec.arg.value))
         elif isinstance(spec.arg, TensorArgument):
@@ -246,7 +278,12 @@ def _results(captured: Captured) -> tuple[list[int], list[Result], Any]:
             places.append(place)
         else:
             what = f"forward returns a size ({spec.arg})"
-            raise LlmcError("LLMC0246", what, why="results are tensors and constants", fix="read the size off a tensor, or keep that dimension static")
+            raise LlmcError(
+                "LLMC0246",
+                what,
+                why="results are tensors and constants",
+                fix="read the size off a tensor, or keep that dimension static",
+            )
     return places, results, program.call_spec.out_spec
 
 

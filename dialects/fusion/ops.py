@@ -34,7 +34,7 @@ FAMILIES = ("linear", "attention", "row", "pointwise", "gather", "sample", "sele
 
 def _check_family(family: StringAttr) -> None:
     if family.data not in FAMILIES:
-        raise VerifyException(f"family \"{family.data}\" is none of {', '.join(FAMILIES)}")
+        raise VerifyException(f'family "{family.data}" is none of {", ".join(FAMILIES)}')
 
 
 def _check_end(region: Region, types: Sequence[Attribute], name: str) -> None:
@@ -197,11 +197,13 @@ class KernelOp(IRDLOperation):
 
     @classmethod
     def parse(cls, parser: Parser) -> KernelOp:
-        name, inputs, outputs, region, extra, _, _ = parse_func_op_like(parser, reserved_attr_names=("sym_name", "function_type"))
+        name, inputs, outputs, region, extra, _, _ = parse_func_op_like(
+            parser, reserved_attr_names=("sym_name", "function_type")
+        )
         attributes = dict(extra.data) if extra is not None else {}
         family = attributes.pop("family", None)
         if not isinstance(family, StringAttr):
-            parser.raise_error("fusion.kernel needs attributes {family = \"…\"}")
+            parser.raise_error('fusion.kernel needs attributes {family = "…"}')
         kernel = cls(name, FunctionType.from_lists(inputs, outputs), region, family.data)
         kernel.attributes |= attributes
         return kernel

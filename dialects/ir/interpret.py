@@ -103,13 +103,17 @@ class Frame:
             if fn is None:
                 if op.has_trait(IsTerminator) and not op.successors:
                     return operands
-                raise LlmcError("LLMC0102", f"{op.name} has no reference semantics", op, fix="give it one in its dialect's semantics.py")
+                raise LlmcError(
+                    "LLMC0102", f"{op.name} has no reference semantics", op, fix="give it one in its dialect's semantics.py"
+                )
             try:
                 results = fn(op, operands, self)
             except LlmcError:
                 raise
             except Exception as error:
-                raise LlmcError("LLMC0103", f"{op.name} failed while it was interpreted: {type(error).__name__}: {error}", op) from error
+                raise LlmcError(
+                    "LLMC0103", f"{op.name} failed while it was interpreted: {type(error).__name__}: {error}", op
+                ) from error
             if len(results) == 1 and isinstance(results[0], Jump):
                 return results[0]
             if self.interp.observer is not None:

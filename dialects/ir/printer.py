@@ -58,7 +58,7 @@ def collect_aliases(root: Operation, locations: bool = False) -> dict[Attribute,
     for attribute in order:
         if counts[attribute] < 2:
             continue
-        stem: str = getattr(attribute, "alias_stem")
+        stem: str = attribute.alias_stem
         number = used.get(stem, 0)
         used[stem] = number + 1
         names[attribute] = stem if number == 0 else f"{stem}{number}"

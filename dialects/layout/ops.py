@@ -474,9 +474,9 @@ class SamplingOp(IRDLOperation):
 class AdvanceOp(IRDLOperation):
     """Moves every live sequence one token on; what the decode loop does between steps, per sequence b:
 
-        if alive[b]:  ids[b] = tokens[b];  ring[b, step[b] % R] = tokens[b];  step[b] += 1
-                      alive[b] = tokens[b] != eos[b, *]  and  step[b] < limit[b]
-                      if alive[b]:  positions[b] += 1;  kv_len[b] += 1
+    if alive[b]:  ids[b] = tokens[b];  ring[b, step[b] % R] = tokens[b];  step[b] += 1
+                  alive[b] = tokens[b] != eos[b, *]  and  step[b] < limit[b]
+                  if alive[b]:  positions[b] += 1;  kv_len[b] += 1
     """
 
     name = "layout.advance"

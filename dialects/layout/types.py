@@ -1,8 +1,8 @@
 """`!layout.buffer`: elements in memory with a layout; `#layout.schedule`: how a kernel is to run.
 
-    !layout.buffer<["T", 4096], bf16>                                            row-major
-    !layout.buffer<[64, 64], bf16, #layout.mem<[[64, 1]], [[64, 64]]>>           any other layout
-    #layout.schedule<"skinny", {m = 16, warps = 8}>
+!layout.buffer<["T", 4096], bf16>                                            row-major
+!layout.buffer<[64, 64], bf16, #layout.mem<[[64, 1]], [[64, 64]]>>           any other layout
+#layout.schedule<"skinny", {m = 16, warps = 8}>
 """
 
 from __future__ import annotations
@@ -117,7 +117,11 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         def dim() -> IntAttr | StringAttr:
             text = parser.parse_optional_str_literal()
-            return StringAttr(text) if text is not None else IntAttr(parser.parse_integer(allow_boolean=False, allow_negative=False))
+            return (
+                StringAttr(text)
+                if text is not None
+                else IntAttr(parser.parse_integer(allow_boolean=False, allow_negative=False))
+            )
 
         with parser.in_angle_brackets():
             dims = ArrayAttr(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, dim))

@@ -77,7 +77,10 @@ Operand: TypeAlias = "SSAValue | int | float | str | Addr | TensorAddr | Sreg | 
 Predicate: TypeAlias = "SSAValue | tuple[SSAValue, bool]"
 
 _HALF: dict[str, Any] = {
-    "f16": np.float16, "f16x2": np.float16, "bf16": ml_dtypes.bfloat16, "bf16x2": ml_dtypes.bfloat16,
+    "f16": np.float16,
+    "f16x2": np.float16,
+    "bf16": ml_dtypes.bfloat16,
+    "bf16x2": ml_dtypes.bfloat16,
 }
 _IF = StringAttr("if")
 _NOT = StringAttr("not")
@@ -144,7 +147,8 @@ class PtxBuilder:
                 items.append(self._item(form, spec, operand, values))
 
         properties: dict[str, Attribute] = {
-            "form": form_attr(opcode[len(form.base) + 1:]), "args": args_attr(tuple(items)),
+            "form": form_attr(opcode[len(form.base) + 1 :]),
+            "args": args_attr(tuple(items)),
         }
         types = self._result_types(form, operands, results)
         if pred is not None:
@@ -157,7 +161,10 @@ class PtxBuilder:
             values.append(predicate)
             values.extend(otherwise or ())
         op = INSTRUCTIONS[form.base].create(
-            operands=values, result_types=types, properties=properties, location=self.location,
+            operands=values,
+            result_types=types,
+            properties=properties,
+            location=self.location,
         )
         self.block.add_op(op)
         if len(types) == 1:
@@ -211,8 +218,7 @@ class PtxBuilder:
     def pack(self, values: Sequence[SSAValue]) -> SSAValue:
         """Scalars into one !ptx.regs."""
         kind: str = values[0].type.kind  # pyright: ignore
-        return self._add(PackOp.create(
-            operands=values, result_types=(regs(kind, len(values)),), location=self.location))
+        return self._add(PackOp.create(operands=values, result_types=(regs(kind, len(values)),), location=self.location))
 
     def unpack(self, array: SSAValue) -> tuple[SSAValue, ...]:
         """The registers of a !ptx.regs as scalars."""
@@ -235,12 +241,17 @@ class PtxBuilder:
         self.block.add_op(BraOp.create(operands=args, successors=(target,), location=self.location))
 
     def cbra(
-        self, condition: SSAValue, then: Block, otherwise: Block, *, then_args: Sequence[SSAValue] = (),
-        else_args: Sequence[SSAValue] = (), uniform: bool = False,
+        self,
+        condition: SSAValue,
+        then: Block,
+        otherwise: Block,
+        *,
+        then_args: Sequence[SSAValue] = (),
+        else_args: Sequence[SSAValue] = (),
+        uniform: bool = False,
     ) -> None:
         """Branches to `then` where the condition holds, to `otherwise` elsewhere."""
-        self.block.add_op(make_cbra(
-            condition, then, then_args, otherwise, else_args, uniform=uniform, location=self.location))
+        self.block.add_op(make_cbra(condition, then, then_args, otherwise, else_args, uniform=uniform, location=self.location))
 
     def ret(self) -> None:
         self.block.add_op(RetOp.create(location=self.location))
@@ -270,7 +281,9 @@ class PtxBuilder:
         shown = operand.type if isinstance(operand, SSAValue) else repr(operand)
         wanted = f"{spec.count} × {spec.kind}" if spec.count else spec.kind
         return LlmcError(
-            "LLMC0802", f"{form.opcode}: operand {shown} where {wanted} is expected", where=self.location,
+            "LLMC0802",
+            f"{form.opcode}: operand {shown} where {wanted} is expected",
+            where=self.location,
             why=f"the table's row is '{form.row.pattern}' with operands '{form.row.operands}'",
             fix="convert with mov/cvt, or use the form for that type",
         )
@@ -359,8 +372,10 @@ class PtxBuilder:
         optional = sum(s.optional for s in form.operands)
         if not 0 < missing <= optional:
             raise LlmcError(
-                "LLMC0802", f"{form.opcode}: {len(operands)} operands given, takes {form.required} to {len(form.operands)}",
-                where=self.location, why=f"the table's row has operands '{form.row.operands}'",
+                "LLMC0802",
+                f"{form.opcode}: {len(operands)} operands given, takes {form.required} to {len(form.operands)}",
+                where=self.location,
+                why=f"the table's row has operands '{form.row.operands}'",
             )
         specs = list(form.operands)
         for i in reversed(range(len(specs))):
@@ -379,7 +394,10 @@ class PtxBuilder:
         return forms[0]
 
     def _result_types(
-        self, form: Form, operands: Sequence[Operand], results: int | str | Sequence[str] | None,
+        self,
+        form: Form,
+        operands: Sequence[Operand],
+        results: int | str | Sequence[str] | None,
     ) -> Sequence[Attribute]:
         if form.tied:
             first = operands[0]

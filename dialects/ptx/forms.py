@@ -15,11 +15,27 @@ from .table import MACROS, NEEDS, TABLE, Row
 
 TYPES: dict[str, str] = {
     "pred": "pred",
-    "b8": "b32", "u8": "b32", "s8": "b32",
-    "b16": "b16", "u16": "b16", "s16": "b16", "f16": "b16", "bf16": "b16", "e4m3x2": "b16", "e5m2x2": "b16",
-    "b32": "b32", "u32": "b32", "s32": "b32", "f16x2": "b32", "bf16x2": "b32", "tf32": "b32",
-    "b64": "b64", "u64": "b64", "s64": "b64",
-    "f32": "f32", "f64": "f64",
+    "b8": "b32",
+    "u8": "b32",
+    "s8": "b32",
+    "b16": "b16",
+    "u16": "b16",
+    "s16": "b16",
+    "f16": "b16",
+    "bf16": "b16",
+    "e4m3x2": "b16",
+    "e5m2x2": "b16",
+    "b32": "b32",
+    "u32": "b32",
+    "s32": "b32",
+    "f16x2": "b32",
+    "bf16x2": "b32",
+    "tf32": "b32",
+    "b64": "b64",
+    "u64": "b64",
+    "s64": "b64",
+    "f32": "f32",
+    "f64": "f64",
 }
 """PTX type modifier → register kind. 8-bit values live in 32-bit registers."""
 
@@ -89,7 +105,7 @@ class Form:
 
 def _regex(pattern: str) -> re.Pattern[str]:
     while (m := re.search(r"<(\w+)>", pattern)) is not None:
-        pattern = pattern[: m.start()] + MACROS[m.group(1)] + pattern[m.end():]
+        pattern = pattern[: m.start()] + MACROS[m.group(1)] + pattern[m.end() :]
     for old, new in ((".", r"\."), ("{", "(?:"), ("}", ")"), (",", "|"), ("[", "(?:"), ("]", ")?")):
         pattern = pattern.replace(old, new)
     return re.compile(pattern)
@@ -109,7 +125,7 @@ def row_bases(row: Row) -> Iterator[str]:
     """The base opcodes of a row: `{add,sub}.s32` → add, sub."""
     head = row.pattern
     if head.startswith("{"):
-        yield from head[1: head.index("}")].split(",")
+        yield from head[1 : head.index("}")].split(",")
     else:
         yield re.split(r"[.\[{<]", head, maxsplit=1)[0]
 
@@ -132,7 +148,7 @@ def _spec(token: str, base: str, mods: tuple[str, ...], paired: bool = False) ->
         return Spec(token)
     if token == "A":
         shape = next(m for m in mods if m.startswith("m64n"))
-        width = int(shape[4: shape.index("k")])
+        width = int(shape[4 : shape.index("k")])
         return Spec("acc", width // 2, register_only=True)
     m = _REPEAT.match(token)
     if m is None:
@@ -149,8 +165,23 @@ def _spec(token: str, base: str, mods: tuple[str, ...], paired: bool = False) ->
             kind = "byte"
         elif letter == "W":
             kind = WIDER[kind]
-        elif text in ("b32", "b64") and base in ("mov", "ld", "st", "selp", "shfl", "atom", "and", "or", "xor", "not",
-                                                 "lop3", "prmt", "shl", "shr", "match"):
+        elif text in ("b32", "b64") and base in (
+            "mov",
+            "ld",
+            "st",
+            "selp",
+            "shfl",
+            "atom",
+            "and",
+            "or",
+            "xor",
+            "not",
+            "lop3",
+            "prmt",
+            "shl",
+            "shr",
+            "match",
+        ):
             kind = "any32" if text == "b32" else "any64"
     elif letter == "S":
         kind = "same"
@@ -173,14 +204,23 @@ def _resolve(row: Row, opcode: str, base: str, mods: tuple[str, ...]) -> Form:
         for i, part in enumerate(token.split("|")):
             results.append(_spec(part, base, mods, paired=i > 0))
     operands = tuple(
-        _spec("pred" if token == "P" else token, base, mods) for token in row.operands.split()
+        _spec("pred" if token == "P" else token, base, mods)
+        for token in row.operands.split()
         if token != "P" or any(m in ("and", "or", "xor") for m in mods)
     )
     required = sum(not s.optional for s in operands)
     needs = [NEEDS[m] for m in mods if m in NEEDS]
     return Form(
-        opcode, base, mods, row, row.key or base, tuple(results), operands, required,
-        max([row.sm, *(n[0] for n in needs)]), max([row.ptx, *(n[1] for n in needs)]),
+        opcode,
+        base,
+        mods,
+        row,
+        row.key or base,
+        tuple(results),
+        operands,
+        required,
+        max([row.sm, *(n[0] for n in needs)]),
+        max([row.ptx, *(n[1] for n in needs)]),
     )
 
 
@@ -216,11 +256,11 @@ def lookup(opcode: str, where: object = None) -> Form:
 def unknown_opcode(opcode: str, where: object = None) -> LlmcError:
     base = opcode.partition(".")[0]
     rows = _rows_by_base().get(base, [])
-    why = (
-        "legal forms of it: " + "; ".join(row.pattern for _, row in rows) if rows
-        else f"no instruction begins with '{base}'"
-    )
+    why = "legal forms of it: " + "; ".join(row.pattern for _, row in rows) if rows else f"no instruction begins with '{base}'"
     return LlmcError(
-        "LLMC0801", f"'{opcode}' is not a PTX instruction form that llmc knows", where=where, why=why,
+        "LLMC0801",
+        f"'{opcode}' is not a PTX instruction form that llmc knows",
+        where=where,
+        why=why,
         fix="use one of these forms, or add a row to dialects/ptx/table.py",
     )

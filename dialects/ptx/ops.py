@@ -54,9 +54,7 @@ class ArgsAttr(Data[tuple[str, ...]]):
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> tuple[str, ...]:
-        return tuple(
-            parser.parse_comma_separated_list(AttrParser.Delimiter.ANGLE, parser.parse_str_literal, " in ptx.args")
-        )
+        return tuple(parser.parse_comma_separated_list(AttrParser.Delimiter.ANGLE, parser.parse_str_literal, " in ptx.args"))
 
     def print_parameter(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
@@ -125,7 +123,7 @@ class PtxInstruction(IRDLOperation):
     def else_values(self) -> Sequence[SSAValue]:
         if "pred" not in self.properties:
             return ()
-        return self.operands[self.num_args + 1:]
+        return self.operands[self.num_args + 1 :]
 
     @property
     def resolved(self) -> Form:
@@ -145,7 +143,11 @@ class PtxInstruction(IRDLOperation):
 
     @classmethod
     def parse(cls, parser: Parser) -> PtxInstruction:
-        form = parser.parse_optional_identifier_or_str_literal() or "" if cls.name[4:] not in _NO_FORM and _has_form(parser) else ""
+        form = (
+            parser.parse_optional_identifier_or_str_literal() or ""
+            if cls.name[4:] not in _NO_FORM and _has_form(parser)
+            else ""
+        )
         items: tuple[str, ...] = ()
         operands: list[SSAValue] = []
         found = forms_of(f"{cls.name[4:]}.{form}" if form else cls.name[4:])
@@ -157,9 +159,7 @@ class PtxInstruction(IRDLOperation):
             properties["pred"] = StringAttr("not" if negated else "if")
             operands.append(parse_value(parser))
             if parser.parse_optional_keyword("else") is not None:
-                operands.extend(
-                    parser.parse_comma_separated_list(Parser.Delimiter.NONE, lambda: parse_value(parser))
-                )
+                operands.extend(parser.parse_comma_separated_list(Parser.Delimiter.NONE, lambda: parse_value(parser)))
         attributes = parser.parse_optional_attr_dict()
         types: Sequence[Attribute] = ()
         if parser.parse_optional_punctuation(":") is not None:
@@ -176,7 +176,7 @@ class PtxInstruction(IRDLOperation):
         if predicate is not None:
             printer.print_string(" if not " if predicate[1] else " if ")
             print_value(printer, self.operands[used])
-            rest = self.operands[used + 1:]
+            rest = self.operands[used + 1 :]
             if rest:
                 printer.print_string(" else ")
                 printer.print_list(rest, lambda v: print_value(printer, v))
@@ -199,6 +199,7 @@ def _has_form(parser: Parser) -> bool:
 
 # --------------------------------------------------------------------------- one class per base opcode
 
+
 def _define(base: str) -> type[PtxInstruction]:
     body: dict[str, Any] = {
         "__module__": __name__,
@@ -216,6 +217,7 @@ INSTRUCTIONS: dict[str, type[PtxInstruction]] = {base: _define(base) for base in
 
 
 # --------------------------------------------------------------------------- control flow and pseudo-ops
+
 
 def _print_edge(printer: Printer, block: Block, args: Sequence[SSAValue]) -> None:
     printer.print_block_name(block)
@@ -278,11 +280,11 @@ class CbraOp(IRDLOperation):
 
     @property
     def then_args(self) -> Sequence[SSAValue]:
-        return self.operands[1: 1 + self.then_count.value.data]
+        return self.operands[1 : 1 + self.then_count.value.data]
 
     @property
     def else_args(self) -> Sequence[SSAValue]:
-        return self.operands[1 + self.then_count.value.data:]
+        return self.operands[1 + self.then_count.value.data :]
 
     def verify_(self) -> None:
         if register_kind(self.operands[0]) != "pred":
@@ -310,15 +312,23 @@ class CbraOp(IRDLOperation):
 
 
 def make_cbra(
-    condition: SSAValue, then_block: Block, then_args: Sequence[SSAValue], else_block: Block,
-    else_args: Sequence[SSAValue], *, uniform: bool = False, location: Any = None,
+    condition: SSAValue,
+    then_block: Block,
+    then_args: Sequence[SSAValue],
+    else_block: Block,
+    else_args: Sequence[SSAValue],
+    *,
+    uniform: bool = False,
+    location: Any = None,
 ) -> CbraOp:
     properties: dict[str, Attribute] = {"then_count": IntegerAttr(len(then_args), 32)}
     if uniform:
         properties["uni"] = UnitAttr()
     return CbraOp.create(
-        operands=(condition, *then_args, *else_args), successors=(then_block, else_block),
-        properties=properties, location=location,
+        operands=(condition, *then_args, *else_args),
+        successors=(then_block, else_block),
+        properties=properties,
+        location=location,
     )
 
 
@@ -424,8 +434,16 @@ class KernelOp(IRDLOperation):
 
     @staticmethod
     def make(
-        name: str, params: dict[str, str], threads: int, *, dyn_smem: int = 0, minnctapersm: int | None = None,
-        maxnreg: int | None = None, cluster: int | None = None, body: Region | None = None, location: Any = None,
+        name: str,
+        params: dict[str, str],
+        threads: int,
+        *,
+        dyn_smem: int = 0,
+        minnctapersm: int | None = None,
+        maxnreg: int | None = None,
+        cluster: int | None = None,
+        body: Region | None = None,
+        location: Any = None,
         attributes: dict[str, Attribute] | None = None,
     ) -> KernelOp:
         """A kernel with one empty entry block unless a body is given."""
@@ -439,7 +457,10 @@ class KernelOp(IRDLOperation):
             if value is not None:
                 properties[key] = IntegerAttr(value, 32)
         return KernelOp.create(
-            properties=properties, regions=(body or Region(Block()),), location=location, attributes=attributes or {},
+            properties=properties,
+            regions=(body or Region(Block()),),
+            location=location,
+            attributes=attributes or {},
         )
 
     @property
@@ -470,7 +491,8 @@ class KernelOp(IRDLOperation):
         extra = parser.parse_optional_attr_dict_with_keyword()
         region = parser.parse_region()
         return cls.create(
-            properties={"sym_name": name, **properties}, regions=(region,),
+            properties={"sym_name": name, **properties},
+            regions=(region,),
             attributes=dict(extra.data) if extra is not None else {},
         )
 
@@ -487,7 +509,18 @@ class KernelOp(IRDLOperation):
 
 
 PARAM_TYPES: dict[str, tuple[int, int]] = {
-    "u64": (8, 8), "s64": (8, 8), "b64": (8, 8), "f64": (8, 8), "u32": (4, 4), "s32": (4, 4), "b32": (4, 4),
-    "f32": (4, 4), "u16": (2, 2), "s16": (2, 2), "b16": (2, 2), "u8": (1, 1), "tensormap": (128, 64),
+    "u64": (8, 8),
+    "s64": (8, 8),
+    "b64": (8, 8),
+    "f64": (8, 8),
+    "u32": (4, 4),
+    "s32": (4, 4),
+    "b32": (4, 4),
+    "f32": (4, 4),
+    "u16": (2, 2),
+    "s16": (2, 2),
+    "b16": (2, 2),
+    "u8": (1, 1),
+    "tensormap": (128, 64),
 }
 """Parameter type → (bytes, alignment)."""

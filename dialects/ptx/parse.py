@@ -41,8 +41,23 @@ _TOKEN = re.compile(
     r"|(?P<punct>[{}()\[\],;:<>@!|+\-=*])",
     re.DOTALL,
 )
-_SIZES = {"b8": 1, "u8": 1, "s8": 1, "b16": 2, "u16": 2, "s16": 2, "f16": 2, "b32": 4, "u32": 4, "s32": 4, "f32": 4,
-          "b64": 8, "u64": 8, "s64": 8, "f64": 8}
+_SIZES = {
+    "b8": 1,
+    "u8": 1,
+    "s8": 1,
+    "b16": 2,
+    "u16": 2,
+    "s16": 2,
+    "f16": 2,
+    "b32": 4,
+    "u32": 4,
+    "s32": 4,
+    "f32": 4,
+    "b64": 8,
+    "u64": 8,
+    "s64": 8,
+    "f64": 8,
+}
 _STATE_SPACES = (".shared", ".global", ".const", ".local")
 _SINK = Sink()
 
@@ -368,7 +383,7 @@ class _Parser:
                 self.take()
         self.loc = (self.files.get(index, str(index)), line, column)
         end = self.text.find("\n", self.starts[start])
-        _, mark, note = self.text[self.starts[start]: end if end >= 0 else None].partition("//")
+        _, mark, note = self.text[self.starts[start] : end if end >= 0 else None].partition("//")
         self.note = note.strip() if mark else None
 
     # ------------------------------------------------------------- instructions
@@ -392,8 +407,16 @@ class _Parser:
         form = _form_for(opcode, operands)
         split = 1 if form is not None and form.results and operands else 0
         return Instruction(
-            opcode, base, tuple(mods), predicate, tuple(operands[:split]), tuple(operands[split:]),
-            self.line(start), form, self.loc, self.note,
+            opcode,
+            base,
+            tuple(mods),
+            predicate,
+            tuple(operands[:split]),
+            tuple(operands[split:]),
+            self.line(start),
+            form,
+            self.loc,
+            self.note,
         )
 
     def _register(self, kernel: Kernel, token: str) -> Register | None:

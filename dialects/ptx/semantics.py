@@ -36,6 +36,7 @@ from .values import (
 
 # --------------------------------------------------------------------------- floats
 
+
 def _float_out(value: Array, type_: str, mods: Mods) -> Array:
     mode = next((m for m in mods if m in ("rz", "rm", "rp")), "rn")
     if "sat" in mods:
@@ -60,7 +61,9 @@ def _float_fn(fn: Callable[..., Array]) -> Fn:
 
 
 _FAST = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
 }
 
 
@@ -79,6 +82,7 @@ def _arith(name: str, integer: Fn) -> Fn:
 
 
 # --------------------------------------------------------------------------- integers
+
 
 def _wrap(fn: Callable[[Array, Array], Array]) -> Fn:
     def run(mods: Mods, a: Any, b: Any) -> Array:
@@ -285,7 +289,9 @@ def _bfe(mods: Mods, a: Any, position: Any, length: Any) -> Array:
         keep = np.minimum(n, np.where(p < width, width - p, 0)).astype(np.int64)
         shifted = signed >> np.minimum(p, 63).astype(np.int64)
         up = np.maximum(64 - keep, 0)
-        out = np.where(keep == 0, np.where(n == 0, 0, signed >> np.int64(63)), (shifted << np.minimum(up, 63)) >> np.minimum(up, 63))
+        out = np.where(
+            keep == 0, np.where(n == 0, 0, signed >> np.int64(63)), (shifted << np.minimum(up, 63)) >> np.minimum(up, 63)
+        )
         return write(out.astype(NATIVE[type_]), type_)
     shifted = np.where(p >= width, np.uint64(0), x >> np.minimum(p, 63).astype(np.uint64))
     mask = np.where(n >= 64, ~np.uint64(0), (np.uint64(1) << np.minimum(n, 63).astype(np.uint64)) - np.uint64(1))
@@ -356,8 +362,16 @@ def _dp4a(mods: Mods, a: Any, b: Any, c: Any) -> Array:
 # --------------------------------------------------------------------------- comparisons
 
 _COMPARE: dict[str, Callable[[Array, Array], Array]] = {
-    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
-    "lo": np.less, "ls": np.less_equal, "hi": np.greater, "hs": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "lo": np.less,
+    "ls": np.less_equal,
+    "hi": np.greater,
+    "hs": np.greater_equal,
 }
 
 
@@ -366,8 +380,11 @@ def compare(cmp: str, a: Array, b: Array, type_: str) -> Array:
     if not is_float(type_):
         return _COMPARE[cmp](a, b)
     with np.errstate(all="ignore"):
-        unordered = np.isnan(a.astype(np.float32)) | np.isnan(b.astype(np.float32)) if a.dtype.itemsize < 8 else (
-            np.isnan(a) | np.isnan(b))
+        unordered = (
+            np.isnan(a.astype(np.float32)) | np.isnan(b.astype(np.float32))
+            if a.dtype.itemsize < 8
+            else (np.isnan(a) | np.isnan(b))
+        )
         if cmp == "num":
             return ~unordered
         if cmp == "nan":
@@ -492,8 +509,12 @@ def _testp(mods: Mods, a: Any) -> Array:
     value = read(a, mods[-1])
     tiny = np.finfo(value.dtype).tiny
     return {
-        "finite": np.isfinite(value), "infinite": np.isinf(value), "number": ~np.isnan(value), "notanumber": np.isnan(value),
-        "normal": np.isfinite(value) & (np.abs(value) >= tiny), "subnormal": (value != 0) & (np.abs(value) < tiny),
+        "finite": np.isfinite(value),
+        "infinite": np.isinf(value),
+        "number": ~np.isnan(value),
+        "notanumber": np.isnan(value),
+        "normal": np.isfinite(value) & (np.abs(value) >= tiny),
+        "subnormal": (value != 0) & (np.abs(value) < tiny),
     }[mods[0]]
 
 

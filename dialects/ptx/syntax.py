@@ -199,5 +199,5 @@ def _parse_item(parser: Parser, operands: list[SSAValue]) -> str | None:
 def _is_vector(parser: Parser) -> bool:
     """Whether `{` begins a vector operand rather than an attribute dictionary."""
     position = parser._current_token.span.end  # pyright: ignore
-    rest = parser._current_token.span.input.content[position: position + 64].lstrip()  # pyright: ignore
+    rest = parser._current_token.span.input.content[position : position + 64].lstrip()  # pyright: ignore
     return rest[:1] in ("%", "_", "@", "s", "") or rest[:1].isdigit() or rest[:1] == "-"

@@ -25,7 +25,9 @@ TARGET_VERSION: dict[str, int] = {"sm_80": 70, "sm_86": 71, "sm_89": 78, "sm_90"
 
 
 def module_to_ptx(
-    module: ModuleOp | KernelOp | Iterable[KernelOp], target: str, version: str | None = None,
+    module: ModuleOp | KernelOp | Iterable[KernelOp],
+    target: str,
+    version: str | None = None,
     line_info: str | None = None,
 ) -> str:
     """PTX text of one kernel or of every ptx.kernel of a module.
@@ -133,7 +135,7 @@ class _KernelPrinter:
             kind, name = type_.data  # pyright: ignore
             if not name:
                 raise _unassigned(value)
-            number = int(name[len(PREFIXES[kind]):])
+            number = int(name[len(PREFIXES[kind]) :])
             if number > self.highest.get(kind, -1):
                 self.highest[kind] = number
             return name
@@ -143,7 +145,7 @@ class _KernelPrinter:
         text = self.arrays.get(type_)
         if text is None:
             names = type_.names()
-            number = int(names[-1][len(PREFIXES[type_.kind]):])
+            number = int(names[-1][len(PREFIXES[type_.kind]) :])
             self.highest[type_.kind] = max(number, self.highest.get(type_.kind, -1))
             text = self.arrays[type_] = "{" + ", ".join(names) + "}"
         return text
@@ -194,8 +196,12 @@ class _KernelPrinter:
             self._name(op.operands[0])
             self._moves([self._name(r) for r in op.results], op.operands[0].type.names(), op)  # pyright: ignore
         else:
-            raise LlmcError("LLMC0805", f"{op.name} cannot be printed as PTX", where=op,
-                            fix="lower every op of a ptx.kernel to the ptx dialect first")
+            raise LlmcError(
+                "LLMC0805",
+                f"{op.name} cannot be printed as PTX",
+                where=op,
+                fix="lower every op of a ptx.kernel to the ptx dialect first",
+            )
 
     def _moves(self, to: list[str], source: list[str], op: Operation) -> None:
         kind: str = (op.results[0].type).kind  # pyright: ignore
@@ -281,6 +287,8 @@ def _template(op: PtxInstruction) -> tuple[str, int, int]:
 def _unassigned(value: SSAValue) -> LlmcError:
     owner = value.owner
     return LlmcError(
-        "LLMC0804", "a value has no register yet, so the kernel cannot be printed as PTX",
-        where=owner if isinstance(owner, Operation) else None, fix="run assign-registers first",
+        "LLMC0804",
+        "a value has no register yet, so the kernel cannot be printed as PTX",
+        where=owner if isinstance(owner, Operation) else None,
+        fix="run assign-registers first",
     )

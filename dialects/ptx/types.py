@@ -21,7 +21,12 @@ KINDS: dict[str, int] = {"pred": 1, "b16": 16, "b32": 32, "b64": 64, "f32": 32, 
 """Register kinds and their width in bits."""
 
 PREFIXES: dict[str, str] = {
-    "pred": "%p", "b16": "%h", "b32": "%r", "b64": "%rd", "f32": "%f", "f64": "%fd",
+    "pred": "%p",
+    "b16": "%h",
+    "b32": "%r",
+    "b64": "%rd",
+    "f32": "%f",
+    "f64": "%fd",
 }
 """Register name prefix of each kind, as nvcc writes them."""
 
@@ -78,7 +83,7 @@ class RegsType(Data[tuple[str, int, str]], TypeAttribute):
         """The register names of the array, in order; only once assigned."""
         kind, count, first = self.data
         prefix = PREFIXES[kind]
-        start = int(first[len(prefix):])
+        start = int(first[len(prefix) :])
         return [f"{prefix}{i}" for i in range(start, start + count)]
 
     @classmethod

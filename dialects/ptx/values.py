@@ -15,15 +15,37 @@ Fn: TypeAlias = Callable[..., Any]
 Mods: TypeAlias = tuple[str, ...]
 
 BITS: dict[str, Any] = {
-    "b16": np.uint16, "b32": np.uint32, "b64": np.uint64, "f32": np.float32, "f64": np.float64, "pred": np.bool_,
+    "b16": np.uint16,
+    "b32": np.uint32,
+    "b64": np.uint64,
+    "f32": np.float32,
+    "f64": np.float64,
+    "pred": np.bool_,
 }
 """Register kind → dtype of the arrays that hold it."""
 
 NATIVE: dict[str, Any] = {
-    "u8": np.uint8, "s8": np.int8, "b8": np.uint8, "u16": np.uint16, "s16": np.int16, "b16": np.uint16,
-    "u32": np.uint32, "s32": np.int32, "b32": np.uint32, "u64": np.uint64, "s64": np.int64, "b64": np.uint64,
-    "f16": np.float16, "bf16": ml_dtypes.bfloat16, "f32": np.float32, "f64": np.float64, "tf32": np.float32,
-    "f16x2": np.float16, "bf16x2": ml_dtypes.bfloat16, "e4m3x2": ml_dtypes.float8_e4m3fn, "e5m2x2": ml_dtypes.float8_e5m2,
+    "u8": np.uint8,
+    "s8": np.int8,
+    "b8": np.uint8,
+    "u16": np.uint16,
+    "s16": np.int16,
+    "b16": np.uint16,
+    "u32": np.uint32,
+    "s32": np.int32,
+    "b32": np.uint32,
+    "u64": np.uint64,
+    "s64": np.int64,
+    "b64": np.uint64,
+    "f16": np.float16,
+    "bf16": ml_dtypes.bfloat16,
+    "f32": np.float32,
+    "f64": np.float64,
+    "tf32": np.float32,
+    "f16x2": np.float16,
+    "bf16x2": ml_dtypes.bfloat16,
+    "e4m3x2": ml_dtypes.float8_e4m3fn,
+    "e5m2x2": ml_dtypes.float8_e5m2,
     "pred": np.bool_,
 }
 """PTX type → numpy dtype of one element."""

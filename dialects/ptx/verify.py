@@ -55,7 +55,7 @@ def misfit(form: Form, items: Sequence[str], operands: Sequence[SSAValue]) -> st
             spec = specs[position]
             position += 1
         taken = item.count("$")
-        problem = _misfit_one(spec, item, operands[at: at + taken], form)
+        problem = _misfit_one(spec, item, operands[at : at + taken], form)
         if problem is not None:
             return f"operand {position - 1}: {problem}"
         at += taken
@@ -79,8 +79,11 @@ def _misfit_one(spec: Spec, item: str, values: Sequence[SSAValue], form: Form) -
             array = values[0].type
             if kind == "acc":
                 return None if array.count in (spec.count, spec.count // 2) else f"expected {spec.count} registers, got {array}"
-            return None if array.count == spec.count and accepted and array.kind in accepted else (
-                f"expected {spec.count} registers of {kind}, got {array}")
+            return (
+                None
+                if array.count == spec.count and accepted and array.kind in accepted
+                else (f"expected {spec.count} registers of {kind}, got {array}")
+            )
         if first != "{":
             return f"expected {{{spec.count} registers}}, got '{item}'"
         count = item.count(",") + 1

@@ -1,14 +1,14 @@
 """The host program: straight lines of launches on weights, inputs and outputs, and an arena of intermediates.
 
-    rt.weight @l0.qkv : !layout.buffer<[96, 64], bf16, #layout.mem<…>>
-    rt.program @decode attributes {sizes = ["B", "T"], ranges = {B = [1, 8], T = [1, 8]}} {
-      %ids = rt.io "ids" : !layout.buffer<["T"], i32>
-      %w = rt.param @embed : !layout.buffer<[512, 64], bf16>
-      %arena = rt.arena ["128 * T"]
-      %x = rt.view %arena[0] : !layout.buffer<["T", 64], bf16>
-      rt.launch @gather_0(%ids, %w, %x) grid ["1", "T", "1"] sizes ["T"] : (…)
-      rt.return
-    }
+rt.weight @l0.qkv : !layout.buffer<[96, 64], bf16, #layout.mem<…>>
+rt.program @decode attributes {sizes = ["B", "T"], ranges = {B = [1, 8], T = [1, 8]}} {
+  %ids = rt.io "ids" : !layout.buffer<["T"], i32>
+  %w = rt.param @embed : !layout.buffer<[512, 64], bf16>
+  %arena = rt.arena ["128 * T"]
+  %x = rt.view %arena[0] : !layout.buffer<["T", 64], bf16>
+  rt.launch @gather_0(%ids, %w, %x) grid ["1", "T", "1"] sizes ["T"] : (…)
+  rt.return
+}
 """
 
 from __future__ import annotations
@@ -97,7 +97,12 @@ class WeightOp(IRDLOperation):
     traits = traits_def(SymbolOpInterface())
 
     def __init__(
-        self, name: str, type: BufferType, value: DenseIntOrFPElementsAttr | None = None, *, location: LocationAttr | None = None
+        self,
+        name: str,
+        type: BufferType,
+        value: DenseIntOrFPElementsAttr | None = None,
+        *,
+        location: LocationAttr | None = None,
     ):
         super().__init__(properties={"sym_name": StringAttr(name), "type": type, "value": value})
         if location is not None:
@@ -141,7 +146,12 @@ class ProgramOp(IRDLOperation):
     traits = traits_def(IsolatedFromAbove(), SymbolOpInterface())
 
     def __init__(
-        self, name: str, sizes: Sequence[str], ranges: Mapping[str, Range] | None = None, *, location: LocationAttr | None = None
+        self,
+        name: str,
+        sizes: Sequence[str],
+        ranges: Mapping[str, Range] | None = None,
+        *,
+        location: LocationAttr | None = None,
     ):
         super().__init__(
             properties={
@@ -400,7 +410,9 @@ class LaunchOp(IRDLOperation):
     def grid_of(self, sizes: Mapping[str, int]) -> tuple[int, int, int]:
         """The number of CTAs per axis for these sizes."""
         if self.grid is None:
-            raise LlmcError("LLMC0710", f"the launch of @{self.kernel.root_reference.data} has no grid", self, fix="run finalise-abi")
+            raise LlmcError(
+                "LLMC0710", f"the launch of @{self.kernel.root_reference.data} has no grid", self, fix="run finalise-abi"
+            )
         x, y, z = (expressions.evaluate(text.data, sizes) for text in self.grid.data)
         return x, y, z
 
@@ -474,5 +486,3 @@ OPS: list[type[Operation]] = [
     LaunchOp,
     ReturnOp,
 ]
-
-

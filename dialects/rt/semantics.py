@@ -1,6 +1,6 @@
 """What host programs mean in numpy. The interpreter's `environment` holds what outlives a program:
 
-    io        label → Buffer          weights   symbol → Buffer        checkpoint   entry → array
+io        label → Buffer          weights   symbol → Buffer        checkpoint   entry → array
 """
 
 from __future__ import annotations

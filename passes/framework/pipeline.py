@@ -1,9 +1,9 @@
 """The text of pipelines, in mlir-opt's grammar: `builtin.module(cse,quantise-linears{scheme=int8},…)`.
 
-    pipeline ::= anchor `(` list `)` | list
-    list     ::= element (`,` element)*
-    element  ::= name (`{` option* `}`)? | anchor `(` list `)`
-    option   ::= key (`=` value)?            value may be a comma list or quoted
+pipeline ::= anchor `(` list `)` | list
+list     ::= element (`,` element)*
+element  ::= name (`{` option* `}`)? | anchor `(` list `)`
+option   ::= key (`=` value)?            value may be a comma list or quoted
 """
 
 from __future__ import annotations

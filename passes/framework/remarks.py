@@ -20,7 +20,9 @@ CATEGORIES = (
 def check_category(category: str | None) -> None:
     """Raise LLMC0238 for a category that no remark has."""
     if category is not None and category not in ("all", *CATEGORIES):
-        raise LlmcError("LLMC0238", f"no remarks are called '{category}'", "--remarks", fix=f"categories are {', '.join(CATEGORIES)}, all")
+        raise LlmcError(
+            "LLMC0238", f"no remarks are called '{category}'", "--remarks", fix=f"categories are {', '.join(CATEGORIES)}, all"
+        )
 
 
 @dataclass(frozen=True)

@@ -174,17 +174,30 @@ class _Former:
         outside = any(r not in self.grouping for r in users(norm.results[0]))
         if outside or len(readers) != 1 or not isinstance(readers[0], nn.LinearOp) or readers[0].x is not norm.results[0]:
             if any(isinstance(r, nn.LinearOp) for r in readers):
-                self.ctx.remark("missed", "fusion", norm, f"the norm stays a kernel: {len(readers)} ops read it", "merge-linears makes one of several linears")
+                self.ctx.remark(
+                    "missed",
+                    "fusion",
+                    norm,
+                    f"the norm stays a kernel: {len(readers)} ops read it",
+                    "merge-linears makes one of several linears",
+                )
             return
         linear = readers[0]
         if not isinstance(norm, nn.RmsNormOp):
             self.ctx.remark("missed", "fusion", norm, f"{norm.name} stays a kernel: only an RMS norm is a prologue")
             return
         if self.prologue == "cost" and not _on_tensor_cores(linear):
-            self.ctx.remark("missed", "fusion", norm, f"the norm stays a kernel: {linear.weight.type} has no tensor-core image, so each result would compute it again")
+            self.ctx.remark(
+                "missed",
+                "fusion",
+                norm,
+                f"the norm stays a kernel: {linear.weight.type} has no tensor-core image, so each result would compute it again",
+            )
             return
         if self.prologue == "cost" and self.most(dims_of(norm.results[0])[0]) > self.prologue_tokens:
-            self.ctx.remark("missed", "fusion", norm, f"the norm stays a kernel: this regime has more than {self.prologue_tokens} rows")
+            self.ctx.remark(
+                "missed", "fusion", norm, f"the norm stays a kernel: this regime has more than {self.prologue_tokens} rows"
+            )
             return
         rows = self.number(dims_of(norm.results[0])[0])
         width = self.number(dims_of(norm.results[0])[-1])
@@ -194,7 +207,12 @@ class _Former:
         if wanted and self.grouping.can_merge([norm, linear]):
             self.take(self.anchor[linear], norm, f"prologue, at {rows:.0f} tokens it saves {saved:.1f} us;")
         else:
-            self.ctx.remark("missed", "fusion", norm, f"the norm stays a kernel: as a prologue at {rows:.0f} tokens it would save {saved:.1f} us")
+            self.ctx.remark(
+                "missed",
+                "fusion",
+                norm,
+                f"the norm stays a kernel: as a prologue at {rows:.0f} tokens it would save {saved:.1f} us",
+            )
 
     def leftovers(self) -> None:
         """Views go to the kernel before or after them; rope, append and pointwise ops that nothing took share kernels of their own."""
@@ -210,12 +228,18 @@ class _Former:
         for op in reversed(self.ops):
             if self.anchor[op] is op and isinstance(op, VIEWS) and len(self.grouping.group(op)) == 1:
                 readers = [r for r in users(op.results[0]) if r in self.grouping]
-                if readers and all(self.grouping.same(r, readers[0]) for r in readers) and self.grouping.can_merge([op, readers[0]]):
+                if (
+                    readers
+                    and all(self.grouping.same(r, readers[0]) for r in readers)
+                    and self.grouping.can_merge([op, readers[0]])
+                ):
                     self.take(self.anchor[readers[0]], op, "view")
         lone = [op for op in self.ops if self.anchor[op] is op and isinstance(op, (nn.RopeOp, nn.AppendOp))]
         for i, op in enumerate(lone):
             for other in lone[i + 1 :]:
-                related = self.grouping.depends(other, op) or (isinstance(op, nn.RopeOp) and isinstance(other, nn.RopeOp) and op.cos is other.cos)
+                related = self.grouping.depends(other, op) or (
+                    isinstance(op, nn.RopeOp) and isinstance(other, nn.RopeOp) and op.cos is other.cos
+                )
                 near = related and self.grouping.number[other] - self.grouping.number[op] < 12
                 if near and self.anchor[other] is other and self.grouping.can_merge([op, other]):
                     self.take(self.anchor[op], other, "companion")
@@ -265,7 +289,11 @@ class _Former:
         for members in self.grouping.groups():
             for op in members:
                 op.detach()
-            if len(members) == 1 and isinstance(members[0], nn.ReshapeOp) and not isinstance(definition(members[0].x), nn.ParamOp):
+            if (
+                len(members) == 1
+                and isinstance(members[0], nn.ReshapeOp)
+                and not isinstance(definition(members[0].x), nn.ParamOp)
+            ):
                 block.insert_op_before(members[0], last)  # the same bytes under another type: no kernel
                 continue
             group = self.make_group(members)
@@ -302,7 +330,9 @@ class _Former:
                 inputs[value] = argument
             return inputs[value]
 
-        outputs = [r for op in members for r in op.results if any(_top(use.operation, self.func) not in inside for use in r.uses)]
+        outputs = [
+            r for op in members for r in op.results if any(_top(use.operation, self.func) not in inside for use in r.uses)
+        ]
         for op in members:
             for i, operand in enumerate(op.operands):
                 new = inner(operand)

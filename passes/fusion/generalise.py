@@ -120,7 +120,9 @@ def _sink_reshape(op: nn.PointwiseOp) -> None:
         made.append(constant)
         operands.append(constant.result)
     kind: Any = view.x.type
-    inner = type(op).create(operands=operands, result_types=[with_elem(kind, elem_of(op.results[0]))], properties=dict(op.properties))
+    inner = type(op).create(
+        operands=operands, result_types=[with_elem(kind, elem_of(op.results[0]))], properties=dict(op.properties)
+    )
     replace(op, [*made, inner, nn.ReshapeOp(inner.results[0], dims_of(op.results[0]))])
 
 
@@ -220,7 +222,9 @@ def _lower(members: list[Operation]) -> None:
         writer = _Writer(emit, inside, {key: scalars[i] for key, i in inputs.items()})
         return [writer.result(o, loops) for o, loops in zip(outputs, result_loops)]
 
-    made = pointwise([v for v, _ in inputs], [m for _, m in inputs], [o.type for o in outputs], result_loops, rank, body, location)
+    made = pointwise(
+        [v for v, _ in inputs], [m for _, m in inputs], [o.type for o in outputs], result_loops, rank, body, location
+    )
     block = members[0].parent
     assert block is not None
     block.insert_ops_before(made, members[0])
@@ -251,7 +255,9 @@ def _operand_loops(op: Operation, loops: Loops) -> list[tuple[SSAValue, Loops]]:
     return [(o, _aligned(dims_of(o), result, loops)) for o in op.operands]
 
 
-def _find_inputs(value: SSAValue, loops: Loops, inside: set[Operation], inputs: dict[tuple[SSAValue, Loops], int], seen: set[Any]) -> None:
+def _find_inputs(
+    value: SSAValue, loops: Loops, inside: set[Operation], inputs: dict[tuple[SSAValue, Loops], int], seen: set[Any]
+) -> None:
     if (value, loops) in seen:
         return
     seen.add((value, loops))
@@ -301,7 +307,9 @@ class _Writer:
         number = splat(value)
         if number is not None:
             wide = _wide(elem)
-            attr = IntegerAttr(int(number), wide) if isinstance(wide, IntegerType) else FloatAttr(float(number), cast(Any, wide))
+            attr = (
+                IntegerAttr(int(number), wide) if isinstance(wide, IntegerType) else FloatAttr(float(number), cast(Any, wide))
+            )
             return self.emit(arith.ConstantOp(attr))
         given = self.inputs.get((value, loops))
         if given is not None:

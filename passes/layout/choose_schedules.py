@@ -17,7 +17,7 @@ from .scheduling import choose, kernels, launches, target_of
 
 # Where the best schedule is expected to change: in decoding with every tile of 8 tokens that is filled, in prefill less often.
 DECODE_BREAKS = (8, 16, 32, 64, 256)
-PREFILL_BREAKS = (64, 256)
+PREFILL_BREAKS = (64, 256, 512)
 SPLIT = ("linear", "attention")
 
 
@@ -47,7 +47,9 @@ class ChooseSchedules(Pass):
         symbols = SymbolTable(module)
         variants: dict[str, tuple[str, list[tuple[Range, str]]]] = {}
         decoding = {
-            launch.kernel.root_reference.data for program, launch in launches(module) if program.sym_name.data.startswith("decode")
+            launch.kernel.root_reference.data
+            for program, launch in launches(module)
+            if program.sym_name.data.startswith("decode")
         }
         for kernel in kernels(module):
             if kernel.schedule is not None:

@@ -92,7 +92,9 @@ class ChooseWeightImages(Pass):
                     retype(argument, argument.type.with_layout(layout))  # pyright: ignore
                 held = dict(signature)
 
-                def suits(schedule: Schedule, attribute: ScheduleAttr, kernel: KernelOp = chosen, held: dict[int, MemLayout] = held) -> bool:
+                def suits(
+                    schedule: Schedule, attribute: ScheduleAttr, kernel: KernelOp = chosen, held: dict[int, MemLayout] = held
+                ) -> bool:
                     asked = schedule.abi(kernel, attribute).operand_layouts
                     return all(asked.get(index, layout) == layout for index, layout in held.items())
 

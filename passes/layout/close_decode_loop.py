@@ -83,9 +83,7 @@ class CloseDecodeLoop(Pass):
         block = Block(arg_types=[tensor_of(logits), BatchType.of("T", "B"), SamplingType()])
         op = SampleOp(*block.args, location=location)
         block.add_op(op)
-        plan = kernel_from_body(
-            "sample_kernel", "sample", block.args, [op], [op.result], paging_of(module), {}, location
-        )
+        plan = kernel_from_body("sample_kernel", "sample", block.args, [op], [op.result], paging_of(module), {}, location)
         return plan.kernel
 
     def advance(self, program: rt.ProgramOp, location: LocationAttr) -> None:
@@ -93,7 +91,9 @@ class CloseDecodeLoop(Pass):
         _append(program, rt.LaunchOp("advance_kernel", buffers, ["B"], location=location))
         _add_size(program, "B")
 
-    def sample(self, module: ModuleOp, symbols: SymbolTable, program: rt.ProgramOp, logits: BufferType, location: LocationAttr) -> None:
+    def sample(
+        self, module: ModuleOp, symbols: SymbolTable, program: rt.ProgramOp, logits: BufferType, location: LocationAttr
+    ) -> None:
         if "sample_kernel" not in symbols.by_name:
             symbols.insert(self.sampler(module, logits, location))
         source = _get_io(program, "logits", logits, location)

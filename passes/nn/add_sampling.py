@@ -45,7 +45,9 @@ class AddSampling(Pass):
         assert isinstance(batch.type, nn.BatchType)
         rows = Size.parse(batch.type.sequences.data)
         if not isinstance(logits.type, TensorType) or len(dims_of(logits)) != 2 or dims_of(logits)[0] != rows:
-            ctx.remark("missed", "sampling", main, "result 0 is no row of logits per sequence: no sampling", "run select-token first")
+            ctx.remark(
+                "missed", "sampling", main, "result 0 is no row of logits per sequence: no sampling", "run select-token first"
+            )
             return
         block = main.body.block
         params = block.insert_arg(SamplingType(), len(block.args))
@@ -55,7 +57,9 @@ class AddSampling(Pass):
             wide = nn.CastOp(logits, elem=f32, location=last.location)
             block.insert_op_before(wide, last)
             value = wide.results[0]
-        sample = nn.SampleOp(value, batch, params, location=logits.owner.location if hasattr(logits.owner, "location") else None)  # pyright: ignore
+        sample = nn.SampleOp(
+            value, batch, params, location=logits.owner.location if hasattr(logits.owner, "location") else None
+        )  # pyright: ignore
         block.insert_op_before(sample, last)
         pairs = [(result + 1 if result >= 1 else result, argument) for result, argument in donations(main)]
         new = ReturnOp(logits, sample.result, *last.operands[1:])

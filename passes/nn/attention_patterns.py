@@ -74,7 +74,15 @@ def repeated_keys(op: nn.AttentionOp) -> bool:
         return False
     score = op.score.clone() if op.score is not None else None
     new = nn.AttentionOp(
-        op.q, k, v, batch=op.batch, mask_tensor=op.mask_tensor, scale=op.scale.value.data, mask=op.mask, score=score, elem=elem_of(op.result)
+        op.q,
+        k,
+        v,
+        batch=op.batch,
+        mask_tensor=op.mask_tensor,
+        scale=op.scale.value.data,
+        mask=op.mask,
+        score=score,
+        elem=elem_of(op.result),
     )
     replace(op, [new])
     return True
@@ -122,6 +130,8 @@ def masked(op: nn.AttentionOp) -> bool:
     windows = [w for w in (mask.window, op.mask.window) if w is not None]
     both = MaskAttr.of(mask.causal or op.mask.causal, min(windows) if windows else None)
     score = op.score.clone() if op.score is not None else None
-    new = nn.AttentionOp(op.q, op.k, op.v, kv=op.kv, batch=op.batch, scale=op.scale.value.data, mask=both, score=score, elem=elem_of(op.result))
+    new = nn.AttentionOp(
+        op.q, op.k, op.v, kv=op.kv, batch=op.batch, scale=op.scale.value.data, mask=both, score=score, elem=elem_of(op.result)
+    )
     replace(op, [new])
     return True

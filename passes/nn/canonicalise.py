@@ -116,7 +116,14 @@ def _insert_before(op: Operation, new: Operation) -> Operation:
 def _key(op: Operation) -> tuple[Any, ...]:
     regions = tuple(structural_text(op) for _ in op.regions[:1])
     operands = tuple(id(o) for o in op.operands)
-    return (op.name, operands, tuple(op.properties.items()), tuple(op.attributes.items()), tuple(r.type for r in op.results), regions)
+    return (
+        op.name,
+        operands,
+        tuple(op.properties.items()),
+        tuple(op.attributes.items()),
+        tuple(r.type for r in op.results),
+        regions,
+    )
 
 
 Rule = Callable[[Any], SSAValue | None]
@@ -202,7 +209,12 @@ def _slice(op: nn.SliceOp) -> SSAValue | None:
     if step == 1 and start == Size.of(0) and stop == size:
         return op.x
     inner = definition(op.x)
-    if step == 1 and isinstance(inner, nn.SliceOp) and property_int(inner, "axis") == axis and property_int(inner, "step", 1) == 1:
+    if (
+        step == 1
+        and isinstance(inner, nn.SliceOp)
+        and property_int(inner, "axis") == axis
+        and property_int(inner, "step", 1) == 1
+    ):
         base = inner.bounds[0]
         return nn.SliceOp(inner.x, axis=axis, start=base + start, stop=base + stop).result
     if step == 1 and isinstance(inner, nn.ConcatOp) and property_int(inner, "axis") == axis:

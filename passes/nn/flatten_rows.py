@@ -121,7 +121,13 @@ class _Flattener:
         """The same op on matrices, and its result in the old shape for whoever needs that."""
         dims = dims_of(op.results[0])
         kind = tensor(elem_of(op.results[0]), [prod(dims[:-1], start=ONE), dims[-1]])
-        new = type(op).create(operands=operands, result_types=[kind], properties=dict(op.properties), attributes=dict(op.attributes), location=op.location)
+        new = type(op).create(
+            operands=operands,
+            result_types=[kind],
+            properties=dict(op.properties),
+            attributes=dict(op.attributes),
+            location=op.location,
+        )
         view = nn.ReshapeOp(new.results[0], dims, location=op.location)
         self.rows[view.result] = new.results[0]
         self.count += 1

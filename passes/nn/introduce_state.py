@@ -84,7 +84,9 @@ class IntroduceState(Pass):
             _rebuild(op, batch, updated)
         _return_states(main, states)
         ctx.count("states", len(states))
-        ctx.remark("passed", "state", main, f"only {len(attentions)} nn.attention ops mix tokens; {len(states)} states were introduced")
+        ctx.remark(
+            "passed", "state", main, f"only {len(attentions)} nn.attention ops mix tokens; {len(states)} states were introduced"
+        )
 
     def _replace_positions(self, main: FuncOp, positions: BlockArgument | None, batch: SSAValue) -> None:
         block = main.body.block
@@ -150,7 +152,9 @@ def _positions_argument(main: FuncOp, tokens: str) -> BlockArgument | None:
     return integer[1] if len(integer) > 1 else None
 
 
-def _append(op: nn.AttentionOp, block: Any, batch: SSAValue, number: int, states: list[tuple[SSAValue, BlockArgument]]) -> SSAValue:
+def _append(
+    op: nn.AttentionOp, block: Any, batch: SSAValue, number: int, states: list[tuple[SSAValue, BlockArgument]]
+) -> SSAValue:
     assert op.k is not None and op.v is not None
     heads, width = (d.constant for d in dims_of(op.k)[1:])
     if dims_of(op.k) != dims_of(op.v):
@@ -199,7 +203,13 @@ def _return_states(main: FuncOp, states: list[tuple[SSAValue, BlockArgument]]) -
 
 
 def _not_incremental(op: Operation, why: str) -> LlmcError:
-    return LlmcError("LLMC0411", f"{op.name} can't be computed token by token", op, why, "compile the model as an encoder, or change its mask")
+    return LlmcError(
+        "LLMC0411",
+        f"{op.name} can't be computed token by token",
+        op,
+        why,
+        "compile the model as an encoder, or change its mask",
+    )
 
 
 # The proof
@@ -223,7 +233,9 @@ def check_tokenwise(op: Operation, tokens: str = "T") -> None:
     values = [*op.operands, *op.results]
     if isinstance(op, ReturnOp) or not any(_token_axes(v, tokens) for v in values):
         if isinstance(op, nn.SizeOp) and any(tokens in m for m, _ in Size.parse(op.size.data).terms):
-            raise _mixes(op, f"it reads the number of tokens {op.size.data}, which says nothing once a sequence comes in pieces")
+            raise _mixes(
+                op, f"it reads the number of tokens {op.size.data}, which says nothing once a sequence comes in pieces"
+            )
         return
     for value in values:
         axes = _token_axes(value, tokens)

@@ -80,7 +80,12 @@ class MergeLinears(Pass):
             if len(linears) < 2:
                 continue
             if not all(_mergeable(linear) for linear in linears):
-                ctx.remark("missed", "merging", linears[0], "linears of one input stay apart: a bias is no parameter, or a scale spans rows")
+                ctx.remark(
+                    "missed",
+                    "merging",
+                    linears[0],
+                    "linears of one input stay apart: a bias is no parameter, or a scale spans rows",
+                )
                 continue
             _merge(linears, symbols)
             ctx.count("merged", len(linears))
@@ -106,7 +111,9 @@ def _merge(linears: list[nn.LinearOp], symbols: SymbolTable) -> None:
         bias = _merged_param([op.bias for op in linears if op.bias is not None], symbols, location)
         block.insert_op_before(bias, first)
     elem: Any = first.result.type
-    whole = nn.LinearOp(first.x, weight.result, None if bias is None else bias.result, acc=first.acc, elem=elem.element_type, location=location)
+    whole = nn.LinearOp(
+        first.x, weight.result, None if bias is None else bias.result, acc=first.acc, elem=elem.element_type, location=location
+    )
     block.insert_op_before(whole, first)
     axis = len(dims_of(first.x)) - 1
     start = Size.of(0)

@@ -135,7 +135,9 @@ def _mean_square(value: SSAValue, x: SSAValue) -> bool:
     if op is None or op.reduced != (rank - 1,) or not bool(op.keepdims.value.data):
         return False
     width = dims_of(x)[-1].constant
-    mean = (op.kind.data == "mean" and scale == 1) or (op.kind.data == "add" and width is not None and isclose(scale * width, 1))
+    mean = (op.kind.data == "mean" and scale == 1) or (
+        op.kind.data == "add" and width is not None and isclose(scale * width, 1)
+    )
     square = defined(op.x, nn.SquareOp, nn.MulOp, nn.PowOp)
     if not mean or square is None or uncast(square.operands[0]) is not x:
         return False

@@ -89,7 +89,9 @@ def property_int(op: Operation, name: str, default: int = 0) -> int:
 
 def set_function_type(func: FuncOp) -> None:
     """Make a function's type that of its arguments and of its return."""
-    func.properties["function_type"] = FunctionType.from_lists([a.type for a in func.args], [o.type for o in returned(func).operands])
+    func.properties["function_type"] = FunctionType.from_lists(
+        [a.type for a in func.args], [o.type for o in returned(func).operands]
+    )
 
 
 def donations(func: FuncOp) -> list[tuple[int, int]]:

@@ -180,7 +180,9 @@ class _Assigner:
         if op.parent in later:
             return False
         users = [use.operation for use in value.uses]
-        return users.count(op) == 1 and all(user is op or (user.parent is not op.parent and user.parent not in later) for user in users)
+        return users.count(op) == 1 and all(
+            user is op or (user.parent is not op.parent and user.parent not in later) for user in users
+        )
 
     def _after(self, defined: Block, used: Block) -> frozenset[Block]:
         """The blocks that can run after `used` without `defined` running in between."""
@@ -208,7 +210,8 @@ class _Assigner:
             return new.results[0]
         if isinstance(type_, RegsType):
             unpack = UnpackOp.create(
-                operands=(value,), result_types=[RegType((type_.kind, n)) for n in type_.names()], location=op.location)
+                operands=(value,), result_types=[RegType((type_.kind, n)) for n in type_.names()], location=op.location
+            )
             new = PackOp.create(operands=unpack.results, result_types=(type_,), location=op.location)
             self._fresh(new.results[0])
             block.insert_ops_before([unpack, new], op)
@@ -222,7 +225,9 @@ class _Assigner:
         type_ = value.type
         assert isinstance(type_, RegType)
         op = INSTRUCTIONS["mov"].create(
-            operands=(value,), result_types=(RegType((type_.kind, name)),), location=before.location,
+            operands=(value,),
+            result_types=(RegType((type_.kind, name)),),
+            location=before.location,
             properties={"form": form_attr(type_.kind), "args": args_attr(("$",))},
         )
         block.insert_op_before(op, before)
@@ -269,7 +274,11 @@ class _Assigner:
         op.successors = targets
 
     def _parallel(
-        self, block: Block, before: Operation, values: list[SSAValue], targets: Sequence[BlockArgument],
+        self,
+        block: Block,
+        before: Operation,
+        values: list[SSAValue],
+        targets: Sequence[BlockArgument],
     ) -> list[SSAValue]:
         """Moves all values into the targets' registers at once; returns values that stand in those registers."""
         pending: dict[str, tuple[SSAValue, list[tuple[int, int]]]] = {}
@@ -288,8 +297,10 @@ class _Assigner:
                 source = value.type
                 assert isinstance(source, RegsType)
                 unpack = UnpackOp.create(
-                    operands=(value,), result_types=[RegType((source.kind, n)) for n in source.names()],
-                    location=before.location)
+                    operands=(value,),
+                    result_types=[RegType((source.kind, n)) for n in source.names()],
+                    location=before.location,
+                )
                 block.insert_op_before(unpack, before)
                 arrays[i] = list(unpack.results)
                 for j, (element, name) in enumerate(zip(unpack.results, type_.names())):
@@ -304,8 +315,12 @@ class _Assigner:
         return out
 
     def _sequence(
-        self, block: Block, before: Operation, pending: dict[str, tuple[SSAValue, list[tuple[int, int]]]],
-        out: list[SSAValue], arrays: dict[int, list[SSAValue]],
+        self,
+        block: Block,
+        before: Operation,
+        pending: dict[str, tuple[SSAValue, list[tuple[int, int]]]],
+        out: list[SSAValue],
+        arrays: dict[int, list[SSAValue]],
     ) -> None:
         """Emits the moves in an order that reads every register before it is overwritten."""
         readers: dict[str, int] = {}

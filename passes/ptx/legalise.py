@@ -87,8 +87,11 @@ def _share(block: Block, entry: dict[Any, PtxInstruction], keep: bool) -> int:
         if not _is_pure(op):
             continue
         key = (
-            op.name, op.properties["form"].data, op.properties["args"].data,  # pyright: ignore
-            tuple(id(v) for v in op.operands), tuple(r.type for r in op.results),
+            op.name,
+            op.properties["form"].data,
+            op.properties["args"].data,  # pyright: ignore
+            tuple(id(v) for v in op.operands),
+            tuple(r.type for r in op.results),
         )
         same = known.get(key) or entry.get(key)
         if same is None:
@@ -140,8 +143,12 @@ def _is_dead(op: Operation) -> bool:
     if not isinstance(op, PtxInstruction):
         return False
     effect = forms_of(op.opcode)[0].row.effect
-    return effect == "pure" or (effect == "read" and op.base == "ld" and "volatile" not in op.opcode and (
-        "acquire" not in op.opcode and "relaxed" not in op.opcode))
+    return effect == "pure" or (
+        effect == "read"
+        and op.base == "ld"
+        and "volatile" not in op.opcode
+        and ("acquire" not in op.opcode and "relaxed" not in op.opcode)
+    )
 
 
 def check_target(kernel: KernelOp, target: Target) -> None:
@@ -157,8 +164,9 @@ def check_target(kernel: KernelOp, target: Target) -> None:
 def _unsupported(op: PtxInstruction, form: Form, target: Target) -> LlmcError:
     needs = f"sm_{form.sm}{'a' if form.row.arch else ''}"
     return LlmcError(
-        "LLMC0820", f"{form.opcode} does not exist on {target.name}", where=op, why=f"it needs {needs}",
+        "LLMC0820",
+        f"{form.opcode} does not exist on {target.name}",
+        where=op,
+        why=f"it needs {needs}",
         fix=f"choose a schedule that {target.name} can run, or compile for {needs}",
     )
-
-

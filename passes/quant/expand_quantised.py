@@ -121,7 +121,9 @@ def _types(kind: Any, where: object) -> tuple[TensorType[Any], TensorType[Any]]:
     elem = kind.element_type
     if elem.blocks not in ((1, -1), (-1, -1)):
         why = "a scale inside a row does not commute with the sum over the row"
-        raise LlmcError("LLMC0440", f"weights with blocks {list(elem.blocks)} can't be run yet", where, why, "use block = [1, -1]")
+        raise LlmcError(
+            "LLMC0440", f"weights with blocks {list(elem.blocks)} can't be run yet", where, why, "use block = [1, -1]"
+        )
     return TensorType(elem.storage, kind.get_shape()), TensorType(elem.scale, kind.get_shape()[:1])
 
 
@@ -201,7 +203,9 @@ def _split_kernel(kernel: KernelOp) -> None:
                 raise LlmcError("LLMC0441", f"{use.operation.name} can't use a quantised value", use.operation)
             _scale(use.operation, argument, added)
     if found:
-        kernel.properties["function_type"] = FunctionType.from_lists([a.type for a in block.args], kernel.function_type.outputs.data)
+        kernel.properties["function_type"] = FunctionType.from_lists(
+            [a.type for a in block.args], kernel.function_type.outputs.data
+        )
 
 
 def _split_launch(launch: LaunchOp, scales: dict[SSAValue, SSAValue]) -> None:
@@ -221,7 +225,12 @@ def _scale(linear: nn.LinearOp, storage: SSAValue, scale: SSAValue) -> None:
     """linear(x, quantised) → linear(x, storage) in f32, times the scale of each column."""
     bias = linear.bias
     if bias is not None:
-        raise LlmcError("LLMC0441", "a linear with a bias and a quantised weight must be generalised first", linear, fix="run generalise before")
+        raise LlmcError(
+            "LLMC0441",
+            "a linear with a bias and a quantised weight must be generalised first",
+            linear,
+            fix="run generalise before",
+        )
     rank = len(dims_of(linear.result))
     raw = nn.LinearOp(linear.x, storage, acc=linear.acc, elem=f32, location=linear.location)
     loops = tuple(range(rank))

@@ -113,9 +113,7 @@ def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
 
 def conflicts(op: Operation, state: State) -> bool:
     """Whether an op needs a barrier after what `state` says."""
-    return any(
-        meets(key, state.written) or (kind != "read" and meets(key, state.read)) for kind, key in accesses(op)
-    )
+    return any(meets(key, state.written) or (kind != "read" and meets(key, state.read)) for kind, key in accesses(op))
 
 
 def apply(op: Operation, state: State) -> State:

@@ -60,7 +60,7 @@ def build(kernel: KernelOp, target: Target) -> TileKernelOp:
             "LLMC0713",
             f"schedule {schedule.name} can't run @{kernel.sym_name.data}: {reason}",
             kernel,
-            fix="choose a schedule of its family, or #layout.schedule<\"generic\", {}>",
+            fix='choose a schedule of its family, or #layout.schedule<"generic", {}>',
         )
     built = schedule.build(kernel, kernel.schedule, target)
     inherit_location([built], kernel.location)

@@ -53,9 +53,7 @@ def access_of(op: LoadOp | StoreOp) -> Access:
         size = memory_dims(type_)[dim]
         known = known_divisor(bound) if bound is not None else of_int(size) if isinstance(size, int) else 1
         checks[dim] = Check(known)
-    return Access.of(
-        tv, type_.layout, type_.element_type, origins, checks, sorted(op.gather_map()), memory_alignment(memory)
-    )
+    return Access.of(tv, type_.layout, type_.element_type, origins, checks, sorted(op.gather_map()), memory_alignment(memory))
 
 
 def describe(op: LoadOp | StoreOp) -> str:

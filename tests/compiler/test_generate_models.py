@@ -19,9 +19,7 @@ PROMPT = [3, 17, 99, 5, 64, 22, 8, 31, 44, 90, 12, 7]  # longer than the window 
 TOKENS = 6
 
 
-@pytest.mark.parametrize(
-    ("arch", "dtype"), [("mistral", "bfloat16"), ("llama", "float32")]
-)
+@pytest.mark.parametrize(("arch", "dtype"), [("mistral", "bfloat16"), ("llama", "float32")])
 def test_greedy_tokens_are_those_of_hugging_face(arch: str, dtype: str, tmp_path: Path) -> None:
     directory = tiny_models.tiny_checkpoint(arch, tmp_path / "model", "bfloat16")
     exact = tiny_models.tiny_model(arch)
@@ -39,6 +37,8 @@ def test_greedy_tokens_are_those_of_hugging_face(arch: str, dtype: str, tmp_path
     ids = list(PROMPT)
     for token in model.generate(PROMPT, TOKENS):
         logits = wanted(ids)
-        assert logits.max() - logits[token] <= 0.1 * error * np.abs(logits).mean() + (0 if dtype == "float32" else 0.05 * logits.std())
+        assert logits.max() - logits[token] <= 0.1 * error * np.abs(logits).mean() + (
+            0 if dtype == "float32" else 0.05 * logits.std()
+        )
         ids.append(token)
     assert len(ids) == len(PROMPT) + TOKENS

@@ -44,7 +44,9 @@ def test_an_encoder_keeps_its_hidden_states_in_a_ragged_batch(tmp_path: Path) ->
     module, values = imported.module, imported.environment
     members = [IDS[:5], IDS[5:]]
     wanted = [
-        Interpreter(module, SEMANTICS, environment=dict(values)).call("main", (m, np.arange(len(m), dtype=np.int32)), {"T": len(m)})[0]
+        Interpreter(module, SEMANTICS, environment=dict(values)).call(
+            "main", (m, np.arange(len(m), dtype=np.int32)), {"T": len(m)}
+        )[0]
         for m in members
     ]
     run_passes(module, f"{NN},{FUSION}")

@@ -32,9 +32,18 @@ def versions() -> dict:
     import torch
     import triton
 
-    driver = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True, check=False)
+    driver = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True, check=False
+    )
     name, _, number = driver.stdout.strip().partition(", ")
-    return dict(gpu=name, driver=number, cuda=torch.version.cuda, torch=torch.__version__, triton=triton.__version__, python=platform.python_version())
+    return dict(
+        gpu=name,
+        driver=number,
+        cuda=torch.version.cuda,
+        torch=torch.__version__,
+        triton=triton.__version__,
+        python=platform.python_version(),
+    )
 
 
 def main() -> None:
@@ -45,7 +54,18 @@ def main() -> None:
     for item in items:
         shape, batches, quants, *rest = item.split(":")
         with tempfile.TemporaryDirectory() as scratch:
-            command = [sys.executable, str(HERE / "llama.py"), shape, batches, quants, "--profile", "--commit", commit, "--out", f"{scratch}/rows"]
+            command = [
+                sys.executable,
+                str(HERE / "llama.py"),
+                shape,
+                batches,
+                quants,
+                "--profile",
+                "--commit",
+                commit,
+                "--out",
+                f"{scratch}/rows",
+            ]
             found["rows"] += rows(command, 420)
         for peer in rest[0].split(",") if rest else ():
             found["rows"] += rows([sys.executable, str(HERE / "peers" / "torch_llama.py"), shape, batches, "1024", peer], 300)
@@ -53,7 +73,10 @@ def main() -> None:
         for row in found["rows"]:
             if row.get("model") == shape:
                 system = row.get("system") or row.get("peer")
-                print(f"{shape} {row.get('weights', 'bf16'):5s} batch {row.get('batch')}: {system} TPOT {row.get('tpot_ms')} ms, TTFT {row.get('ttft_ms')} ms, check {row.get('check')}", flush=True)
+                print(
+                    f"{shape} {row.get('weights', 'bf16'):5s} batch {row.get('batch')}: {system} TPOT {row.get('tpot_ms')} ms, TTFT {row.get('ttft_ms')} ms, check {row.get('check')}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

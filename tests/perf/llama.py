@@ -31,7 +31,9 @@ from llmc.runtime.generate import SamplingParams, Session
 
 def commit() -> str:
     try:
-        return subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -50,7 +52,14 @@ def check(model: api.LanguageModel, directory: Path, weights: model_shapes.Rando
     agree = all(int(np.argmax(model.session.logits(ids + made[:n]))) == made[n] for n in range(len(made)))
     margin = np.sort(exact)[-2:]
     good = bool(np.isfinite(ours).all()) and error <= (1.2 if scheme == "none" else 8.0) * reference
-    return dict(check=good, error=error, torch_bf16_error=reference, scale=float(np.abs(exact).mean()), decode_agrees=agree, margin=float(margin[1] - margin[0]))
+    return dict(
+        check=good,
+        error=error,
+        torch_bf16_error=reference,
+        scale=float(np.abs(exact).mean()),
+        decode_agrees=agree,
+        margin=float(margin[1] - margin[0]),
+    )
 
 
 def once(session: Session, prompts: list[list[int]], tokens: int, device) -> tuple[float, float]:
@@ -89,7 +98,9 @@ def profile(model: api.LanguageModel, program: str, sizes: dict[str, int], devic
             last = device.event()
             times.append(device.elapsed_ms(first, last))
         each = statistics.median(times) / len(group) / repeat * 1e3
-        rows.append(dict(kernel=name, launches=len(group), us=round(each, 2), total_us=round(each * len(group), 1), grid=group[0].grid))
+        rows.append(
+            dict(kernel=name, launches=len(group), us=round(each, 2), total_us=round(each * len(group), 1), grid=group[0].grid)
+        )
     return sorted(rows, key=lambda r: -r["total_us"])
 
 
@@ -121,14 +132,22 @@ def main() -> None:
                         file.write(json.dumps(row) + "\n")
 
 
-def run(name: str, directory: Path, weights, config: dict, scheme: str, batches: list[int], a: argparse.Namespace, cache: Path) -> Iterator[dict]:
+def run(
+    name: str, directory: Path, weights, config: dict, scheme: str, batches: list[int], a: argparse.Namespace, cache: Path
+) -> Iterator[dict]:
     """A row for each batch; the model is compiled and loaded once, for the largest."""
     context = a.prompt + a.tokens + 64
     settings = Settings(knobs=Knobs(cache_dir=cache), verify=False)
     free_before = None
     start = time.perf_counter()
     model = api.load(
-        directory, device="cuda", quant=scheme, max_sequences=max(batches), max_tokens=context, settings=settings, random_weights=weights
+        directory,
+        device="cuda",
+        quant=scheme,
+        max_sequences=max(batches),
+        max_tokens=context,
+        settings=settings,
+        random_weights=weights,
     )
     load = time.perf_counter() - start
     device = model.engine.device

@@ -50,13 +50,25 @@ def schedules(name: str, tokens: int) -> list[ScheduleAttr]:
     """What to try."""
     if name == "decode_attention":
         grid = itertools.product((1, 2, 4, 8, 16, 32), (2, 4, 8), (16, 32), (1, 2))
-        return [ScheduleAttr.of("attention_decode", splits=s, warps=w, keys=k, min_ctas=c) for s, w, k, c in grid if s * tokens <= 512]
+        return [
+            ScheduleAttr.of("attention_decode", splits=s, warps=w, keys=k, min_ctas=c)
+            for s, w, k, c in grid
+            if s * tokens <= 512
+        ]
     n = next(size for size in (8, 16, 32, 64) if size >= tokens)
     blocks = SHAPES[name.removesuffix("8")][1] // 32
     found: list[ScheduleAttr] = []
-    for m, warps, unroll, ctas, prefetch in itertools.product((16, 32, 64), (4, 8, 14, 16), (1, 2, 4, 8, 16), (1, 2, 3, 4), (0, 1)):
+    for m, warps, unroll, ctas, prefetch in itertools.product(
+        (16, 32, 64), (4, 8, 14, 16), (1, 2, 4, 8, 16), (1, 2, 3, 4), (0, 1)
+    ):
         work = m // 16 * unroll * (1 if n <= 16 else n // 16)
-        if blocks % warps or blocks // warps % unroll or not 4 <= work * (1 + prefetch) <= 16 or warps * ctas > 32 or warps * ctas < 8:
+        if (
+            blocks % warps
+            or blocks // warps % unroll
+            or not 4 <= work * (1 + prefetch) <= 16
+            or warps * ctas > 32
+            or warps * ctas < 8
+        ):
             continue
         found.append(ScheduleAttr.of("skinny", m=m, n=n, warps=warps, unroll=unroll, min_ctas=ctas, prefetch=prefetch))
     for m, warps, unroll, stages in itertools.product((16, 32), (4, 8), (2, 4), (6, 8, 10, 12)):
@@ -164,7 +176,12 @@ def bench(device, name: str, tokens: int, options: list[ScheduleAttr], built, ou
     for us, schedule, note in rows[:6]:
         print(f"  {us:8.2f} us  {schedule[18:]:100s} {note}")
     bad = [r for r in rows if "WRONG" in r[2]]
-    print(f"  wrong: {len(bad)}  failed: {sum(r[0] >= 1e9 for r in rows)}", bad[:2], next((r[2] for r in rows if r[0] >= 1e9), ""), flush=True)
+    print(
+        f"  wrong: {len(bad)}  failed: {sum(r[0] >= 1e9 for r in rows)}",
+        bad[:2],
+        next((r[2] for r in rows if r[0] >= 1e9), ""),
+        flush=True,
+    )
     if out:
         with Path(out).open("a") as file:
             file.write(json.dumps(dict(case=name, tokens=tokens, rows=[r for r in rows if r[0] < 1e9][:60])) + "\n")

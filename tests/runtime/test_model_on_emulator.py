@@ -49,7 +49,15 @@ class LazyFunctions(dict[str, Function]):
 def test_a_model_generates_the_same_on_the_emulator():
     context = make_context()
     module = parse_module(context, tiny_decoder())
-    passes = (Bufferise(max_context=128), CloseDecodeLoop(), ChooseSchedules(), ChooseWeightImages(), LowerWeights(), FinaliseAbi(), PlanArena())
+    passes = (
+        Bufferise(max_context=128),
+        CloseDecodeLoop(),
+        ChooseSchedules(),
+        ChooseWeightImages(),
+        LowerWeights(),
+        FinaliseAbi(),
+        PlanArena(),
+    )
     for each in passes:
         each.run(PassContext(context, running=each.name), module)
     capacity = Capacity(16, 2, 6)

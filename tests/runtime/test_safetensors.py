@@ -113,7 +113,9 @@ def test_a_fingerprint_follows_the_bytes_and_not_the_name(tmp_path: Path) -> Non
 
 @given(st.data())
 @settings(max_examples=300, deadline=None)
-def test_no_edit_of_the_bytes_ends_in_anything_but_arrays_or_an_error(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_no_edit_of_the_bytes_ends_in_anything_but_arrays_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     path = tmp_path_factory.getbasetemp() / "mangled.safetensors"
     write_safetensors(path, ARRAYS)
     content = bytearray(path.read_bytes())

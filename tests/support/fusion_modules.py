@@ -93,7 +93,10 @@ def tiny_checkpoint(seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
     """Random weights for `tiny_decoder`."""
     generator = np.random.default_rng(seed)
     shapes = {"embed": (128, 64), "norm": (64,), "q": (64, 64), "k": (32, 64), "v": (32, 64), "o": (64, 64)}
-    return {n: (generator.standard_normal(s) * (1.0 if n in ("embed", "norm") else 0.3)).astype(ml_dtypes.bfloat16) for n, s in shapes.items()}
+    return {
+        n: (generator.standard_normal(s) * (1.0 if n in ("embed", "norm") else 0.3)).astype(ml_dtypes.bfloat16)
+        for n, s in shapes.items()
+    }
 
 
 def expected_logits(ids: list[int], weights: dict[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:

@@ -72,7 +72,11 @@ def llama_shapes(config: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
     d, f, v = c["hidden_size"], c["intermediate_size"], c["vocab_size"]
     head = d // c["num_attention_heads"]
     kv = c["num_key_value_heads"] * head
-    found: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (v, d), "model.norm.weight": (d,), "lm_head.weight": (v, d)}
+    found: dict[str, tuple[int, ...]] = {
+        "model.embed_tokens.weight": (v, d),
+        "model.norm.weight": (d,),
+        "lm_head.weight": (v, d),
+    }
     for i in range(c["num_hidden_layers"]):
         p = f"model.layers.{i}."
         found |= {

@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import NameLoc, StringAttr, UnknownLoc
 def expand(row: Row) -> str:
     pattern = row.pattern
     while (m := re.search(r"<(\w+)>", pattern)) is not None:
-        pattern = pattern[: m.start()] + MACROS[m.group(1)] + pattern[m.end():]
+        pattern = pattern[: m.start()] + MACROS[m.group(1)] + pattern[m.end() :]
     return pattern
 
 
@@ -30,7 +30,7 @@ def choices(pattern: str) -> list[tuple[str, ...]]:
             while depth:
                 depth += (pattern[end] in "[{") - (pattern[end] in "]}")
                 end += 1
-            inner = pattern[at + 1: end - 1]
+            inner = pattern[at + 1 : end - 1]
             if head == "[":
                 out.append(("", *flatten(inner)))
             else:
@@ -70,7 +70,7 @@ def covering(row: Row) -> Iterator[str]:
     seen: set[str] = set()
     for i, alternatives in enumerate(parts):
         for a in alternatives:
-            text = "".join([*first[:i], a, *first[i + 1:]])
+            text = "".join([*first[:i], a, *first[i + 1 :]])
             if text not in seen:
                 seen.add(text)
                 yield text
@@ -138,7 +138,9 @@ def grouped() -> dict[tuple[str, str], list[Form]]:
 def kernel_of(forms: list[Form], constants: bool = False) -> KernelOp:
     """A kernel with every form once, with and without optional operands; with `constants`, instead once for each
     operand that takes an immediate, with one."""
-    kernel = KernelOp.make("k", {"x": "u64"}, threads=128, dyn_smem=1024, minnctapersm=1, location=NameLoc(StringAttr("test"), UnknownLoc()))
+    kernel = KernelOp.make(
+        "k", {"x": "u64"}, threads=128, dyn_smem=1024, minnctapersm=1, location=NameLoc(StringAttr("test"), UnknownLoc())
+    )
     b = PtxBuilder(kernel.body.block, kernel.location)
     operands = Operands(b)
     for form in forms:

@@ -27,7 +27,12 @@ ZERO = Size.of(0)
 def _static(im: Importer, node: torch.fx.Node, size: Size) -> int:
     found = size.constant
     if found is None:
-        raise LlmcError("LLMC0338", f"{node.target} along a size that varies ({size})", where=im.location(node), fix="keep that dimension static")
+        raise LlmcError(
+            "LLMC0338",
+            f"{node.target} along a size that varies ({size})",
+            where=im.location(node),
+            fix="keep that dimension static",
+        )
     return found
 
 
@@ -79,10 +84,17 @@ def batch_norm(im: Importer, node: torch.fx.Node) -> Value:
     """With the statistics that training left."""
     x = im.b.full(im.value(node.args[0]))
     if argument(node, 5, "training", False) or argument(node, 3, "running_mean") is None:
-        raise LlmcError("LLMC0338", "batch_norm on the statistics of the batch is not supported", where=im.location(node), fix="keep running statistics")
+        raise LlmcError(
+            "LLMC0338",
+            "batch_norm on the statistics of the batch is not supported",
+            where=im.location(node),
+            fix="keep running statistics",
+        )
     weight, bias, mean, var = (_channel(im, argument(node, i, ""), x.rank) for i in (1, 2, 3, 4))
     assert mean is not None and var is not None
-    inverse = im.b.pointwise("rsqrt", im.b.pointwise("add", var, im.b.constant(float(cast(float, argument(node, 7, "eps", 1e-5))), f32)))
+    inverse = im.b.pointwise(
+        "rsqrt", im.b.pointwise("add", var, im.b.constant(float(cast(float, argument(node, 7, "eps", 1e-5))), f32))
+    )
     centred = im.b.pointwise("sub", im.b.cast(x.ssa, f32), mean)
     return Value(im.b.cast(_scaled(im, im.b.pointwise("mul", centred, inverse), weight, bias), im.elem(node)), x.dims)
 

@@ -211,7 +211,9 @@ def about_zero(im: Importer, node: torch.fx.Node) -> Value:
     elem = im.elem(node)
     value = im.value(x)
     zero = im.b.constant(0, elem)
-    above, below = (im.b.cast(im.b.emit(nn.CmpOp(a, b, predicate="lt")), elem) for a, b in ((zero, value.ssa), (value.ssa, zero)))
+    above, below = (
+        im.b.cast(im.b.emit(nn.CmpOp(a, b, predicate="lt")), elem) for a, b in ((zero, value.ssa), (value.ssa, zero))
+    )
     return Value(im.b.pointwise("sub", above, below), value.dims, value.axis)
 
 

@@ -1,8 +1,8 @@
 """Which instructions a tile access takes: decided from layouts and divisors alone, without emitting anything.
 
-    Access.of(tv, memory layout, …) → tables of offsets, then
-    .runs()      vector accesses of 16, 8, 4, 2 or 1 bytes, or
-    .matrices()  ldmatrix, where a warp's words form 8x8 matrices whose rows are 16 bytes in shared memory
+Access.of(tv, memory layout, …) → tables of offsets, then
+.runs()      vector accesses of 16, 8, 4, 2 or 1 bytes, or
+.matrices()  ldmatrix, where a warp's words form 8x8 matrices whose rows are 16 bytes in shared memory
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ class Access:
         for dim, origin in enumerate(origins):
             if origin.constant is None and carries(digits[dim], origin.divisor, tv.shape[dim]):
                 walked.add(dim)
-        constants = tuple(
-            (o.constant or 0) if dim not in walked else 0 for dim, o in enumerate(origins)
-        )
+        constants = tuple((o.constant or 0) if dim not in walked else 0 for dim, o in enumerate(origins))
         plan = plan_tile(tv, layout, constants, tuple(sorted(walked)))
         if plan is None:
             walked |= {dim for dim, d in enumerate(digits) if len(d) > 1}
@@ -96,9 +94,7 @@ class Access:
         if layout.swizzle is not None:
             alignment = gcd(alignment, 1 << layout.swizzle[1])
         granularity = tuple((dim, _granularity(tv, dim, origins[dim], check)) for dim, check in checks.items())
-        return Access(
-            tv, layout, elem, tuple(origins), tuple(gathered), tuple(sorted(walked)), plan, granularity, alignment
-        )
+        return Access(tv, layout, elem, tuple(origins), tuple(gathered), tuple(sorted(walked)), plan, granularity, alignment)
 
     @property
     def digits(self) -> list[tuple[Digit, ...]]:
@@ -124,9 +120,7 @@ class Access:
         """`extra[r]`: what else must agree, such as the gathered indices of a register."""
         if self.layout.swizzle is not None:
             max_bytes = min(max_bytes, elem_size(self.elem) << self.layout.swizzle[1])
-        return find_runs(
-            self.plan.table, elem_size(self.elem), pack_of(self.elem), self.alignment, self.keys(extra), max_bytes
-        )
+        return find_runs(self.plan.table, elem_size(self.elem), pack_of(self.elem), self.alignment, self.keys(extra), max_bytes)
 
     def matrices(self) -> Matrices | None:
         """The ldmatrix form, if the words of a warp are rows of 16 aligned bytes."""

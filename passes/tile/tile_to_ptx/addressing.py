@@ -202,9 +202,7 @@ def origin_alignment(digits: Sequence[tuple[int, int]], divisor: int) -> int:
     return alignment if alignment else UNLIMITED
 
 
-def origin_digits(
-    emitter: Emitter, value: Scalar, digits: Sequence[tuple[int, int]], divisor: int
-) -> list[tuple[Scalar, int]]:
+def origin_digits(emitter: Emitter, value: Scalar, digits: Sequence[tuple[int, int]], divisor: int) -> list[tuple[Scalar, int]]:
     """(digit value, stride) pairs of a run-time coordinate, digits that are known to be 0 left out."""
     pairs: list[tuple[Scalar, int]] = []
     below = 1
@@ -261,9 +259,11 @@ def find_runs(
         whole = whole and alignment % pack == 0 and not (shaped[:, :, 0] % pack).any()
         whole = whole and all(keys[r] == keys[r - r % pack] for r in range(count))
     if not whole:
-        return [Run(r, (r,), elem_bytes, True) for r in range(count)] if pack > 1 else [
-            Run(r, (r,), elem_bytes, False) for r in range(count)
-        ]
+        return (
+            [Run(r, (r,), elem_bytes, True) for r in range(count)]
+            if pack > 1
+            else [Run(r, (r,), elem_bytes, False) for r in range(count)]
+        )
     words = count // pack
     order = sorted(range(words), key=lambda word: (int(flat[0, word * pack]), word))
     word_bytes = elem_bytes * pack
@@ -277,8 +277,7 @@ def find_runs(
                 continue
             group = order[position : position + wanted]
             if all(
-                keys[word * pack] == keys[first]
-                and np.array_equal(flat[:, word * pack], flat[:, first] + index * pack)
+                keys[word * pack] == keys[first] and np.array_equal(flat[:, word * pack], flat[:, first] + index * pack)
                 for index, word in enumerate(group)
             ):
                 length = wanted

@@ -130,9 +130,7 @@ def lower_concat(k: KernelLowering, op: ConcatOp) -> None:
         k.set_frag(op.result, Frag(tv, frags[0].elem, words))
         return
     elements: list[Any] = [element for frag in frags for element in k.elements(frag)]
-    words = tuple(
-        pack_word(k.e, frags[0].elem, elements[first : first + pack]) for first in range(0, len(elements), pack)
-    )
+    words = tuple(pack_word(k.e, frags[0].elem, elements[first : first + pack]) for first in range(0, len(elements), pack))
     k.set_frag(op.result, Frag(tv, frags[0].elem, words))
 
 
@@ -170,5 +168,3 @@ def lower_unpack(k: KernelLowering, op: UnpackOp) -> None:
         pack = pack_of(target)
         words = [pack_word(e, target, elements[first : first + pack]) for first in range(0, count, pack)]
     k.set_frag(op.result, Frag(tv, target, tuple(words)))
-
-

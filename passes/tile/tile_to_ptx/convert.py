@@ -1,8 +1,8 @@
 """`tile-to-ptx`: every `tile.kernel` of a module becomes a `ptx.kernel`.
 
-    tile.kernel @k(%x: !layout.buffer<["T", 64], bf16>, …, %T: i32) attributes {warps = 4 : i32, …} {…}
-    -->
-    ptx.kernel @k {params = {p0 = "u64", …, p1 = "u32"}, reqntid = 128 : i32, …} {…}
+tile.kernel @k(%x: !layout.buffer<["T", 64], bf16>, …, %T: i32) attributes {warps = 4 : i32, …} {…}
+-->
+ptx.kernel @k {params = {p0 = "u64", …, p1 = "u32"}, reqntid = 128 : i32, …} {…}
 """
 
 from __future__ import annotations

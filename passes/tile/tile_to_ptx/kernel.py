@@ -59,9 +59,7 @@ class KernelLowering:
         self.scratch_dirty = False
         self.feeds_wgmma = any(isinstance(op, tile.WgmmaOp) for op in kernel.walk())
         arguments = kernel.block.args
-        self.parameters = {
-            f"p{i}": "u64" if isinstance(a.type, BufferType) else "u32" for i, a in enumerate(arguments)
-        }
+        self.parameters = {f"p{i}": "u64" if isinstance(a.type, BufferType) else "u32" for i, a in enumerate(arguments)}
         attributes: dict[str, Attribute] = {}
         for name in ("grid", "sizes", "effects", "family", "schedule", "target_features"):
             if name in kernel.properties:
@@ -117,9 +115,7 @@ class KernelLowering:
                 type_ = argument.type
                 extents = tuple(self._extent(d, sizes) for d in type_.dims)
                 constant = effects[buffers.index(argument)] == "r"
-                self.values[argument] = Buffer(
-                    type_.layout, type_.dims, type_.element_type, pointer, extents, constant
-                )
+                self.values[argument] = Buffer(type_.layout, type_.dims, type_.element_type, pointer, extents, constant)
 
     def _extent(self, dim: int | str, sizes: dict[str, Scalar]) -> Scalar | None:
         """A buffer's dimension as a scalar; only plain names and linear forms of them are known."""
@@ -415,9 +411,7 @@ def lower_roles(k: KernelLowering, op: tile.RolesOp) -> None:
     registers = [int(r) for r in op.regs.get_values()] if op.regs is not None else None
     features = {f.data for f in k.kernel.target_features.data} if k.kernel.target_features is not None else set[str]()
     moves_registers = (
-        registers is not None
-        and all(count % 4 == 0 for count in counts)
-        and bool(features & {"setmaxnreg", "sm_90a"})
+        registers is not None and all(count % 4 == 0 for count in counts) and bool(features & {"setmaxnreg", "sm_90a"})
     )
     join = k.new_block()
     first = 0
@@ -474,9 +468,7 @@ def lower_view(k: KernelLowering, op: tile.ViewOp) -> None:
     type_: Any = op.result.type
     moved = op.offset.value.data
     alignment = min(source.alignment, moved & -moved) if moved else source.alignment
-    k.values[op.result] = Smem(
-        type_.layout, type_.shape, type_.element_type, source.base, source.offset + moved, alignment
-    )
+    k.values[op.result] = Smem(type_.layout, type_.shape, type_.element_type, source.base, source.offset + moved, alignment)
 
 
 def _nothing(k: KernelLowering, op: Operation) -> None:

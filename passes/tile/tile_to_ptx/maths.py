@@ -105,9 +105,7 @@ def erf(e: Emitter, x: Float) -> SSAValue:
     far = fma(e, far, t, e.op("neg.f32", t))
     far = e.op("sub.f32", 1.0, exp(e, far))
     far = e.op("copysign.f32", x, far)
-    near = horner(
-        e, s, (-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1)
-    )
+    near = horner(e, s, (-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1))
     near = fma(e, near, x, x)
     return e.op("selp.f32", far, near, e.op("setp.gt.f32", t, 0.927734375))
 

@@ -64,12 +64,8 @@ class TileAccess:
             for scalar, offset in zip(self.origins, offsets, strict=True)
         )
         alignment = memory.alignment if isinstance(memory, Smem) else 256
-        self.access = Access.of(
-            tv, memory.layout, memory.elem, origins, checks, tuple(sorted(gather)), alignment
-        )
-        self.pointers = Pointers(
-            k.e, k.lane, k.warp, memory, self.access, self.origins, self.gathered
-        )
+        self.access = Access.of(tv, memory.layout, memory.elem, origins, checks, tuple(sorted(gather)), alignment)
+        self.pointers = Pointers(k.e, k.lane, k.warp, memory, self.access, self.origins, self.gathered)
 
     def _indices(self, index: Frag, tv: Tv) -> list[SSAValue]:
         """The index register that each register of the tile uses."""

@@ -1,7 +1,7 @@
 """Elements in and out of packed registers.
 
-    unpack: packed register → one scalar (bf16 → f32 by a shift or a mask)
-    pack:   scalars → packed registers (bf16: cvt.rn.bf16x2.f32, or a byte permute when no rounding is due)
+unpack: packed register → one scalar (bf16 → f32 by a shift or a mask)
+pack:   scalars → packed registers (bf16: cvt.rn.bf16x2.f32, or a byte permute when no rounding is due)
 """
 
 from __future__ import annotations
@@ -122,9 +122,7 @@ def bits(emitter: Emitter, value: SSAValue) -> SSAValue:
 def pack_all(emitter: Emitter, elem: Attribute, elements: Sequence[Element]) -> tuple[SSAValue, ...]:
     """All packed registers of a fragment."""
     pack = pack_of(elem)
-    return tuple(
-        pack_word(emitter, elem, elements[first : first + pack]) for first in range(0, len(elements), pack)
-    )
+    return tuple(pack_word(emitter, elem, elements[first : first + pack]) for first in range(0, len(elements), pack))
 
 
 def unpack_all(emitter: Emitter, elem: Attribute, words: Sequence[SSAValue], count: int) -> list[Element]:

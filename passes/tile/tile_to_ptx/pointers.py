@@ -90,8 +90,7 @@ class Pointers:
         """The address of element `register` (or of the plan's row)."""
         access = self.access
         walked_key = tuple(
-            self.gathered[dim][register] if dim in self.gathered else access.reg_coords[register][dim]
-            for dim in access.walked
+            self.gathered[dim][register] if dim in self.gathered else access.reg_coords[register][dim] for dim in access.walked
         )
         part = self.plan.part_of[register]
         key = (part, walked_key)

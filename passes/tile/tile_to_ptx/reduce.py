@@ -65,9 +65,7 @@ def _tree(k: KernelLowering, opcode: str, items: Sequence[Any]) -> Any:
     """Neighbours first: short chains and the same order everywhere."""
     items = list(items)
     while len(items) > 1:
-        items = [
-            k.e.op(opcode, items[i], items[i + 1]) if i + 1 < len(items) else items[i] for i in range(0, len(items), 2)
-        ]
+        items = [k.e.op(opcode, items[i], items[i + 1]) if i + 1 < len(items) else items[i] for i in range(0, len(items), 2)]
     return items[0]
 
 
@@ -153,7 +151,12 @@ def _across_warps(k: KernelLowering, op: ReduceOp, tv: Tv, axis: int, opcode: st
     predicate = (writer, False) if isinstance(writer, SSAValue) else None
     for first in range(0, count, width):
         group = values[first : first + width]
-        e.do(opcode_of("st.shared", kind, width), Addr(own, scratch + 4 * first), group if width > 1 else group[0], pred=predicate)
+        e.do(
+            opcode_of("st.shared", kind, width),
+            Addr(own, scratch + 4 * first),
+            group if width > 1 else group[0],
+            pred=predicate,
+        )
     k.barrier()
     rest: Scalar = k.warp
     for unit, size in reduced:

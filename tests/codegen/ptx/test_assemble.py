@@ -64,10 +64,12 @@ def test_a_missing_ptxas_says_how_to_get_it() -> None:
 
 
 def test_warnings_become_codes() -> None:
-    log = ("ptxas info    : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized due to …\n"
-           "ptxas info    : Compiling entry function 'k' for 'sm_90a'\n"
-           "    8 bytes stack frame, 16 bytes spill stores, 24 bytes spill loads\n"
-           "ptxas info    : Used 168 registers, used 2 barriers, 1024 bytes smem\n")
+    log = (
+        "ptxas info    : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized due to …\n"
+        "ptxas info    : Compiling entry function 'k' for 'sm_90a'\n"
+        "    8 bytes stack frame, 16 bytes spill stores, 24 bytes spill loads\n"
+        "ptxas info    : Used 168 registers, used 2 barriers, 1024 bytes smem\n"
+    )
     done = read_log(b"", log)
     assert done.codes == ("C7510",) and done.serialised
     assert (done.spills, done.registers, done.smem, done.kernels["k"].barriers) == (40, 168, 1024, 2)

@@ -155,10 +155,10 @@ def test_embedding_rows_by_id(schedule: str):
 def test_rope_alone(interleaved: bool):
     types = [tensor(bf16, ["T", 2, 32]), tensor(f32, ["T", 16]), tensor(f32, ["T", 16])]
     inputs = [random((5, 2, 32)), random((5, 16), np.float32, 1), random((5, 16), np.float32, 2)]
+
     def make(e, x, c, s):
-        return [
-            e(nn.RopeOp(e(nn.NegOp(x)), e(nn.CastOp(c, elem=bf16)), e(nn.CastOp(s, elem=bf16)), interleaved=interleaved))
-        ]
+        return [e(nn.RopeOp(e(nn.NegOp(x)), e(nn.CastOp(c, elem=bf16)), e(nn.CastOp(s, elem=bf16)), interleaved=interleaved))]
+
     check("pointwise", types, inputs, make, 3e-2)
     check("generic", types, inputs, make, 3e-2)
 

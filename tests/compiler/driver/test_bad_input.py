@@ -65,7 +65,9 @@ def store_integers(directory: Path) -> None:
 
 
 def name_a_missing_shard(directory: Path) -> None:
-    (directory / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {n: "model-2.safetensors" for n in tensors()}}))
+    (directory / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {n: "model-2.safetensors" for n in tensors()}})
+    )
 
 
 def without_config(directory: Path) -> None:
@@ -115,7 +117,9 @@ def spoil_tokenizer(directory: Path) -> None:
         (spoil_tokenizer, "LLMC0306", "tokenizer.json"),
     ],
 )
-def test_a_bad_checkpoint_is_explained(command: Command, spoilt: Path, spoil: Callable[[Path], None], code: str, text: str) -> None:
+def test_a_bad_checkpoint_is_explained(
+    command: Command, spoilt: Path, spoil: Callable[[Path], None], code: str, text: str
+) -> None:
     spoil(spoilt)
     out = spoilt.parent / "out"
     command("build", spoilt, "-o", out, *EMULATOR).refused(code, text)
@@ -186,7 +190,9 @@ def test_tokens_mixed_by_something_else_than_attention_are_refused(command: Comm
         (("--speed", "11"), "LLMC0239", "--speed"),
     ],
 )
-def test_bad_arguments_are_refused_before_any_work(command: Command, checkpoint: Path, arguments: tuple[str, ...], code: str, text: str) -> None:
+def test_bad_arguments_are_refused_before_any_work(
+    command: Command, checkpoint: Path, arguments: tuple[str, ...], code: str, text: str
+) -> None:
     result = command("run", checkpoint, *PROMPT, *EMULATOR, *arguments)
     result.refused(code, text)
     assert result.out == "" and "reading the checkpoint" not in result.err
@@ -318,7 +324,12 @@ def test_an_artefact_is_not_built_from_an_artefact(command: Command, built: Path
     [
         ("func.func @f( {", (), "LLMC0001", "syntax error"),
         ("func.func @f() { nn.nonesuch }", (), "LLMC0001", "nonesuch"),
-        (f'func.func @f() attributes {{a = "{"x" * 200}}}', (), "LLMC0001", "closing string"),  # xDSL's own lexer never ends here
+        (
+            f'func.func @f() attributes {{a = "{"x" * 200}}}',
+            (),
+            "LLMC0001",
+            "closing string",
+        ),  # xDSL's own lexer never ends here
         ('"', (), "LLMC0001", "closing string"),
         ("builtin.module {}", ("--pass-pipeline", "nonesuch"), "LLMC0201", "nonesuch"),
         ("builtin.module {}", ("--pass-pipeline", "canonicalise{nonesuch=1}"), "LLMC0203", "nonesuch"),
@@ -331,7 +342,9 @@ def test_an_artefact_is_not_built_from_an_artefact(command: Command, built: Path
         ("builtin.module {}", ("--swift",), "LLMC0239", "--swift"),
     ],
 )
-def test_llmc_opt_explains(command: Command, tmp_path: Path, text: str, arguments: tuple[str, ...], code: str, said: str) -> None:
+def test_llmc_opt_explains(
+    command: Command, tmp_path: Path, text: str, arguments: tuple[str, ...], code: str, said: str
+) -> None:
     (tmp_path / "x.mlir").write_text(text)
     result = command("opt", tmp_path / "x.mlir", "-o", tmp_path / "y.mlir", *arguments)
     result.refused(code, said)
@@ -346,7 +359,12 @@ def test_files_that_are_no_text(command: Command, tmp_path: Path) -> None:
 
 # Mangled input: anything but success or an LlmcError that llmc foresaw is a mistake of llmc ---------------------------
 
-MANGLED = settings(deadline=None, derandomize=True, phases=(Phase.generate,), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+MANGLED = settings(
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.generate,),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 def mangled(data: st.DataObject, content: bytes) -> bytes:
@@ -356,7 +374,9 @@ def mangled(data: st.DataObject, content: bytes) -> bytes:
         place = data.draw(st.integers(0, max(len(found) - 1, 0)))
         match data.draw(st.sampled_from(["set", "put", "leave out", "cut", "repeat"])):
             case "set":
-                found[place : place + 1] = bytes([data.draw(st.one_of(st.sampled_from(b'"{}[]<>%@#!:,.-019ax \n'), st.integers(0, 255)))])
+                found[place : place + 1] = bytes(
+                    [data.draw(st.one_of(st.sampled_from(b'"{}[]<>%@#!:,.-019ax \n'), st.integers(0, 255)))]
+                )
             case "put":
                 found[place:place] = data.draw(st.binary(min_size=1, max_size=3))
             case "leave out":
@@ -388,7 +408,25 @@ def test_mangled_weights_are_read_or_explained(spoilt: Path, checkpoint: Path, d
     foreseen(lambda: [np.asarray(a) for a in Weights(spoilt).values()])
 
 
-VALUES: list[Any] = [None, True, -1, 0, 1, 3, 7, 1 << 40, 0.5, -1e300, "", "bfloat16", "sigmoid", [], [1], {}, {"rope_type": "x"}]
+VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    1,
+    3,
+    7,
+    1 << 40,
+    0.5,
+    -1e300,
+    "",
+    "bfloat16",
+    "sigmoid",
+    [],
+    [1],
+    {},
+    {"rope_type": "x"},
+]
 
 
 @settings(MANGLED, max_examples=8)

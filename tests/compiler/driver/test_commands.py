@@ -51,7 +51,9 @@ def test_run_streams_the_text_to_stdout_and_the_rest_to_stderr(command: Command,
     assert set(result.out.split()) <= set(WORDS)
     assert "reading the checkpoint" in result.err
     assert re.search(r"\[emulator\] \d tokens, TTFT [\d.]+ ms, TPOT [\d.]+ ms; dumps are in ", result.err)
-    assert {p.name for p in (tmp_path / "dump" / "ir").iterdir()} == {f"model.{p}" for p in ("nn", "fusion", "quant", "layout", "tile", "ptx")}
+    assert {p.name for p in (tmp_path / "dump" / "ir").iterdir()} == {
+        f"model.{p}" for p in ("nn", "fusion", "quant", "layout", "tile", "ptx")
+    }
 
 
 def test_devices_and_artefacts_say_the_same(command: Command, checkpoint: Path, artefact: Path) -> None:
@@ -68,7 +70,9 @@ def test_the_prompt_comes_from_standard_input(command: Command, artefact: Path, 
 
 def test_seeds_repeat_draws(command: Command, artefact: Path) -> None:
     def draw(seed: int) -> str:
-        return command("run", artefact, "--prompt", "fox", "--max-tokens", 12, "--temperature", 3, "--seed", seed, "--device", "reference").out
+        return command(
+            "run", artefact, "--prompt", "fox", "--max-tokens", 12, "--temperature", 3, "--seed", seed, "--device", "reference"
+        ).out
 
     assert draw(1) == draw(1)
     assert len({draw(seed) for seed in range(2, 6)}) > 1
@@ -86,7 +90,9 @@ def test_without_a_gpu_run_says_that_it_emulates(command: Command, artefact: Pat
     monkeypatch.setattr(model_commands, "gpu_missing", lambda: "no driver\nanswers")
     result = command("run", artefact, *PROMPT)
     assert result.code == 0
-    assert [line for line in result.err.splitlines() if "no GPU" in line] == ["no GPU here (no driver): running on the emulator, which is slow"]
+    assert [line for line in result.err.splitlines() if "no GPU" in line] == [
+        "no GPU here (no driver): running on the emulator, which is slow"
+    ]
 
 
 def test_running_an_artefact_imports_neither_torch_nor_transformers(artefact: Path) -> None:
@@ -95,7 +101,9 @@ def test_running_an_artefact_imports_neither_torch_nor_transformers(artefact: Pa
         f"assert main(['run', {str(artefact)!r}, '--prompt', 'fox', '--max-tokens', '2', '--device', 'emulator']) == 0\n"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT / ".typing")}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT / ".typing")}, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -112,7 +120,9 @@ def test_an_artefact_holds_every_level_and_moves_with_its_weights(command: Comma
     assert sorted(p.name for p in tmp_path.iterdir()) == ["moved"]
 
 
-def test_building_again_replaces_the_artefact_and_prints_remarks(command: Command, checkpoint: Path, artefact: Path, tmp_path: Path) -> None:
+def test_building_again_replaces_the_artefact_and_prints_remarks(
+    command: Command, checkpoint: Path, artefact: Path, tmp_path: Path
+) -> None:
     out = Path(shutil.copytree(artefact, tmp_path / "out"))
     (out / "stale").write_text("")
     result = command("build", checkpoint, "-o", out, *EMULATOR, "--remarks", "fusion")
@@ -129,7 +139,13 @@ def test_a_build_that_is_ended_midway_leaves_nothing(checkpoint: Path, tmp_path:
         "shutil.copyfile = slow\n"
         f"sys.exit(main(['build', {str(checkpoint)!r}, '-o', {str(tmp_path / 'out')!r}, '--device', 'emulator', '--no-cache']))"
     )
-    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / ".typing")})
+    child = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / ".typing")},
+    )
     assert child.stdout is not None
     assert child.stdout.readline() == "copying\n"
     assert not (tmp_path / "out").exists()
@@ -189,7 +205,9 @@ def test_every_flag_is_explained(parser: object) -> None:
 def test_opt_lists_passes_and_dialects(command: Command) -> None:
     passes = command("opt", "--list-passes").out
     assert "canonicalise" in passes and "--scheme" in passes
-    assert {"nn", "fusion", "quantized", "layout", "tile", "ptx", "rt", "arith"} <= set(command("opt", "--show-dialects").out.split())
+    assert {"nn", "fusion", "quantized", "layout", "tile", "ptx", "rt", "arith"} <= set(
+        command("opt", "--show-dialects").out.split()
+    )
 
 
 def test_opt_reads_standard_input_and_prints(command: Command, monkeypatch: pytest.MonkeyPatch, module: Path) -> None:
@@ -200,7 +218,9 @@ def test_opt_reads_standard_input_and_prints(command: Command, monkeypatch: pyte
 
 
 def test_opt_runs_a_pipeline_into_a_file(command: Command, module: Path, tmp_path: Path) -> None:
-    result = command("opt", module, "--pass-pipeline", "builtin.module(canonicalise)", "-o", tmp_path / "y.nn", "--dump-pass-pipeline")
+    result = command(
+        "opt", module, "--pass-pipeline", "builtin.module(canonicalise)", "-o", tmp_path / "y.nn", "--dump-pass-pipeline"
+    )
     assert (result.code, result.out) == (0, "")
     assert "nn.exp" not in (tmp_path / "y.nn").read_text()
     assert "builtin.module(canonicalise)" in result.err
@@ -225,7 +245,15 @@ def test_opt_prints_ir_around_passes(command: Command, module: Path, flags: tupl
 
 
 def test_opt_writes_numbered_files_and_times(command: Command, module: Path, tmp_path: Path) -> None:
-    result = command("opt", module, "--pass-pipeline", "canonicalise,recognise", "--mlir-print-ir-tree-dir", tmp_path / "tree", "--mlir-timing")
+    result = command(
+        "opt",
+        module,
+        "--pass-pipeline",
+        "canonicalise,recognise",
+        "--mlir-print-ir-tree-dir",
+        tmp_path / "tree",
+        "--mlir-timing",
+    )
     assert result.code == 0
     assert sorted(p.name for p in (tmp_path / "tree").iterdir()) == ["000_canonicalise.mlir", "001_recognise.mlir"]
     assert re.search(r"[\d.]+ s +[\d.]+ %  canonicalise\n", result.err) and "total" in result.err
@@ -236,7 +264,10 @@ def test_opt_prints_locations_and_the_generic_form(command: Command, module: Pat
     assert '"nn.neg"(' in command("opt", module, "--mlir-print-op-generic").out
 
 
-@pytest.mark.parametrize(("start", "end", "op"), [("nn", "fusion", "fusion.kernel"), ("fusion", "quant", "fusion.kernel"), ("quant", "layout", "rt.program")])
+@pytest.mark.parametrize(
+    ("start", "end", "op"),
+    [("nn", "fusion", "fusion.kernel"), ("fusion", "quant", "fusion.kernel"), ("quant", "layout", "rt.program")],
+)
 def test_opt_goes_on_from_any_phase(command: Command, artefact: Path, start: str, end: str, op: str) -> None:
     result = command("opt", artefact / "ir" / f"model.{start}", "--compile-from", start, "--compile-to", end)
     assert result.code == 0
@@ -250,6 +281,17 @@ def test_opt_emits_the_ptx_of_a_dump(command: Command, artefact: Path, tmp_path:
 
 
 def test_opt_prints_remarks_of_a_category(command: Command, artefact: Path) -> None:
-    result = command("opt", artefact / "ir" / "model.nn", "--compile-from", "nn", "--compile-to", "fusion", "--remarks", "fusion", "-o", os.devnull)
+    result = command(
+        "opt",
+        artefact / "ir" / "model.nn",
+        "--compile-from",
+        "nn",
+        "--compile-to",
+        "fusion",
+        "--remarks",
+        "fusion",
+        "-o",
+        os.devnull,
+    )
     assert result.code == 0
     assert set(re.findall(r"remark\[(.*?)\]", result.err)) == {"fusion"}

@@ -15,13 +15,13 @@ pytest.importorskip("transformers")
 
 import tiny_models  # noqa: E402
 from llmc.compiler.frontend import ImportedModel, load_checkpoint, write_safetensors  # noqa: E402
-from llmc.runtime.weights import Weights  # noqa: E402
 from llmc.dialects.ir import locations  # noqa: E402
 from llmc.dialects.ir.builtin_semantics import SEMANTICS as BUILTIN  # noqa: E402
 from llmc.dialects.ir.context import make_context  # noqa: E402
 from llmc.dialects.ir.diagnostics import LlmcError  # noqa: E402
 from llmc.dialects.ir.interpret import Interpreter  # noqa: E402
 from llmc.dialects.nn.semantics import SEMANTICS, infer_sizes  # noqa: E402
+from llmc.runtime.weights import Weights  # noqa: E402
 from xdsl.dialects.func import FuncOp  # noqa: E402
 from xdsl.parser import Parser  # noqa: E402
 

@@ -50,7 +50,8 @@ func.func @f(%c: i1, %x: f32) -> f32 {
 
 
 def test_loops_and_nested_regions_verify():
-    verify_dominance(parse("""
+    verify_dominance(
+        parse("""
 func.func @f(%n: index, %x: f32) -> f32 {
   %zero = arith.constant 0 : index
   %one = arith.constant 1 : index
@@ -59,7 +60,8 @@ func.func @f(%n: index, %x: f32) -> f32 {
     scf.yield %s : f32
   }
   func.return %r : f32
-}"""))
+}""")
+    )
 
 
 def test_structural_hash_ignores_names_and_locations():
@@ -82,7 +84,8 @@ def test_fused_locations_drop_doubles_and_unknown_ones():
 
 
 def test_interpreter_runs_scalars_loops_and_generics():
-    module = parse("""
+    module = parse(
+        """
 #id = affine_map<(i, j) -> (i, j)>
 #row = affine_map<(i, j) -> (i)>
 func.func @rowsum(%x: tensor<2x3xf32>, %init: tensor<2xf32>) -> tensor<2xf32> {
@@ -93,7 +96,8 @@ func.func @rowsum(%x: tensor<2x3xf32>, %init: tensor<2xf32>) -> tensor<2xf32> {
     linalg.yield %s : f32
   } -> tensor<2xf32>
   func.return %r : tensor<2xf32>
-}""".replace("#id = affine_map<(i, j) -> (i, j)>\n#row = affine_map<(i, j) -> (i)>\n", ""))
+}""".replace("#id = affine_map<(i, j) -> (i, j)>\n#row = affine_map<(i, j) -> (i)>\n", "")
+    )
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     (result,) = Interpreter(module, SEMANTICS).call("rowsum", (x, np.zeros(2, np.float32)))
     np.testing.assert_allclose(result, (x * x).sum(1))

@@ -140,7 +140,14 @@ def test_advance_moves_live_sequences_only():
     types = advance_types()
     sizes = {"B": 4}
     buffers = {name: Buffer.empty(type_, sizes) for name, type_ in types.items()}
-    start = {"tokens": [5, 6, 7, 8], "limit": [9, 9, 3, 9], "alive": [1, 1, 1, 0], "step": [2, 2, 2, 2], "positions": [10] * 4, "kv_len": [11] * 4}
+    start = {
+        "tokens": [5, 6, 7, 8],
+        "limit": [9, 9, 3, 9],
+        "alive": [1, 1, 1, 0],
+        "step": [2, 2, 2, 2],
+        "positions": [10] * 4,
+        "kv_len": [11] * 4,
+    }
     for name, values in start.items():
         buffers[name].write(np.array(values, np.int32))
     stops = np.full((4, 8), -1, np.int32)

@@ -72,7 +72,10 @@ def test_nvcc_output_is_read() -> None:
     kernel = program.kernels["softmax"]
     assert program.version == (9, 0) and program.target == "sm_80"
     assert [(p.name, p.size, p.offset) for p in kernel.params] == [
-        ("softmax_param_0", 8, 0), ("softmax_param_1", 128, 64), ("softmax_param_2", 4, 192)]
+        ("softmax_param_0", 8, 0),
+        ("softmax_param_1", 128, 64),
+        ("softmax_param_2", 4, 192),
+    ]
     assert kernel.maxntid == (256, 1, 1) and kernel.minnctapersm == 2
     assert {s.name: s.size for s in kernel.shared} == {"table": 16, "row": None, "part": 128}
     assert kernel.shared[0].init[3] == 63 and kernel.shared[0].space == "const"

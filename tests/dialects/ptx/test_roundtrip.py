@@ -51,7 +51,7 @@ def test_printed_ptx_parses_to_the_same_instructions(group: tuple[str, str]) -> 
         assert instruction.form is not None
         assert instruction.form.operands == form.operands, instruction.opcode
         assert bool(instruction.results) == bool(form.results)
-        for spec, operand in zip(form.operands[1 if form.tied else 0:], instruction.operands):
+        for spec, operand in zip(form.operands[1 if form.tied else 0 :], instruction.operands):
             if spec.count:
                 assert isinstance(operand, Vector) and len(operand.items) == spec.count
 
@@ -117,4 +117,5 @@ def test_immediates_and_offsets_keep_every_bit(bits: int, offset: int) -> None:
     module = ModuleOp([kernel])
     again = reparse(str(module))
     assert [op.items for op in again.walk() if isinstance(op, PtxInstruction)] == [
-        op.items for op in module.walk() if isinstance(op, PtxInstruction)]
+        op.items for op in module.walk() if isinstance(op, PtxInstruction)
+    ]

@@ -38,6 +38,12 @@ def test_an_unknown_form_names_the_legal_ones() -> None:
 
 
 def test_elementwise_instructions_have_semantics() -> None:
-    pure = {(row.key or base) for row in TABLE for base in bases() if row.effect == "pure"
-            for form in [next(iter(forms_of(next(iter(covering(row))))), None)] if form and form.base == base}
+    pure = {
+        (row.key or base)
+        for row in TABLE
+        for base in bases()
+        if row.effect == "pure"
+        for form in [next(iter(forms_of(next(iter(covering(row))))), None)]
+        if form and form.base == base
+    }
     assert pure - set(ELEMENTWISE) <= {"ld", "createpolicy", "mapa", "mma"}

@@ -56,7 +56,11 @@ def test_slots_follow_each_other_aligned():
         ("%arena[1]", "%arena[2]", "slot 2 of an arena of 2"),
         ('"128 * T"', '"128 T"', "no size expression"),
         ("  rt.return\n", "", "rt.return|terminator"),
-        ("rt.weight @embed : !layout.buffer<[512, 64], bf16>", 'rt.weight @embed : !layout.buffer<["T"], bf16>', "static sizes"),
+        (
+            "rt.weight @embed : !layout.buffer<[512, 64], bf16>",
+            'rt.weight @embed : !layout.buffer<["T"], bf16>',
+            "static sizes",
+        ),
     ],
 )
 def test_a_malformed_program_is_refused(old: str, new: str, message: str):

@@ -86,7 +86,9 @@ def manager(**kwargs):
     return PassManager(PassContext(make_context()), **kwargs)
 
 
-@pytest.mark.parametrize("text", ["renumber", "renumber{start=3 label=x fast=true sizes=1,2}", "func.func(renumber,crash),keep"])
+@pytest.mark.parametrize(
+    "text", ["renumber", "renumber{start=3 label=x fast=true sizes=1,2}", "func.func(renumber,crash),keep"]
+)
 def test_pipelines_round_trip(text):
     elements = pipeline.parse_pipeline(f"builtin.module({text})")
     assert pipeline.parse_pipeline(pipeline.print_elements(elements)) == elements

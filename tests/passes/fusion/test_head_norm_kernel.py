@@ -33,12 +33,16 @@ def test_norm_rope_and_append_of_q_and_k_in_one_launch() -> None:
         module,
         "canonicalise,introduce-state,select-token,merge-linears,specialise-sizes,canonicalise,generalise,form-kernels,outline-kernels",
     )
-    (source,) = [k for k in module.body.block.ops if isinstance(k, KernelOp) and k.family.data == "row" and "append" in str(k)][:1]
+    (source,) = [k for k in module.body.block.ops if isinstance(k, KernelOp) and k.family.data == "row" and "append" in str(k)][
+        :1
+    ]
     block = source.body.block
     last = block.last_op
     assert last is not None
     ops = [op for op in block.ops if op is not last]
-    kernel = kernel_from_body("k", "row", block.args, ops, last.operands, Paging(page_size=PAGE, max_pages=4), {}, source.location).kernel
+    kernel = kernel_from_body(
+        "k", "row", block.args, ops, last.operands, Paging(page_size=PAGE, max_pages=4), {}, source.location
+    ).kernel
     schedule, target = schedule_named("row"), find_target("sm_90a")
     assert schedule.accepts(kernel) is None
     tile = schedule.build(kernel, schedule.candidates(kernel, target)[0], target)
@@ -67,7 +71,11 @@ def test_norm_rope_and_append_of_q_and_k_in_one_launch() -> None:
     names = [a.name_hint for a in tile.buffers]
     sizes = {"T": T, "B": T, "P": 4}
     run_kernel(tile, [arrays[n] for n in names if n is not None], {s.data: sizes[s.data] for s in tile.sizes.data})
-    q, (k, v), (wq, wk) = tensors[f"tensor<?x{HEADS}x{D}xbf16"][0], tensors[f"tensor<?x{KV}x{D}xbf16"], tensors[f"tensor<{D}xbf16"]
+    q, (k, v), (wq, wk) = (
+        tensors[f"tensor<?x{HEADS}x{D}xbf16"][0],
+        tensors[f"tensor<?x{KV}x{D}xbf16"],
+        tensors[f"tensor<{D}xbf16"],
+    )
     np.testing.assert_allclose(arrays["y0"].astype(np.float32), _norm_rope(q, wq, cos, sin), atol=5e-2, rtol=5e-2)
     wanted = _norm_rope(k, wk, cos, sin)
     for token, (page, slot) in enumerate(((1, 4), (2, 1), (3, 0))):

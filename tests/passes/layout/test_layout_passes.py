@@ -45,7 +45,20 @@ def test_kernels_take_inputs_batch_outputs_sizes_in_this_order():
     module = run(tiny_decoder(), Bufferise(page_size=4, max_context=64))
     attend = kernel(module, "attend_prefill_prefill")
     names = [a.name_hint for a in attend.block.args]
-    assert names == ["x0", "k_pages1", "v_pages1", "positions", "sequence", "query_start", "kv_len", "page_table", "y0", "B", "P", "T"]
+    assert names == [
+        "x0",
+        "k_pages1",
+        "v_pages1",
+        "positions",
+        "sequence",
+        "query_start",
+        "kv_len",
+        "page_table",
+        "y0",
+        "B",
+        "P",
+        "T",
+    ]
     assert [e.data for e in attend.arg_effects.data] == ["r"] * 8 + ["w"]
     append = kernel(module, "qkv_prefill_prefill")
     assert [append.effect(b) for b in append.buffers if (b.name_hint or "").endswith("pages3")] == ["rw", "rw"]

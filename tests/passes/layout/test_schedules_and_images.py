@@ -88,7 +88,9 @@ def test_loading_uploads_and_packs():
     ops = list(program("load").block.ops)
     uploads = [op.entry.data for op in ops if isinstance(op, UploadOp)]
     assert sorted(uploads) == ["embed", "k", "norm", "o", "q", "v"]
-    starts = [w.start for k in kernels().values() if k.sym_name.data.startswith("pack") for w in k.walk() if isinstance(w, WriteOp)]
+    starts = [
+        w.start for k in kernels().values() if k.sym_name.data.startswith("pack") for w in k.walk() if isinstance(w, WriteOp)
+    ]
     assert {(0, 0), (64, 0), (96, 0)} <= set(starts)
 
 

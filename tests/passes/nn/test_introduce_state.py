@@ -27,7 +27,10 @@ DT = 'tensor<8x?xf32, #nn.dims<["_", "T"]>>'
             "convolves along the tokens",
         ),
         (f'%y = nn.reshape %x : ({TD}) -> tensor<?xf32, #nn.dims<["8*T"]>>', "merges tokens"),
-        (f"%t = nn.transpose %x {{perm = array<i64: 1, 0>}} : ({TD}) -> {DT}\n%y = nn.matmul %t, %x : ({DT}, {TD}) -> tensor<8x8xf32>", "sums over tokens"),
+        (
+            f"%t = nn.transpose %x {{perm = array<i64: 1, 0>}} : ({TD}) -> {DT}\n%y = nn.matmul %t, %x : ({DT}, {TD}) -> tensor<8x8xf32>",
+            "sums over tokens",
+        ),
     ],
 )
 def test_ops_that_mix_tokens_are_refused_with_op_module_and_line(line: str, reason: str) -> None:

@@ -17,7 +17,9 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 Put = Callable[[Operation], SSAValue]
 
 
-def graph(build: Callable[[Put, list[SSAValue]], SSAValue], *kinds: Attribute, weights: dict[str, tuple[int, ...]] | None = None) -> ModuleOp:
+def graph(
+    build: Callable[[Put, list[SSAValue]], SSAValue], *kinds: Attribute, weights: dict[str, tuple[int, ...]] | None = None
+) -> ModuleOp:
     block = Block(arg_types=kinds)
 
     def put(op: Operation) -> SSAValue:
@@ -82,6 +84,7 @@ def causal(put: Put, window: int | None = None) -> SSAValue:
 
 def attention(put: Put, args: list[SSAValue]) -> SSAValue:
     q, k, v = args  # [H, T, D]; keys of two heads, repeated
+
     def repeat(x: SSAValue) -> SSAValue:
         column = put(nn.ReshapeOp(x, [2, 1, "T", 8]))
         return put(nn.ReshapeOp(put(nn.BroadcastOp(column, [2, 2, "T", 8])), [4, "T", 8]))

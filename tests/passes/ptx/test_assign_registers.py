@@ -168,7 +168,9 @@ def gemm_loop(b: PtxBuilder, keep: bool = False) -> None:
 @needs_ptxas
 def test_a_wgmma_accumulator_stays_in_place_around_a_loop() -> None:
     kernel = build(gemm_loop)
-    moves = [op for block in kernel.body.blocks for op in block.ops if op.name == "ptx.mov" and op.results[0].type.kind == "f32"]  # pyright: ignore
+    moves = [
+        op for block in kernel.body.blocks for op in block.ops if op.name == "ptx.mov" and op.results[0].type.kind == "f32"
+    ]  # pyright: ignore
     assert len(moves) == 32  # into the exit block's argument; none in the loop
     result = assemble(module_to_ptx(kernel, "sm_90a"), "sm_90a")
     assert not result.serialised and not result.spills

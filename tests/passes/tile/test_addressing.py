@@ -32,7 +32,9 @@ def evaluate(part, lane, warp):
 
 
 @pytest.mark.parametrize("warps", [1, 3, 4, 6])
-@pytest.mark.parametrize("layout", [MemLayout.row_major([96, 64]), MemLayout((((8, 32), (2, 2), (6, 1024)), ((2, 1), (2, 4), (16, 64))))])
+@pytest.mark.parametrize(
+    "layout", [MemLayout.row_major([96, 64]), MemLayout((((8, 32), (2, 2), (6, 1024)), ((2, 1), (2, 4), (16, 64))))]
+)
 def test_a_plan_gives_every_offset(warps, layout):
     tv = Tv.blocked((96, 64), 2, None, warps)
     plan = plan_tile(tv, layout, (0, 0))

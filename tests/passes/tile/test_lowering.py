@@ -30,7 +30,8 @@ def check(builder, arrays, sizes=None, target="sm_90a", tolerance=0.0):
 
 
 @pytest.mark.parametrize(
-    ("elem", "dtype", "vec"), [(bf16, bfloat16, 8), (bf16, bfloat16, 1), (f32, np.float32, 4), (i8, np.int8, 16), (i32, np.int32, 2)]
+    ("elem", "dtype", "vec"),
+    [(bf16, bfloat16, 8), (bf16, bfloat16, 1), (f32, np.float32, 4), (i8, np.int8, 16), (i32, np.int32, 2)],
 )
 def test_copy_masks_rows_beyond_the_bound(elem, dtype, vec):
     buffer = BufferType.of(["T", 64], elem)
@@ -52,7 +53,12 @@ def test_a_bound_inside_a_vector_narrows_the_access():
 
 
 def test_map_broadcasts_rows_and_columns():
-    types = [BufferType.of([32, 64], bf16), BufferType.of([1, 64], f32), BufferType.of([32, 1], f32), BufferType.of([32, 64], bf16)]
+    types = [
+        BufferType.of([32, 64], bf16),
+        BufferType.of([1, 64], f32),
+        BufferType.of([32, 1], f32),
+        BufferType.of([32, 64], bf16),
+    ]
     b = start("scale", types, ["r", "r", "r", "w"], warps=4)
     tv = Tv.blocked((32, 64), 8, None, 4)
     x = b.cast(b.load(b.arg(0), [0, 0], tv), f32)
@@ -60,12 +66,17 @@ def test_map_broadcasts_rows_and_columns():
     r = b.load(b.arg(2), [0, 0], tv.project(1))
     y = b.map(lambda s, x, w, r: s.mul(s.mul(x, w), r), x, w, r)
     b.store(b.cast(y, bf16), b.arg(3), [0, 0])
-    arrays = [rng.standard_normal(shape).astype(t) for shape, t in (((32, 64), bfloat16), ((1, 64), np.float32), ((32, 1), np.float32))]
+    arrays = [
+        rng.standard_normal(shape).astype(t)
+        for shape, t in (((32, 64), bfloat16), ((1, 64), np.float32), ((32, 1), np.float32))
+    ]
     check(b, [*arrays, np.zeros((32, 64), bfloat16)], tolerance=2.0**-7)
 
 
 @pytest.mark.parametrize("kind", ["add", "max", "min"])
-@pytest.mark.parametrize(("shape", "order", "warps"), [((2, 512), None, 4), ((64, 32), None, 4), ((64, 32), (0, 1), 4), ((1, 1024), None, 8)])
+@pytest.mark.parametrize(
+    ("shape", "order", "warps"), [((2, 512), None, 4), ((64, 32), None, 4), ((64, 32), (0, 1), 4), ((1, 1024), None, 8)]
+)
 def test_rows_are_reduced_over_registers_lanes_and_warps(kind, shape, order, warps):
     rows, columns = shape
     b = start("reduce", [BufferType.of([rows, columns], f32), BufferType.of([rows, 1], f32)], ["r", "w"], warps=warps)

@@ -25,7 +25,9 @@ def check(b, arrays, sizes=None, tolerance=0.0):
 
 def test_masks_are_predicates_from_comparison_to_memory():
     tv = Tv.blocked((8, 64), 2, None, 2)
-    b = start("mask", [BufferType.of([8, 64], f32), BufferType.of([8, 64], i1), BufferType.of([8, 1], i1)], ["r", "w", "w"], warps=2)
+    b = start(
+        "mask", [BufferType.of([8, 64], f32), BufferType.of([8, 64], i1), BufferType.of([8, 1], i1)], ["r", "w", "w"], warps=2
+    )
     x = b.load(b.arg(0), [0, 0], tv)
     column = b.iota(tv, 1)
     mask = b.map(lambda s, x, c: s.and_(s.cmp("lt", x, 0.5), s.cmp("ge", c, 10)), x, column)
@@ -121,7 +123,12 @@ def test_scalars_of_narrow_types_and_extraction():
     y = b.map(lambda s, v: s.cast(s.mul(s.cast(v, f32), 2.0), bf16), b.splat(x, tv))
     b.store_scalar(b.extract(y), b.arg(2), 3)
     b.store_scalar(b.load_scalar(b.arg(1), 2), b.arg(3), 0)
-    arrays = [np.array([1, 2.5, 3, 4], bfloat16), np.array([1, -7, -9, 4], np.int8), np.zeros(4, bfloat16), np.zeros(4, np.int8)]
+    arrays = [
+        np.array([1, 2.5, 3, 4], bfloat16),
+        np.array([1, -7, -9, 4], np.int8),
+        np.zeros(4, bfloat16),
+        np.zeros(4, np.int8),
+    ]
     check(b, arrays)
 
 
