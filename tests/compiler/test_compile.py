@@ -11,14 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-import llmc  # noqa: E402
-import tiny_models  # noqa: E402
-from llmc.compiler.build import Settings  # noqa: E402
-from llmc.compiler.knobs import Knobs  # noqa: E402
-from llmc.dialects.ir.diagnostics import LlmcError  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-from torch.utils import _pytree as pytree  # noqa: E402
+import llmc
+import tiny_models
+from llmc.compiler.build import Settings
+from llmc.compiler.knobs import Knobs
+from llmc.dialects.ir.diagnostics import LlmcError
+from torch import nn
+from torch.nn import functional as F
+from torch.utils import _pytree as pytree
 
 DEVICES = ("reference", "emulator")
 

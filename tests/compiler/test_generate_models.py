@@ -10,10 +10,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import llmc  # noqa: E402
-import tiny_models  # noqa: E402
-from llmc.compiler.build import Settings  # noqa: E402
-from llmc.compiler.knobs import Knobs  # noqa: E402
+import llmc
+import tiny_models
+from llmc.compiler.build import Settings
+from llmc.compiler.knobs import Knobs
 
 PROMPT = [3, 17, 99, 5, 64, 22, 8, 31, 44, 90, 12, 7]  # longer than the window of the tiny mistral
 TOKENS = 6

@@ -129,7 +129,7 @@ def bench(device, name: str, tokens: int, options: list[ScheduleAttr], built, ou
             copies = max(2, -(-(160 << 20) // heavy))
             sets = []
             base = []
-            for i, array in enumerate(storage):
+            for array in storage:
                 a = device.alloc(max(array.nbytes, 16))
                 device.upload(a, array)
                 base.append(a)

@@ -13,17 +13,17 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import tiny_models  # noqa: E402
-from llmc.compiler.frontend import ImportedModel, load_checkpoint, write_safetensors  # noqa: E402
-from llmc.dialects.ir import locations  # noqa: E402
-from llmc.dialects.ir.builtin_semantics import SEMANTICS as BUILTIN  # noqa: E402
-from llmc.dialects.ir.context import make_context  # noqa: E402
-from llmc.dialects.ir.diagnostics import LlmcError  # noqa: E402
-from llmc.dialects.ir.interpret import Interpreter  # noqa: E402
-from llmc.dialects.nn.semantics import SEMANTICS, infer_sizes  # noqa: E402
-from llmc.runtime.weights import Weights  # noqa: E402
-from xdsl.dialects.func import FuncOp  # noqa: E402
-from xdsl.parser import Parser  # noqa: E402
+import tiny_models
+from llmc.compiler.frontend import ImportedModel, load_checkpoint, write_safetensors
+from llmc.dialects.ir import locations
+from llmc.dialects.ir.builtin_semantics import SEMANTICS as BUILTIN
+from llmc.dialects.ir.context import make_context
+from llmc.dialects.ir.diagnostics import LlmcError
+from llmc.dialects.ir.interpret import Interpreter
+from llmc.dialects.nn.semantics import SEMANTICS, infer_sizes
+from llmc.runtime.weights import Weights
+from xdsl.dialects.func import FuncOp
+from xdsl.parser import Parser
 
 IDS = np.random.default_rng(0).integers(3, tiny_models.VOCAB, 13).astype(np.int32)
 

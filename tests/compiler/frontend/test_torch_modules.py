@@ -10,16 +10,16 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-import tiny_models  # noqa: E402
-from llmc.compiler.frontend import ImportedModel, import_module  # noqa: E402
-from llmc.dialects.ir import locations  # noqa: E402
-from llmc.dialects.ir.builtin_semantics import SEMANTICS as BUILTIN  # noqa: E402
-from llmc.dialects.ir.diagnostics import LlmcError  # noqa: E402
-from llmc.dialects.ir.interpret import Interpreter  # noqa: E402
-from llmc.dialects.nn.semantics import SEMANTICS, infer_sizes  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
-from xdsl.dialects.func import FuncOp  # noqa: E402
+import tiny_models
+from llmc.compiler.frontend import ImportedModel, import_module
+from llmc.dialects.ir import locations
+from llmc.dialects.ir.builtin_semantics import SEMANTICS as BUILTIN
+from llmc.dialects.ir.diagnostics import LlmcError
+from llmc.dialects.ir.interpret import Interpreter
+from llmc.dialects.nn.semantics import SEMANTICS, infer_sizes
+from torch import nn
+from torch.nn import functional
+from xdsl.dialects.func import FuncOp
 
 
 def function(model: ImportedModel) -> FuncOp:
