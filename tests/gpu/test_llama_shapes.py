@@ -66,15 +66,21 @@ def test_token_by_token_equals_prefill_at_once(loaded):
 
 
 def test_a_ragged_batch_equals_its_members_alone(loaded):
+    """Greedy tokens agree until two tokens are nearer than bf16's own error lets anyone tell them apart."""
     session = Session(loaded.model.engine, eos=(), max_context=1088)
+    noise = np.abs(loaded.half - loaded.exact).mean()
     prompts = [loaded.ids[:9], loaded.ids[100:230], loaded.ids[3:67], loaded.ids[500:501]]
     together = session.generate(prompts, 12)
+    agreeing = 0
     for prompt, tokens in zip(prompts, together):
         alone = session.generate([prompt], 12)[0]
-        n = next((i for i, (a, b) in enumerate(zip(alone, tokens)) if a != b), None)
-        if n is not None:  # random weights give near ties; at the first difference the two must be one
+        n = next((i for i, (a, b) in enumerate(zip(alone, tokens)) if a != b), len(alone))
+        agreeing += n
+        if n < len(alone):
             logits = session.logits(prompt + alone[:n])
-            assert abs(logits[alone[n]] - logits[tokens[n]]) < 0.15, (n, alone, tokens)
+            # a difference of two logits, each off by the error of two paths: 4 errors, and 1.25 from mean to deviation
+            assert abs(logits[alone[n]] - logits[tokens[n]]) < 5 * noise, (n, alone, tokens)
+    assert agreeing >= 24, agreeing
 
 
 def test_runs_are_bitwise_repeatable(loaded):

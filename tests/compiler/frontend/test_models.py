@@ -127,7 +127,7 @@ def test_missing_and_misshapen_tensors_are_named(directory: Any, tmp_path: Path)
         load_checkpoint(damaged(directory("llama"), tmp_path, drop="model.norm.weight"))
     with pytest.raises(LlmcError, match="has the wrong shape"):
         load_checkpoint(damaged(directory("llama"), tmp_path, config={"intermediate_size": 128}))
-    with pytest.raises(LlmcError, match="no model of config.json"):
+    with pytest.raises(LlmcError, match=r"no model of config\.json"):
         load_checkpoint(damaged(directory("llama"), tmp_path, config={"model_type": "no_such_model"}))
 
 
