@@ -132,6 +132,12 @@ class LanguageModel:
         if len(text) > len(shown):
             yield text[len(shown) :]
 
+    def close(self) -> None:
+        """Give the model's device memory back; it can't run after that."""
+        self.session.graphs.clear()
+        if isinstance(self.engine, DeviceEngine):
+            self.engine.close()
+
     def logits(self, token_ids: Sequence[int], every: bool = False) -> np.ndarray[Any, Any]:
         """f32 logits after the last token, [vocabulary]; with `every` after each token, [tokens, vocabulary]."""
         return self.session.logits(list(token_ids), every)
@@ -276,8 +282,11 @@ def build(
     settings.progress("import", "", 0, 1)
     if (place / "tokenizer.json").exists():
         open_tokenizer(place / "tokenizer.json")  # a damaged one is better known before minutes of work
+    start = time.perf_counter()
     imported = load_checkpoint(place, dtype=dtype)
+    seconds = time.perf_counter() - start
     compiled, model = compile_imported(imported, target, quant, max_sequences, max_tokens, settings, place)
+    compiled.seconds = {"import": seconds, **compiled.seconds}
     return compiled, model, imported.weights
 
 

@@ -131,6 +131,13 @@ class DeviceEngine:
         elem = dtype_of(self._io_types[label].element_type)
         return self.device.download(self._io[label], count * elem.itemsize).view(elem)
 
+    def close(self) -> None:
+        """Free every allocation; the engine can't run after that."""
+        self._prepared.clear()
+        for allocation in (*self._weights.values(), *self._io.values(), *([self._arena] if self._arena is not None else [])):
+            if allocation.live:
+                allocation.free()
+
     # Programs ---------------------------------------------------------------------------------------------------------
 
     def prepare(self, name: str, sizes: Mapping[str, int]) -> list[PreparedLaunch]:

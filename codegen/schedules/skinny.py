@@ -77,7 +77,8 @@ class Skinny:
                 )
         warps = next(w for w in (8, 4, 7, 6, 5, 3, 2, 1) if blocks % w == 0)
         ctas = 2 if n <= 16 else 1
-        for rows in [rows for rows in (32, 16) if granule % rows == 0] if n > 16 else [16]:
+        wide = n > 16 or body.n >= 32 * 400
+        for rows in [rows for rows in (32, 16) if granule % rows == 0] if wide else [16]:
             unroll = best_unroll(blocks // warps, 4 if n <= 32 else 2)
             found.append(ScheduleAttr.of("skinny", m=rows, n=n, warps=warps, unroll=unroll, min_ctas=ctas))
         last = ScheduleAttr.of("skinny", m=16, n=n, warps=warps, unroll=best_unroll(blocks // warps, 2), min_ctas=ctas)
