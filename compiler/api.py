@@ -32,6 +32,7 @@ from ..runtime.weights import Layered
 from .artefact import Model, is_artefact, open_weights, read_artefact
 from .build import Compiled, Progress, Settings, compile_module, silent
 from .knobs import read_knobs
+from .model_cache import find_model, keep_model, model_key
 from .phases import CompileOptions
 
 if TYPE_CHECKING:
@@ -192,7 +193,9 @@ def load(
         check_fixed(compiled.options, place, quant, dtype, max_sequences, max_tokens)
         weights = open_weights(model, place) if random_weights is None else {}
     else:
-        compiled, model, weights = build(place, target, quant, dtype, max_sequences, max_tokens, settings_for(settings, opened))
+        compiled, model, weights = build_or_find(
+            place, target, quant, dtype, max_sequences, max_tokens, settings_for(settings, opened)
+        )
     if random_weights is not None:
         weights = random_weights
     return start(compiled, model, weights, opened, settings.progress)
@@ -288,6 +291,25 @@ def build(
     compiled, model = compile_imported(imported, target, quant, max_sequences, max_tokens, settings, place)
     compiled.seconds = {"import": seconds, **compiled.seconds}
     return compiled, model, imported.weights
+
+
+def build_or_find(
+    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None, settings: Settings
+) -> tuple[Compiled, Model, Mapping[str, Any]]:
+    """`build`, or what an earlier build of the same left in the cache. Dumps and plain references are always built."""
+    options = (target, quant, dtype, max_sequences, max_tokens, settings.assemble)
+    usable = settings.cache and settings.codegen and not settings.dumps and not settings.instruments
+    key = model_key(place, options) if usable else None
+    found = find_model(settings.knobs.cache_dir, key) if key is not None else None
+    if found is not None:
+        try:
+            return *found, open_weights(found[1], settings.knobs.cache_dir / "models" / str(key))
+        except LlmcError:
+            pass  # the weights changed or moved since: build again, which says what is wrong with them
+    compiled, model, weights = build(place, target, quant, dtype, max_sequences, max_tokens, settings)
+    if key is not None:
+        keep_model(settings.knobs.cache_dir, key, compiled, model)
+    return compiled, model, weights
 
 
 def compile_imported(

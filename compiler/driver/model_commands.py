@@ -35,7 +35,12 @@ def run(arguments: argparse.Namespace) -> int:
     prompt = read_text("-").removesuffix("\n") if arguments.prompt == "-" else arguments.prompt
     device = device_for_run(arguments.device, knobs)
     with ProgressLine() as progress:
-        settings = Settings(knobs=knobs, cache=not arguments.no_cache, dumps=arguments.dump is not None, progress=progress)
+        settings = Settings(
+            knobs=knobs,
+            cache=not arguments.no_cache and arguments.remarks is None,
+            dumps=arguments.dump is not None,
+            progress=progress,
+        )
         model = api.load(
             place, device=device, quant=arguments.quant, dtype=arguments.dtype,
             max_sequences=arguments.max_sequences, max_tokens=arguments.max_context, settings=settings,
