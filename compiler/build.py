@@ -19,7 +19,8 @@ from ..codegen.ptx.assemble import find_ptxas, ptxas_version, search_paths
 from ..dialects.ir.context import make_context
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.ir.printer import print_module
-from ..passes.framework.manager import Instrument, PassManager
+from ..passes.framework.instrument import Instrument
+from ..passes.framework.manager import PassManager
 from ..passes.framework.pass_ import PassContext
 from ..passes.framework.remarks import Remarks
 from .kernels import KernelCode, KernelCompiler, update_grids

@@ -12,18 +12,10 @@ from xdsl.utils.exceptions import VerifyException
 
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.dominance import verify_dominance
+from .actions import PASS
+from .instrument import Instrument
 from .pass_ import Pass, PassContext
 from .pipeline import Element, Nested
-
-
-class Instrument:
-    """Sees every pass run; subclasses override what they need."""
-
-    def before(self, pass_: Pass, module: Operation) -> None: ...
-
-    def after(self, pass_: Pass, module: Operation, seconds: float) -> None: ...
-
-    def failed(self, pass_: Pass, module: Operation, error: Exception) -> None: ...
 
 
 @dataclass
@@ -62,16 +54,24 @@ class PassManager:
                     block.insert_op_before(moved, following)
 
     def run_pass(self, pass_: Pass, module: ModuleOp) -> None:
+        """Run one pass on one anchor, unless an instrument or the counter of passes says no."""
+        if not self._may_run(pass_, module):
+            for instrument in self.instruments:
+                instrument.skipped(pass_, module)
+            return
         for instrument in self.instruments:
             instrument.before(pass_, module)
         self.context.running = pass_.name
-        start = time.perf_counter()
+        timing = self.context.timing
         try:
-            pass_.run(self.context, module)
-            elapsed = time.perf_counter() - start
-            if self.verify_each:
-                verify(module)
-                self._check_consumed(pass_, module)
+            with timing.scope(pass_.name):
+                start = time.perf_counter()
+                pass_.run(self.context, module)
+                elapsed = time.perf_counter() - start
+                if self.verify_each:
+                    with timing.scope("(verify)"):
+                        verify(module)
+                        self._check_consumed(pass_, module)
         except Exception as error:
             for instrument in self.instruments:
                 instrument.failed(pass_, module, error)
@@ -87,6 +87,10 @@ class PassManager:
             ) from error
         for instrument in self.instruments:
             instrument.after(pass_, module, elapsed)
+
+    def _may_run(self, pass_: Pass, module: ModuleOp) -> bool:
+        wanted = [instrument.wants(pass_, module) for instrument in self.instruments]
+        return all(wanted) and self.context.actions.take(PASS)
 
     def _check_consumed(self, pass_: Pass, module: ModuleOp) -> None:
         if not pass_.consumes:

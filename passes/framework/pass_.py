@@ -11,17 +11,22 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
+from .actions import Actions
 from .remarks import Kind, Remarks
+from .timing import Timing
 
 
 @dataclass
 class PassContext:
-    """What a pass may use besides the IR: xDSL's context, remarks, and the statistics it counts."""
+    """What a pass may use besides the IR: xDSL's context, remarks, the statistics it counts, actions that may be cut off, and the
+    tree of times."""
 
     xdsl: Context
     remarks: Remarks = field(default_factory=Remarks)
     statistics: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     running: str = ""
+    actions: Actions = field(default_factory=Actions)
+    timing: Timing = field(default_factory=Timing)
 
     def remark(self, kind: Kind, category: str, op: Operation | None, message: str, suggestion: str = "") -> None:
         """Leave a remark in the name of the pass that runs."""

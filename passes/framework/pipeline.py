@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from ...dialects.ir.diagnostics import LlmcError
 from .pass_ import Pass
@@ -72,7 +72,7 @@ class _Reader:
             position = match.end()
         self.index = 0
 
-    def fail(self, what: str, position: int | None = None) -> Any:
+    def fail(self, what: str, position: int | None = None) -> NoReturn:
         if position is None:
             position = self.tokens[self.index][1] if self.index < len(self.tokens) else len(self.text)
         caret = " " * position + "^"

@@ -8,7 +8,8 @@ from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
 from llmc.passes.framework import pipeline, registry
-from llmc.passes.framework.manager import Instrument, PassManager
+from llmc.passes.framework.instrument import Instrument
+from llmc.passes.framework.manager import PassManager
 from llmc.passes.framework.pass_ import Pass, PassContext
 
 TEXT = """

@@ -1,0 +1,17 @@
+"""Instruments of the commands, one subject a file. Each file has `from_arguments`, which makes what the flags ask for; all output
+goes to stderr or files, never to stdout."""
+
+from __future__ import annotations
+
+import argparse
+
+from .base import CommandInstrument
+
+__all__ = ["CommandInstrument", "make_instruments"]
+
+
+def make_instruments(arguments: argparse.Namespace) -> list[CommandInstrument]:
+    """The instruments that a command's flags ask for, in the order in which they look at a pass."""
+    from . import printing, tree
+
+    return [instrument for source in (printing, tree) for instrument in source.from_arguments(arguments)]

@@ -1,0 +1,112 @@
+"""The flags of `llmc-opt`, in groups. Names are mlir-opt's where mlir-opt has them. Imports argparse alone, so that `--help` answers
+at once."""
+
+from __future__ import annotations
+
+import argparse
+
+from .arguments import Parser
+
+PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
+
+
+def parser() -> argparse.ArgumentParser:
+    p = Parser(
+        prog="llmc-opt",
+        description="Parse IR, run passes over it, print the result.",
+        epilog="Example: llmc-opt model.nn --pass-pipeline='builtin.module(canonicalise,merge-linears)'",
+    )
+    p.add_argument("input", nargs="?", default="-", help="file to read; - or nothing: standard input")
+    p.add_argument("-o", "--output", default="-", metavar="FILE", help="file to write; - : standard output (default)")
+    for group in (running, emitting, checking, printing, seeing, debugging, listing):
+        group(p)
+    return p
+
+
+def running(p: argparse.ArgumentParser) -> None:
+    g = p.add_argument_group("what to run")
+    g.add_argument(
+        "--pass-pipeline", default=None, metavar="TEXT", help="passes to run: 'builtin.module(a,b{option=1})' or 'a,b'"
+    )
+    g.add_argument(
+        "--compile-from",
+        choices=PHASES,
+        default=None,
+        metavar="PHASE",
+        help=f"the input stands at this phase ({', '.join(PHASES)}); runs the phases after it",
+    )
+    g.add_argument(
+        "--compile-to",
+        choices=PHASES,
+        default=None,
+        metavar="PHASE",
+        help="stop at this phase (default with --compile-from: ptx)",
+    )
+    g.add_argument(
+        "--target", default=None, metavar="SM", help="sm_80, sm_90 or sm_90a (default: what the module says, else sm_90a)"
+    )
+    g.add_argument("--dump-pass-pipeline", action="store_true", help="print the pipeline that runs, to stderr")
+
+
+def emitting(p: argparse.ArgumentParser) -> None:
+    g = p.add_argument_group("output other than IR")
+    g.add_argument("--emit-ptx", action="store_true", help="print the PTX text of the module's ptx.kernels instead of IR")
+    g.add_argument("--emit-ptx-dir", default=None, metavar="DIR", help="write one .ptx file for each kernel")
+
+
+def checking(p: argparse.ArgumentParser) -> None:
+    g = p.add_argument_group("checking")
+    g.add_argument("--split-input-file", action="store_true", help="run each part between lines '// -----' on its own")
+    g.add_argument(
+        "--verify-diagnostics",
+        action="store_true",
+        help="succeed if exactly the errors of the '// expected-error' comments occur",
+    )
+    g.add_argument("--verify-each", default=True, action=argparse.BooleanOptionalAction, help="verify after each pass (on)")
+
+
+def printing(p: argparse.ArgumentParser) -> None:
+    g = p.add_argument_group("how IR is printed")
+    g.add_argument("--mlir-print-debuginfo", action="store_true", help="print the location of every op")
+    g.add_argument("--mlir-print-op-generic", action="store_true", help="print the generic form")
+    g.add_argument(
+        "--mlir-elide-elementsattrs-if-larger",
+        type=int,
+        default=None,
+        metavar="N",
+        help="leave out dense constants of more than N elements",
+    )
+
+
+def seeing(p: argparse.ArgumentParser) -> None:
+    g = p.add_argument_group("what passes do")
+    g.add_argument(
+        "--mlir-print-ir-before", action="append", default=[], metavar="PASS", help="print the IR before a pass, to stderr"
+    )
+    g.add_argument(
+        "--mlir-print-ir-after", action="append", default=[], metavar="PASS", help="print the IR after a pass, to stderr"
+    )
+    g.add_argument("--mlir-print-ir-before-all", action="store_true", help="print the IR before every pass, to stderr")
+    g.add_argument("--mlir-print-ir-after-all", action="store_true", help="print the IR after every pass, to stderr")
+    g.add_argument("--mlir-print-ir-after-failure", action="store_true", help="print the IR when a pass fails, to stderr")
+    g.add_argument(
+        "--mlir-print-ir-tree-dir", default=None, metavar="DIR", help="write the IR after every pass as numbered files"
+    )
+    g.add_argument("--mlir-timing", action="store_true", help="print the time of every pass, to stderr")
+    g.add_argument(
+        "--remarks",
+        default=None,
+        metavar="CATEGORY",
+        help="print remarks of a category (fusion, quantisation, layout, schedule, all), to stderr",
+    )
+
+
+def debugging(p: argparse.ArgumentParser) -> None:
+    g = p.add_argument_group("when it breaks")
+    g.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def listing(p: argparse.ArgumentParser) -> None:
+    g = p.add_argument_group("what there is")
+    g.add_argument("--list-passes", action="store_true", help="print every pass with its summary and options")
+    g.add_argument("--show-dialects", action="store_true", help="print the names of all dialects")

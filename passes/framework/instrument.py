@@ -1,0 +1,29 @@
+"""Instruments: what sees every pass run, and may keep one from running. The manager calls them; commands make them."""
+
+from __future__ import annotations
+
+from xdsl.ir import Operation
+
+from .pass_ import Pass
+
+
+class Instrument:
+    """Sees every application of a pass; subclasses override what they need.
+
+    `module` is what the pass works on: the whole module, or a module that holds nothing but the op that the pass is anchored on.
+    """
+
+    def wants(self, pass_: Pass, module: Operation) -> bool:
+        """Whether the pass may run; one instrument that says no is enough."""
+        return True
+
+    def skipped(self, pass_: Pass, module: Operation) -> None:
+        """The pass was kept from running, by another instrument or by a debug counter."""
+
+    def before(self, pass_: Pass, module: Operation) -> None: ...
+
+    def after(self, pass_: Pass, module: Operation, seconds: float) -> None:
+        """The pass ran `seconds`, and the module verifies if the manager verifies after each pass."""
+
+    def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
+        """The pass, or the verification after it, raised `error`; the module is as it was left."""
