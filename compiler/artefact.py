@@ -169,9 +169,9 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """An artefact's manifest; it and every file are checked against their hashes. Raises LLMC0221 for a damaged artefact,
-    LLMC0222 for one of another version."""
+def read_manifest(path: Path, edited: bool = False) -> dict[str, Any]:
+    """An artefact's manifest; it and every file are checked against their hashes, the IR only if it may not have been `edited`.
+    Raises LLMC0221 for a damaged artefact, LLMC0222 for one of another version."""
     place = path / MANIFEST
     try:
         manifest = json.loads(place.read_text(encoding="utf-8"))
@@ -191,12 +191,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
     files: dict[str, str] = manifest["files"]
     for name, expected in files.items():
         file = path / name
+        is_ir = name.startswith("ir/")
+        if is_ir and edited:
+            continue
         if not file.is_file():
             raise LlmcError("LLMC0221", f"{name} is missing from the artefact", str(path), fix=REBUILD)
         if digest(file) != expected:
-            raise LlmcError(
-                "LLMC0221", f"{name} is damaged", str(file), why="its hash is not the one in the manifest", fix=REBUILD
-            )
+            fix = f"if it was edited, llmc build {path} --ir {file} -o NEW compiles it; else {REBUILD}" if is_ir else REBUILD
+            raise LlmcError("LLMC0221", f"{name} is damaged", str(file), why="its hash is not the one in the manifest", fix=fix)
     return manifest
 
 
@@ -212,10 +214,15 @@ def read_artefact(path: Path, context: Context | None = None) -> tuple[Compiled,
             name, "", (path / "ptx" / f"{name}.ptx").read_text(encoding="utf-8"), entry["threads"], entry["dyn_smem"],
             cubin.read_bytes() if cubin.exists() else None, entry["registers"], cached=True,
         )  # fmt: skip
+    return Compiled(module, kernels, CompileOptions(**manifest["options"])), read_model(path, manifest)
+
+
+def read_model(path: Path, manifest: Mapping[str, Any]) -> Model:
+    """What an artefact holds besides code."""
     constants = path / "constants.safetensors"
     sidecar: Mapping[str, Any] = SafetensorsFile(constants) if constants.exists() else {}
     tokenizer = path / "tokenizer.json"
-    model = Model(
+    return Model(
         path / manifest["checkpoint"] if manifest["checkpoint"] is not None else None,  # an absolute path stays what it is
         sidecar,
         tokenizer if tokenizer.exists() else None,
@@ -224,7 +231,6 @@ def read_artefact(path: Path, context: Context | None = None) -> tuple[Compiled,
         manifest["context"],
         manifest["weights"],
     )
-    return Compiled(module, kernels, CompileOptions(**manifest["options"])), model
 
 
 def open_weights(model: Model, artefact: Path) -> Mapping[str, Any]:

@@ -32,7 +32,10 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--dump", default=None, metavar="DIR", help="keep the IR of every phase and the PTX here, as an artefact")
     shared(run)
     build = commands.add_parser("build", help="compile a checkpoint into an artefact")
-    build.add_argument("model", metavar="DIR", help="a Hugging Face directory")
+    build.add_argument("model", metavar="DIR", help="a Hugging Face directory; with --ir an artefact")
+    build.add_argument(
+        "--ir", default=None, metavar="FILE", help="compile this edited dump (of any phase) for the model of the artefact DIR"
+    )
     build.add_argument("-o", "--output", required=True, metavar="OUT", help="the artefact's directory")
     build.add_argument(
         "--target",

@@ -17,9 +17,11 @@ from ...runtime.cuda.device import gpu_missing
 from ...runtime.device import open_device
 from ...runtime.tokenizer import open_tokenizer
 from .. import api
-from ..artefact import check_output, is_artefact, read_artefact, write_artefact
+from ..artefact import check_output, is_artefact, read_artefact, read_manifest, write_artefact
 from ..build import Compiled, Settings
+from ..edited import build_edited
 from ..knobs import Knobs, read_knobs
+from ..phases import CompileOptions
 from .command import read_text
 from .progress import ProgressLine
 
@@ -120,27 +122,44 @@ def build(arguments: argparse.Namespace) -> int:
     place, out = Path(arguments.model), Path(arguments.output)
     knobs = read_knobs()
     check_category(arguments.remarks)
-    if is_artefact(place):
-        raise LlmcError("LLMC0224", f"{place} is an artefact already", str(place), fix="give the checkpoint it was built from")
-    if not place.is_dir():
-        raise LlmcError("LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint")
-    check_output(out)
-    api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+    check_build(arguments, place, out)
     kind = api.checked_device(arguments.device or knobs.device)
-    target = target_for_build(kind, arguments.target)
+    target = target_for_build(kind, arguments.target) if arguments.ir is None else arguments.target
     with ProgressLine() as progress:
         settings = Settings(knobs=knobs, cache=not arguments.no_cache, dumps=True, progress=progress)
         if kind in ("emulator", "reference"):
             settings = replace(settings, assemble=False)
-        compiled, model, _ = api.build(
-            place, target, arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context, settings
-        )
+        if arguments.ir is not None:
+            compiled, model = build_edited(place, read_text(arguments.ir), arguments.ir, settings, target)
+        else:
+            compiled, model, _ = api.build(
+                place, str(target), arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context, settings
+            )
         progress("write", "", 0, 1)
         write_artefact(compiled, model, out, arguments.copy_weights)
     print_remarks(compiled, arguments.remarks)
     times = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in compiled.seconds.items())
-    print(f"{len(compiled.kernels)} kernels for {target} in {out} ({times})", file=sys.stderr)
+    print(f"{len(compiled.kernels)} kernels for {compiled.options.target} in {out} ({times})", file=sys.stderr)
     return 0
+
+
+def check_build(arguments: argparse.Namespace, place: Path, out: Path) -> None:
+    """What can be known to be wrong before anything is compiled."""
+    api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+    if arguments.ir is not None:
+        if not is_artefact(place):
+            fix = "give the artefact that the dump is from; llmc build DIR -o OUT writes one"
+            raise LlmcError("LLMC0225", f"{place} is no artefact", str(place), fix=fix)
+        options = CompileOptions(**read_manifest(place, edited=True)["options"])
+        api.check_fixed(options, place, arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+        if arguments.target is not None:
+            find_target(arguments.target)
+    elif is_artefact(place):
+        fix = "give the checkpoint it was built from, or --ir FILE to compile an edited dump of it"
+        raise LlmcError("LLMC0224", f"{place} is an artefact already", str(place), fix=fix)
+    elif not place.is_dir():
+        raise LlmcError("LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint")
+    check_output(out)
 
 
 def target_for_build(kind: str, asked: str | None) -> str:
