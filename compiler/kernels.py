@@ -22,7 +22,7 @@ from xdsl.ir import Operation
 from .. import __version__
 from ..codegen.ptx.assemble import Assembled, assemble
 from ..codegen.schedules.base import candidates
-from ..codegen.targets import find_target
+from ..codegen.targets import Occupancy, find_target
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.ir.hashing import structural_hash
 from ..dialects.layout.ops import KernelOp
@@ -146,6 +146,8 @@ class KernelCompiler:
             for kernel, code, future in pending:
                 found[code.name] = self._finish(module, kernel, code, future)
         self.progress("", len(kernels), len(kernels))
+        for kernel in kernels:
+            self._remark_occupancy(kernel, found[kernel.sym_name.data])
         return {k.sym_name.data: found[k.sym_name.data] for k in kernels}
 
     def _finish(self, module: ModuleOp, kernel: KernelOp, code: KernelCode, future: Future[Assembled]) -> KernelCode:
@@ -166,6 +168,18 @@ class KernelCompiler:
         result = KernelCode(code.name, code.key, code.ptx, code.threads, code.dyn_smem, done.cubin, done.registers, done.spills)
         self._store(result)
         return result
+
+    def _remark_occupancy(self, kernel: KernelOp, code: KernelCode) -> None:
+        if code.cubin is None:  # ptxas decides on registers
+            return
+        fits = Occupancy.of(find_target(self.target), code.threads, code.dyn_smem, code.registers)
+        more = fits.for_one_more()
+        self.manager.context.remarks.add(
+            "analysis", "occupancy", "ptxas", kernel,
+            f"@{code.name}: {fits.ctas} CTAs of {code.threads} threads an SM ({100 * fits.share:.0f} % of its warps), limited by "
+            f"{fits.limiter}: {code.registers} registers a thread, {code.dyn_smem} bytes of shared memory",
+            f"{more} would let in one more" if fits.share < 1 and more else "",
+        )  # fmt: skip
 
     @staticmethod
     def _raise(future: Future[Assembled]) -> KernelCode:

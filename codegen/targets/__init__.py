@@ -7,6 +7,7 @@ The module attribute `llmc.target = "sm_90a"` names the target in IR; `target_of
 outside this folder and the instruction table: ask for a feature.
 """
 
+from .occupancy import Occupancy
 from .table import TARGETS, Target, find_target, set_target, target_of
 
-__all__ = ["TARGETS", "Target", "find_target", "set_target", "target_of"]
+__all__ = ["TARGETS", "Occupancy", "Target", "find_target", "set_target", "target_of"]

@@ -69,15 +69,6 @@ class Target:
         """Peak dense bf16 FLOP/s (multiply and add counted)."""
         return self.bf16_flops_per_sm_clock * self.sm_count * self.clock_hz
 
-    def ctas_per_sm(self, threads: int, smem: int, registers: int = 0) -> int:
-        """How many CTAs of that shape an SM holds; registers per thread, 0 if unknown."""
-        limit = min(self.blocks_per_sm, self.threads_per_sm // max(threads, 1))
-        limit = min(limit, self.smem_per_sm // (smem + self.smem_reserved_per_block))
-        if registers:
-            per_warp = -(-registers * 32 // 256) * 256
-            limit = min(limit, self.registers_per_sm // (per_warp * -(-threads // 32)))
-        return limit
-
 
 def _targets(*targets: Target) -> dict[str, Target]:
     return {t.name: t for t in targets}

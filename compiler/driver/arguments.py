@@ -14,3 +14,15 @@ class Parser(argparse.ArgumentParser):
 
         error = LlmcError("LLMC0239", message, f"the arguments of {self.prog}", fix=f"see {self.prog} --help")
         self.exit(1, error.render() + "\n")
+
+
+def add_remark_flags(p: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage] groups and parsers have no other base
+    """The flags that say which remarks are told, and where."""
+    p.add_argument(
+        "--remarks", default=None, metavar="CATEGORY[,…]",
+        help="tell remarks of these categories (fusion, quantisation, layout, schedule, occupancy, roofline, …, all), to stderr",
+    )  # fmt: skip
+    p.add_argument("--remarks-filter", default=None, metavar="KIND[,…]", help="of these kinds only: passed, missed, analysis")
+    p.add_argument(
+        "--remarks-output", default=None, metavar="FILE", help="write them as YAML (LLVM's optimisation records) instead"
+    )

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser
+from .arguments import Parser, add_remark_flags
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,9 +62,7 @@ def shared(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--max-sequences", type=int, default=1, metavar="N", help="sequences decoded together (default 1)")
     p.add_argument("--no-cache", action="store_true", help="neither read nor write the kernel cache")
-    p.add_argument(
-        "--remarks", default=None, metavar="CATEGORY", help="print remarks (fusion, quantisation, layout, schedule, all)"
-    )
+    add_remark_flags(p)
     p.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 

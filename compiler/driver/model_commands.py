@@ -12,18 +12,18 @@ from ...codegen.targets import find_target
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.layout.ops import KernelOp
 from ...dialects.rt.ops import LaunchOp, ProgramOp
-from ...passes.framework.remarks import check_category
 from ...runtime.cuda.device import gpu_missing
 from ...runtime.device import open_device
 from ...runtime.tokenizer import open_tokenizer
 from .. import api
 from ..artefact import check_output, is_artefact, read_artefact, read_manifest, write_artefact
-from ..build import Compiled, Settings
+from ..build import Settings
 from ..edited import build_edited
 from ..knobs import Knobs, read_knobs
 from ..phases import CompileOptions
 from .command import read_text
 from .progress import ProgressLine
+from .remarks_report import remarks_wanted, report_remarks
 
 DEFAULT_TOKENS = 128
 
@@ -32,14 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Stream the continuation to stdout; times and the place of the dumps go to stderr."""
     place = Path(arguments.model)
     knobs = read_knobs()
-    check_category(arguments.remarks)
+    told = remarks_wanted(arguments) is not None
     check_run(arguments, place)
     prompt = read_text("-").removesuffix("\n") if arguments.prompt == "-" else arguments.prompt
     device = device_for_run(arguments.device, knobs)
     with ProgressLine() as progress:
         settings = Settings(
             knobs=knobs,
-            cache=not arguments.no_cache and arguments.remarks is None,
+            cache=not arguments.no_cache and not told,  # what comes from a cache has no remarks to make
             dumps=arguments.dump is not None,
             progress=progress,
         )
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
     if arguments.dump is not None:
         write_artefact(model.compiled, model.model, Path(arguments.dump))
-    print_remarks(model.compiled, arguments.remarks)
+    report_remarks(model.compiled.remarks, arguments)
     limit = arguments.max_tokens
     if limit is None:
         limit = max(1, min(DEFAULT_TOKENS, model.model.context - len(model.encode(prompt))))
@@ -121,12 +121,12 @@ def build(arguments: argparse.Namespace) -> int:
     """Compile and write the artefact."""
     place, out = Path(arguments.model), Path(arguments.output)
     knobs = read_knobs()
-    check_category(arguments.remarks)
+    told = remarks_wanted(arguments) is not None
     check_build(arguments, place, out)
     kind = api.checked_device(arguments.device or knobs.device)
     target = target_for_build(kind, arguments.target) if arguments.ir is None else arguments.target
     with ProgressLine() as progress:
-        settings = Settings(knobs=knobs, cache=not arguments.no_cache, dumps=True, progress=progress)
+        settings = Settings(knobs=knobs, cache=not arguments.no_cache and not told, dumps=True, progress=progress)
         if kind in ("emulator", "reference"):
             settings = replace(settings, assemble=False)
         if arguments.ir is not None:
@@ -137,7 +137,7 @@ def build(arguments: argparse.Namespace) -> int:
             )
         progress("write", "", 0, 1)
         write_artefact(compiled, model, out, arguments.copy_weights)
-    print_remarks(compiled, arguments.remarks)
+    report_remarks(compiled.remarks, arguments)
     times = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in compiled.seconds.items())
     print(f"{len(compiled.kernels)} kernels for {compiled.options.target} in {out} ({times})", file=sys.stderr)
     return 0
@@ -194,9 +194,3 @@ def inspect(arguments: argparse.Namespace) -> int:
             print(f"program {op.sym_name.data}: {sum(isinstance(o, LaunchOp) for o in op.walk())} launches")
     print(f"IR of the phases: {place / 'ir'}")
     return 0
-
-
-def print_remarks(compiled: Compiled, category: str | None) -> None:
-    if category is not None:
-        for remark in compiled.remarks.of(category):
-            print(remark.render(), file=sys.stderr)

@@ -38,10 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
 
         print_passes()
         return 0
-    from ...passes.framework.remarks import check_category
     from .command import read_text, write_text
+    from .remarks_report import remarks_wanted
 
-    check_category(arguments.remarks)
+    remarks_wanted(arguments)
     name = "<stdin>" if arguments.input == "-" else arguments.input
     text, code = read_text(arguments.input), 0
     if arguments.split_input_file or arguments.verify_diagnostics:
@@ -62,6 +62,7 @@ def process(text: str, name: str, arguments: argparse.Namespace) -> str:
     from ...passes.framework.manager import PassManager
     from ...passes.framework.pass_ import PassContext
     from .instruments import make_instruments
+    from .remarks_report import report_remarks
 
     passes = PassContext(make_context())
     timing = passes.timing
@@ -87,9 +88,7 @@ def process(text: str, name: str, arguments: argparse.Namespace) -> str:
     finally:
         for instrument in instruments:
             instrument.finish()
-        if arguments.remarks is not None:
-            for remark in passes.remarks.of(arguments.remarks):
-                print(remark.render(), file=sys.stderr)
+        report_remarks(passes.remarks, arguments)
     with timing.scope("(print)"):
         output = render(module, arguments)
     if arguments.mlir_timing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import Parser
+from .arguments import Parser, add_remark_flags
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
 
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("input", nargs="?", default="-", help="file to read; - or nothing: standard input")
     p.add_argument("-o", "--output", default="-", metavar="FILE", help="file to write; - : standard output (default)")
-    for group in (running, emitting, checking, printing, seeing, debugging, listing):
+    for group in (running, emitting, checking, printing, seeing, remarks, debugging, listing):
         group(p)
     return p
 
@@ -93,12 +93,11 @@ def seeing(p: argparse.ArgumentParser) -> None:
         "--mlir-print-ir-tree-dir", default=None, metavar="DIR", help="write the IR after every pass as numbered files"
     )
     g.add_argument("--mlir-timing", action="store_true", help="print the time of every pass, to stderr")
-    g.add_argument(
-        "--remarks",
-        default=None,
-        metavar="CATEGORY",
-        help="print remarks of a category (fusion, quantisation, layout, schedule, all), to stderr",
-    )
+
+
+def remarks(p: argparse.ArgumentParser) -> None:
+    g = p.add_argument_group("remarks of passes")
+    add_remark_flags(g)
 
 
 def debugging(p: argparse.ArgumentParser) -> None:

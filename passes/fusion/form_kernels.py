@@ -24,6 +24,7 @@ from ...dialects.nn.types import dims_of, elem_of
 from ...dialects.quantized.types import ElemType
 from ..framework.pass_ import Pass, PassContext
 from ..nn.values import definition, functions, users
+from .boundaries import element_bytes, remark_boundaries
 from .cost import Costs, expected_tokens
 from .dataflow import Grouping
 
@@ -127,6 +128,7 @@ class _Former:
                 self.try_prologue(op)
         self.leftovers()
         self.join_head_norms()
+        remark_boundaries(self.ctx, self.grouping, self.anchor, self.costs, self.nbytes)
 
     def grow(self, anchor: Operation, kinds: tuple[type[Operation], ...], pointwise: bool) -> None:
         """Take the ops after an anchor into its group, nearest first."""
@@ -275,6 +277,10 @@ class _Former:
     def most(self, size: Size) -> float:
         """A size at the upper end of the regime."""
         return float(sum(c * prod(self.upper.get(name, 1e9) for name in monomial) for monomial, c in size.terms))
+
+    def nbytes(self, value: SSAValue) -> float:
+        """The bytes of a tensor at the regime's typical number of tokens."""
+        return element_bytes(value) * prod(self.number(size) for size in dims_of(value))
 
     def number(self, size: Size) -> float:
         """A size at the regime's typical number of tokens."""

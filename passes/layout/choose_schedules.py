@@ -13,6 +13,7 @@ from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.types import ScheduleAttr
 from ...dialects.rt.ops import LaunchOp, Range, decode_ranges, encode_ranges
 from ..framework.pass_ import Pass, PassContext
+from .roofline import remark_roofline
 from .scheduling import choose, kernels, launches, target_of
 
 # Where the best schedule is expected to change: in decoding with every tile of 8 tokens that is filled, in prefill less often.
@@ -66,6 +67,8 @@ class ChooseSchedules(Pass):
             found = variants.get(launch.kernel.root_reference.data)
             if found is not None:
                 _split_launch(launch, *found)
+        for kernel in kernels(module):
+            remark_roofline(ctx, kernel, target)
 
     def by_range(
         self, ctx: PassContext, kernel: KernelOp, target: Target, size: str, breaks: tuple[int, ...]

@@ -68,11 +68,12 @@ def choose(
         try:
             schedule.abi(kernel, attribute)
         except LlmcError as problem:
-            ctx.remark("missed", "schedule", kernel, f"@{kernel.sym_name.data}: {attribute} does not fit: {problem.what}")
+            what = f"@{kernel.sym_name.data}{regime_of(kernel)}: {attribute} does not fit: {problem.what}"
+            ctx.remark("missed", "schedule", kernel, what, problem.fix or "")
             continue
         if suits is None or suits(schedule, attribute):
             kernel.properties["schedule"] = attribute
-            ctx.remark("passed", "schedule", kernel, f"@{kernel.sym_name.data}: {attribute}")
+            ctx.remark("passed", "schedule", kernel, f"@{kernel.sym_name.data}{regime_of(kernel)}: {attribute}")
             return
     raise LlmcError(
         "LLMC0712",
@@ -80,6 +81,13 @@ def choose(
         kernel,
         why="neither its family's schedules nor the generic one accept its body",
     )
+
+
+def regime_of(kernel: KernelOp) -> str:
+    """The ranges of a kernel's sizes in words, ` (T = 65…256)`; empty where none is known."""
+    known = ((s.data, kernel.range_of(s.data)) for s in kernel.sizes.data)
+    parts = [f"{name} = {pair[0]}…{pair[1]}" if pair[0] != pair[1] else f"{name} = {pair[0]}" for name, pair in known if pair]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def retype(argument: BlockArgument, type_: BufferType) -> None:

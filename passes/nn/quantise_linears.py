@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr, f32, i8
+from xdsl.ir import Operation
 
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.symbols import SymbolTable
 from ...dialects.nn import ops as nn
 from ...dialects.nn.base import is_float
-from ...dialects.nn.types import elem_of
+from ...dialects.nn.types import dims_of, elem_of
 from ...dialects.quantized.ops import QuantizeOp
 from ...dialects.quantized.types import ElemType
 from ..framework.pass_ import Pass, PassContext
@@ -72,10 +73,19 @@ class QuantiseLinears(Pass):
                     params.setdefault(op.weight.root_reference.data, []).append(op)
         symbols = SymbolTable(module)
         for name, uses in params.items():
-            if not _only_linears(uses) or not is_float(elem_of(uses[0].result)):
+            others = _other_readers(uses)
+            if others or not is_float(elem_of(uses[0].result)):
+                if len(others) < sum(len(list(param.result.uses)) for param in uses):
+                    ctx.remark(
+                        "missed", "quantisation", uses[0], f"@{name} stays in 16 bits: {others[0].name} reads it too",
+                        "untie the two weights in the checkpoint",
+                    )  # fmt: skip
                 continue
             if any(part in name for part in self.skip):
-                ctx.remark("missed", "quantisation", uses[0], f"@{name} stays in 16 bits: its name is among those to skip")
+                ctx.remark(
+                    "missed", "quantisation", uses[0], f"@{name} stays in 16 bits: its name is among those to skip",
+                    "quantise-linears{skip=…} says which",
+                )  # fmt: skip
                 continue
             weight = symbols.lookup(name)
             assert isinstance(weight, nn.WeightOp)
@@ -87,7 +97,15 @@ class QuantiseLinears(Pass):
             for param in uses:
                 param.result._type = quantise.result.type  # pyright: ignore
             ctx.count("quantised")
+            rows, columns = (d.constant or 0 for d in dims_of(uses[0].result))
+            before, after = 2 * rows * columns, rows * columns + 4 * rows
+            ctx.remark(
+                "passed", "quantisation", uses[0],
+                f"@{name} in int8 with a scale for each of {rows} rows: {before / 1e6:.1f} → {after / 1e6:.1f} MB",
+            )  # fmt: skip
 
 
-def _only_linears(uses: list[nn.ParamOp]) -> bool:
-    return all(isinstance(use.operation, nn.LinearOp) and use.index == 1 for param in uses for use in param.result.uses)
+def _other_readers(uses: list[nn.ParamOp]) -> list[Operation]:
+    """The ops that read a weight as something else than the weight of a linear."""
+    found = [use for param in uses for use in param.result.uses]
+    return [use.operation for use in found if not (isinstance(use.operation, nn.LinearOp) and use.index == 1)]

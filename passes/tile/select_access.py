@@ -17,13 +17,15 @@ from typing import ClassVar
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import Operation, SSAValue
 
+from ...dialects.layout.algebra import bank_conflicts, conversion
 from ...dialects.layout.types import BufferType
-from ...dialects.tile.ops import LoadOp, StageOp, StoreOp, ViewOp
+from ...dialects.tile.ops import LoadOp, RelayoutOp, StageOp, StoreOp, ViewOp
 from ...dialects.tile.types import SmemType, frag_of, memory_dims, memory_of
 from ..framework.pass_ import Pass, PassContext
 from .divisibility import constant_value, known_divisor, of_int
 from .tile_to_ptx.access import Access, Check, Origin
 from .tile_to_ptx.memory import registers_of_projection
+from .tile_to_ptx.relayout import scratch_bytes
 from .tile_to_ptx.values import elem_size
 
 
@@ -97,10 +99,46 @@ class SelectAccess(Pass):
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         ctx.count("accesses", select(module))
         for op in module.walk():
-            if isinstance(op, LoadOp | StoreOp) and op.attributes["access"] in (StringAttr("1"), StringAttr("2")):
-                elements = op.frag.num_regs
-                if elements > 4:
-                    ctx.remark(
-                        "missed", "access", op, f"{elements} elements a thread move one at a time",
-                        "a register layout whose innermost digit follows memory takes up to 16 bytes at once",
-                    )  # fmt: skip
+            if isinstance(op, LoadOp | StoreOp):
+                remark_access(ctx, op)
+            elif isinstance(op, RelayoutOp):
+                remark_conversion(ctx, op)
+
+
+def remark_access(ctx: PassContext, op: LoadOp | StoreOp) -> None:
+    """Narrow accesses, and banks that are asked for several words at once."""
+    memory = op.src if isinstance(op, LoadOp) else op.dst
+    type_, tv = memory_of(memory), op.frag.tv
+    access = op.attributes["access"]
+    if access in (StringAttr("1"), StringAttr("2")) and op.frag.num_regs > 4:
+        ctx.remark(
+            "missed", "access", op, f"{op.frag.num_regs} elements a thread move one at a time",
+            "a register layout whose innermost digit follows memory takes up to 16 bytes at once",
+        )  # fmt: skip
+    width = int(access.data) if isinstance(access, StringAttr) and access.data.isdigit() else 0
+    if width and isinstance(memory.type, SmemType) and not op.gather_map() and len(type_.layout.dims) == tv.rank:
+        size = elem_size(type_.element_type)
+        ways = bank_conflicts(tv, type_.layout, size, max(width // size, 1))
+        if ways > 1:
+            ctx.remark(
+                "analysis", "layout", op, f"shared memory access of {width} bytes a thread: a bank is asked for {ways} words",
+                "swizzle or pad the rows of the tile",
+            )  # fmt: skip
+
+
+def remark_conversion(ctx: PassContext, op: RelayoutOp) -> None:
+    """What getting from one register layout to another costs."""
+    source, target = frag_of(op.value), frag_of(op.result)
+    if source.tv.num_warps != target.tv.num_warps:
+        way, cost = "shared", 4 * (source.num_regs + target.num_regs)
+    else:
+        found = conversion(source.tv, target.tv)
+        way, cost = found.kind, found.cost
+    if way in ("none", "registers"):
+        return
+    nbytes = scratch_bytes(source.tv, target.tv, source.element_type)
+    through = f"{nbytes} bytes of shared memory and two barriers" if nbytes else "shuffles"
+    ctx.remark(
+        "analysis", "layout", op, f"layout conversion of {'x'.join(map(str, source.shape))}x{source.element_type} through {through}, "
+        f"about {cost} instructions a thread", "give the op before it the layout that the op after it wants",
+    )  # fmt: skip

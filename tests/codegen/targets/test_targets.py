@@ -1,7 +1,11 @@
 """Targets: looked up by name, asked for features."""
 
+import re
+
 import pytest
-from llmc.codegen.targets import TARGETS, find_target, set_target, target_of
+from hypothesis import given
+from hypothesis import strategies as st
+from llmc.codegen.targets import TARGETS, Occupancy, find_target, set_target, target_of
 from llmc.dialects.ir.diagnostics import LlmcError
 from xdsl.dialects.builtin import ModuleOp
 
@@ -25,8 +29,33 @@ def test_the_module_names_its_target() -> None:
     assert target_of(module).name == "sm_80"
 
 
-def test_occupancy() -> None:
+@pytest.mark.parametrize(
+    ("threads", "smem", "registers", "ctas", "limiter"),
+    [
+        (128, 227 * 1024, 0, 1, "shared memory"),
+        (128, 0, 128, 4, "registers"),
+        (1024, 0, 0, 2, "threads"),
+        (32, 0, 32, 32, "CTAs"),
+        (256, 100 * 1024, 64, 2, "shared memory"),
+    ],
+)
+def test_occupancy_names_the_scarcest_resource(threads: int, smem: int, registers: int, ctas: int, limiter: str) -> None:
+    found = Occupancy.of(find_target("sm_90a"), threads, smem, registers)
+    assert (found.ctas, found.limiter) == (ctas, limiter)
+
+
+@given(st.sampled_from([32, 64, 128, 256, 512]), st.integers(0, 100 * 1024), st.integers(24, 255))
+def test_what_lets_in_one_more_cta_does(threads: int, smem: int, registers: int) -> None:
     target = find_target("sm_90a")
-    assert target.ctas_per_sm(128, 227 * 1024) == 1
-    assert target.ctas_per_sm(128, 0, 128) == 4
-    assert target.ctas_per_sm(1024, 0) == 2
+    here = Occupancy.of(target, threads, smem, registers)
+    numbers = {"registers": registers, "shared memory": smem, "threads": threads}
+    if not here.for_one_more():
+        assert here.ctas == target.blocks_per_sm
+        return
+    for wanted in here.for_one_more().split(" and "):
+        number = int(re.findall(r"\d+", wanted)[0])
+        name = next(n for n in ("registers", "shared memory", "threads") if n in wanted)
+        assert number < numbers[name]
+        numbers[name] = max(number, 1)
+    if numbers["threads"] >= 32:
+        assert Occupancy.of(target, numbers["threads"], numbers["shared memory"], numbers["registers"]).ctas > here.ctas

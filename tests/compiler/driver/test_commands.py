@@ -295,3 +295,13 @@ def test_opt_prints_remarks_of_a_category(command: Command, artefact: Path) -> N
     )
     assert result.code == 0
     assert set(re.findall(r"remark\[(.*?)\]", result.err)) == {"fusion"}
+
+
+def test_opt_writes_remarks_as_records(command: Command, artefact: Path, tmp_path: Path) -> None:
+    dump, out = artefact / "ir" / "model.nn", tmp_path / "remarks.yaml"
+    arguments = ("--pass-pipeline", "generalise,form-kernels", "--remarks-filter", "missed", "--remarks-output", out)
+    result = command("opt", dump, *arguments)
+    assert result.code == 0 and "remark[" not in result.err
+    text = out.read_text()
+    assert text.startswith('--- !Missed\nPass: "form-kernels"\nName: "fusion"\n') and "!Passed" not in text
+    command("opt", dump, *arguments[:2], "--remarks-filter", "gossip").refused("LLMC0238", "gossip", "missed")
