@@ -11,15 +11,9 @@ from xdsl.parser import Parser
 from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import ParseError, VerifyException
 from xdsl.utils.lexer import Input
-from xdsl.utils.mlir_lexer import MLIRLexer
 
 from .diagnostics import LlmcError
-
-
-class _Lexer(MLIRLexer):
-    """xDSL's lexer, whose pattern of string literals takes 2ⁿ steps for n characters after a quote that nothing closes."""
-
-    _unescaped_characters_regex = re.compile(r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"')
+from .lexing import IrLexer
 
 
 class _OpParser(Parser):
@@ -30,7 +24,7 @@ class _OpParser(Parser):
 
     def __init__(self, context: Context, text: str, name: str) -> None:
         super().__init__(context, "", name)
-        self._parser_state = ParserState(_Lexer(Input(text, name)))
+        self._parser_state = ParserState(IrLexer(Input(text, name)))
 
     def parse_operation(self) -> Operation:
         begin = self._current_token.span.start

@@ -10,7 +10,7 @@ from ...dialects.ir.diagnostics import LlmcError
 from .pass_ import Pass
 
 # In the order of the levels; a folder's modules are its passes, `pass_name.py` holds `pass-name`.
-FOLDERS = ("nn", "fusion", "quant", "layout", "tile", "ptx")
+FOLDERS = ("ir", "nn", "fusion", "quant", "layout", "tile", "ptx")
 
 
 def pass_files() -> dict[str, str]:
