@@ -135,7 +135,7 @@ class _Conversion:
                 continue
             if depth > 64:
                 raise LlmcError(
-                    "LLMC0280", f"pattern '{pattern.name}' makes what it must convert again, 64 times over", op,
+                    "LLMC0284", f"pattern '{pattern.name}' makes what it must convert again, 64 times over", op,
                     why="what a conversion makes must be nearer to the legal ops", passes=(f"pattern '{pattern.name}'",),
                 )  # fmt: skip
             for new in made:

@@ -112,4 +112,4 @@ def test_a_conversion_that_goes_round_is_refused() -> None:
 
     with pytest.raises(LlmcError) as e:
         run([Again()], ConversionTarget(illegal_dialects=("math",)), types=TypeConverter())
-    assert e.value.code == "LLMC0280" and "'again'" in e.value.what
+    assert e.value.code == "LLMC0284" and "'again'" in e.value.what
