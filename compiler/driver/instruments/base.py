@@ -1,11 +1,18 @@
-"""What the instruments of commands add to those of the framework: a last word."""
+"""What the instruments of commands add to those of the framework: a beginning and a last word."""
 
 from __future__ import annotations
 
+from xdsl.dialects.builtin import ModuleOp
+
 from ....passes.framework.instrument import Instrument
+from ....passes.framework.pass_ import PassContext
 
 
 class CommandInstrument(Instrument):
-    """An instrument with something to say at the end, also after a failure."""
+    """An instrument of one command."""
 
-    def finish(self) -> None: ...
+    def start(self, context: PassContext, root: ModuleOp) -> None:
+        """Before the first pass: what passes write to, and the module that the pipeline runs on."""
+
+    def finish(self) -> None:
+        """After the last pass, also after a failure."""
