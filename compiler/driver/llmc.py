@@ -43,6 +43,12 @@ def parser() -> argparse.ArgumentParser:
         help="sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)",
     )
     build.add_argument(
+        "--trace",
+        default=None,
+        metavar="DIR",
+        help="write every pass's before and after as files, and a page that shows them; takes no kernels from the cache",
+    )
+    build.add_argument(
         "--copy-weights", action="store_true", help="put the weights into the artefact, which otherwise names their place"
     )
     shared(build)

@@ -121,6 +121,12 @@ def seeing(p: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write the IR to numbered files instead of stderr, a folder for each op that passes run on (alone: after every pass)",
     )
+    g.add_argument(
+        "--lower-trace",
+        default=None,
+        metavar="DIR",
+        help="write every pass's before and after as files, and a page that shows them with where each op came from",
+    )
     g.add_argument("--mlir-timing", action="store_true", help="print where the time went, to stderr")
     g.add_argument(
         "--mlir-timing-display",

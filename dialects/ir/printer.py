@@ -26,6 +26,8 @@ from xdsl.dialects.linalg.ops import GenericOp
 from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, Region, TypeAttribute
 from xdsl.printer import Printer
 
+from .locations import untagged
+
 LOCATIONS = (NameLoc, FileLineColLoc, FusedLoc, CallSiteLoc)
 BUILTIN_STEMS: dict[type[Attribute], str] = {AffineMapAttr: "map", **dict.fromkeys(LOCATIONS, "loc")}
 
@@ -68,13 +70,13 @@ def repeated(root: Operation, locations: bool = False) -> frozenset[Attribute]:
         for result in op.results:
             count(result.type)
         if locations:
-            count(op.location)
+            count(untagged(op.location))
         for region in op.regions:
             for block in region.blocks:
                 for argument in block.args:
                     count(argument.type)
                     if locations:
-                        count(argument.location)
+                        count(untagged(argument.location))
     counts: dict[Attribute, int] = {}
 
     def visit(attribute: Attribute, times: int) -> None:
@@ -188,6 +190,8 @@ class IrPrinter(Printer):
         return nullcontext() if self._bare_results else super().in_parens()
 
     def print_attribute(self, attribute: Attribute) -> None:
+        if isinstance(attribute, FusedLoc):
+            attribute = untagged(attribute)
         if self.aliases is not None and attribute is not self._defining:
             alias = self.aliases.of(attribute, self._definition)
             if alias is not None:
