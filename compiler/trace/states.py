@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from xdsl.ir import Attribute, Operation
+from xdsl.traits import IsolatedFromAbove
 
 from ...dialects.ir.diagnostics import describe_location
 from ...dialects.ir.printer import print_with_spans
@@ -62,6 +63,7 @@ class State:
             "last": [last for _, last in self.spans],
             "edges": [e[0] if len(e) == 1 else list(e) for e in self.edges],
             "symbols": self.symbols(),
+            "frames": [index for index, op in enumerate(self.ops) if is_frame(op)],
         }
 
     def outline(self, origins: Sequence[int]) -> dict[str, object]:
@@ -82,6 +84,11 @@ def symbol_name(op: Operation) -> str | None:
     attribute = op.properties.get("sym_name") or op.attributes.get("sym_name")
     name = getattr(attribute, "data", None)
     return name if isinstance(name, str) else None
+
+
+def is_frame(op: Operation) -> bool:
+    """Whether an op stands around others without being one of them: a module, function, kernel, weight."""
+    return symbol_name(op) is not None or op.has_trait(IsolatedFromAbove)
 
 
 def read_module(module: Operation) -> tuple[str, list[Operation], list[Span]]:

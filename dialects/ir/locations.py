@@ -7,7 +7,6 @@ from. Nothing that reads locations sees them; `fused` joins them, and printing l
 from __future__ import annotations
 
 from collections.abc import Iterable
-
 from typing import ClassVar
 
 from xdsl.dialects.builtin import (

@@ -1,14 +1,37 @@
-"""Reads the data of a trace's page, as the page does."""
+"""Reads the data of a trace's page, as the page does; and a compilation that is killed while it is traced."""
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).parents[2]
+DIMS = 'tensor<?x4xf32, #nn.dims<["T", "_"]>>'
+TEXT = f"""
+func.func @main(%x: {DIMS}) -> {DIMS} {{
+  %0 = nn.neg %x : ({DIMS}) -> {DIMS} loc("model.a"("m.py":3:1))
+  %1 = nn.exp %0 : ({DIMS}) -> {DIMS} loc("model.b"("m.py":4:1))
+  %2 = nn.exp %x : ({DIMS}) -> {DIMS}
+  func.return %1 : {DIMS}
+}}
+"""
+
+KILLED = """
+import os, signal, sys
+from llmc.compiler.driver.opt import main
+from llmc.passes.fusion.generalise import Generalise
+Generalise.run = lambda self, ctx, module: os.kill(os.getpid(), signal.SIGKILL)
+main([sys.argv[1], "--pass-pipeline=canonicalise,generalise", "--lower-trace", sys.argv[2]])
+"""
 
 
 @dataclass
@@ -69,3 +92,10 @@ def read_trace(page: Path) -> Trace:
         for name, packed in re.findall(r'<script type="text/plain" class="store" id="(\w+)">(.*?)</script>', text)
     }
     return Trace(records, stores)
+
+
+def kill_inside_a_pass(module: Path, trace: Path) -> None:
+    """A compilation that dies by kill -9 in its second pass."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".typing")}
+    done = subprocess.run([sys.executable, "-c", KILLED, str(module), str(trace)], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL

@@ -100,7 +100,7 @@ function bind() {
     if (target && target.dataset.goto !== "") openOp(Number(target.dataset.goto));
   });
   $("changed-only").addEventListener("change", () => { list.changedOnly = $("changed-only").checked; drawList(); });
-  $("find").addEventListener("input", () => { panes.hit = -1; search(); if ($("everywhere").checked) findEverywhere($("find").value); });
+  $("find").addEventListener("input", () => { panes.hit = -1; if ($("find").value) panes.open.add("all"); fold(); if ($("everywhere").checked) findEverywhere($("find").value); });
   $("find").addEventListener("keydown", (event) => { if (event.key === "Enter") nextHit(event.shiftKey ? -1 : 1); });
   $("everywhere").addEventListener("change", () => findEverywhere($("everywhere").checked ? $("find").value : ""));
   $("show").addEventListener("change", () => setShow($("show").value));

@@ -65,7 +65,7 @@ async function readState(id) {
   const lineOp = new Int32Array(lines.length).fill(-1);
   for (let i = 0; i < data.name.length; i++) // walk order: what is inside comes later
     for (let line = Math.max(0, data.first[i]); line <= data.last[i] && line < lines.length; line++) lineOp[line] = i;
-  return { id, base: outline.base, stream: outline.stream, lines, lineOp, ...data };
+  return { id, base: outline.base, stream: outline.stream, lines, lineOp, ...data, frames: new Set(data.frames) };
 }
 
 const edgesOf = (state, index) => { const e = state.edges[index]; return Array.isArray(e) ? e : [e]; };

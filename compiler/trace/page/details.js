@@ -40,16 +40,31 @@ function opsHtml(step) {
   return step.ops.slice(0, MOST).map((i) => opLink(step.state, i)).join("") + (more > 0 ? `<span class="dim">and ${more} more</span>` : "");
 }
 
-function stepHtml(step, by) {
+// `by` names the pass between a step and the one nearer to the chosen op, `label` says where a step stands.
+function stepHtml(step, by, label) {
   if (step.kept) {
     const names = [...new Set(step.kept.map(by).filter(Boolean))];
+    if (!names.length) return "";
     return `<div class="step kept" title="${escapeHtml(names.join(", "))}">unchanged by ${names.length === 1 ? escapeHtml(names[0]) : `${names.length} passes`}</div>`;
   }
-  return `<div class="step"><span class="by">${escapeHtml(by(step) || "")}</span>${opsHtml(step)}</div>`;
+  const pass = trace.passAfter.get(step.state.id) || trace.passBefore.get(step.state.id);
+  return `<div class="step" style="--dot:${PHASE_COLOURS[pass ? pass.phase : ""]}"><span class="by">${escapeHtml(label(step))}</span>${opsHtml(step)}</div>`;
 }
 
-const passName = (pass) => (pass ? pass.name : "");
-const madeBy = (step) => { const pass = trace.passAfter.get(step.state.id); return pass ? `${pass.name}${isKernel(pass.stream) ? ` · ${streamName(pass.stream)}` : ""}` : `taken out as a kernel of its own · ${streamName(step.state.stream)}`; };
+const madeBy = (step) => { const pass = trace.passAfter.get(step.state.id); return pass ? pass.name : ""; };
+const takenBy = (step) => { const pass = trace.passBefore.get(step.state.id); return pass ? pass.name : ""; };
+
+function standing(step) {
+  let state = trace.states[step.state.id];
+  for (;;) {
+    const pass = trace.passAfter.get(state.id);
+    if (pass) return `after ${pass.name}`;
+    const before = state.from.length === 1 ? trace.states[state.from[0]] : null;
+    if (!before || before.stream !== state.stream) break;
+    state = before; // the same module, with another phase written on it
+  }
+  return isKernel(state.stream) ? "alone, before its code is generated" : "in the input";
+}
 
 function sourceHtml(place) {
   const sources = sourcesOf(place);
@@ -70,21 +85,31 @@ async function drawOrigin() {
   const back = condense(above.slice(1), chosen);
   const first = above[above.length - 1];
   html += `<h3>Came from</h3><div id="came-from">`;
-  html += back.map((step) => stepHtml(step, (s) => { const pass = trace.passBefore.get(s.state.id); return `before ${passName(pass)}`; })).join("");
-  if (above.length === 1) { const pass = trace.passAfter.get(state.id); html += `<div class="dim">${pass ? `new in ${escapeHtml(pass.name)}` : "in the input"}</div>`; }
-  else if (first.state.id !== 0) { const pass = trace.passAfter.get(first.state.id); html += `<div class="dim">new in ${escapeHtml(passName(pass))}</div>`; }
+  html += back.map((step) => stepHtml(step, takenBy, standing)).join("");
+  const maker = trace.passAfter.get(first.state.id);
+  html += maker ? `<div class="dim">new in ${escapeHtml(maker.name)}</div>` : above.length === 1 ? '<div class="dim">in the input</div>' : "";
   html += `</div><h3>Became</h3><div id="became"><span class="dim">looking…</span></div>`;
   $("origin").innerHTML = html;
-  const below = await descent(gid);
+  let below = state.frames.has(index) ? [] : await descent(gid, false);
+  const narrow = below.some((step) => step.state.stream !== state.stream) || (below.length && isKernel(state.stream));
+  if (!narrow) below = await descent(gid, true);
   if (drawOrigin.ticket !== ticket) return;
+  $("became").innerHTML = becameHtml(below, chosen) || '<span class="dim">nothing: this is the last there is of it</span>';
+}
+
+// Steps in the chosen op's own stream, then one fold for each kernel that has some of it.
+function becameHtml(below, chosen) {
   const streams = new Map();
-  for (const step of below) { const key = step.state.stream; if (!streams.has(key)) streams.set(key, []); streams.get(key).push(step); }
-  let forward = "";
+  for (const step of below) streams.set(step.state.stream, [...(streams.get(step.state.stream) || []), step]);
+  let html = "";
   for (const [stream, steps] of streams) {
-    if (stream !== state.stream) forward += `<h3>in <code>@${escapeHtml(streamName(stream))}</code></h3>`;
-    forward += condense(steps, stream === state.stream ? chosen : null).map((step) => stepHtml(step, madeBy)).join("");
+    const own = stream === chosen.state.stream;
+    const inner = condense(steps, own ? chosen : null).map((step) => stepHtml(step, madeBy, standing)).join("");
+    const last = steps[steps.length - 1], pass = trace.passAfter.get(last.state.id);
+    const outcome = pass && pass.name === "PTX text" ? `${last.ops.length} PTX ${last.ops.length === 1 ? "line" : "lines"}` : `${last.ops.length} ops`;
+    html += own ? inner : `<details${streams.size <= 2 ? " open" : ""}><summary><code>@${escapeHtml(streamName(stream))}</code> <span class="dim">${outcome}</span></summary>${inner}</details>`;
   }
-  $("became").innerHTML = forward || '<span class="dim">nothing: this is the last there is of it</span>';
+  return html;
 }
 
 // The other pane's ops that the chosen one derives from, or that derive from it.

@@ -5,7 +5,8 @@
 const normal = (line) => line.replace(/%\d+(_\d+)?/g, "%").replace(/([#!][a-z]+)\d+\b/g, "$1").replace(/\^bb\d+/g, "^bb");
 const EXACT = 1 << 21; // cells of the table for one stretch between anchors
 
-function diffLines(left, right) {
+// `kin(j)` gives the left lines from which the op that begins at right line j derives: lines that nothing else matches stand beside those.
+function diffLines(left, right, kin) {
   const numbers = new Map();
   const intern = (line) => {
     const key = normal(line);
@@ -38,7 +39,7 @@ function diffLines(left, right) {
       for (const pair of longestCommon(a, a0, a1, b, b0, b1)) pairs.push(pair);
     }
   }
-  return alignRows(left, right, pairs);
+  return alignRows(left, right, pairs, kin);
 }
 
 function uniqueAnchors(a, a0, a1, b, b0, b1) {
@@ -54,15 +55,20 @@ function uniqueAnchors(a, a0, a1, b, b0, b1) {
   const common = [];
   for (const [, entry] of seen) if (entry[0] === 1 && entry[2] === 1) common.push([entry[1], entry[3]]);
   common.sort((x, y) => x[0] - y[0]);
-  const tops = [], back = new Int32Array(common.length); // longest increasing subsequence of the places in b
-  common.forEach(([, j], k) => {
+  return increasing(common);
+}
+
+// The longest run of pairs, which are in order of their first parts, whose second parts ascend too.
+function increasing(pairs) {
+  const tops = [], back = new Int32Array(pairs.length);
+  pairs.forEach(([, j], k) => {
     let low = 0, high = tops.length;
-    while (low < high) { const m = (low + high) >> 1; if (common[tops[m]][1] < j) low = m + 1; else high = m; }
+    while (low < high) { const m = (low + high) >> 1; if (pairs[tops[m]][1] < j) low = m + 1; else high = m; }
     back[k] = low ? tops[low - 1] : -1;
     tops[low] = k;
   });
   const found = [];
-  for (let k = tops.length ? tops[tops.length - 1] : -1; k >= 0; k = back[k]) found.push(common[k]);
+  for (let k = tops.length ? tops[tops.length - 1] : -1; k >= 0; k = back[k]) found.push(pairs[k]);
   return found.reverse();
 }
 
@@ -81,18 +87,33 @@ function longestCommon(a, a0, a1, b, b0, b1) {
   return pairs;
 }
 
-// Rows of the two panes: {l, r, kind}, -1 for no line. Lines replaced by others stand beside each other.
-function alignRows(left, right, pairs) {
+// Rows of the two panes: {l, r, kind}, -1 for no line. A line stands beside what it replaces: its kin where there is one, else in order.
+function alignRows(left, right, pairs, kin) {
   const rows = [];
   let i = 0, j = 0;
-  const gap = (endA, endB) => {
+  const stretch = (endA, endB) => {
     while (i < endA && j < endB) rows.push({ l: i++, r: j++, kind: "mod" });
+    apart(endA, endB);
+  };
+  const apart = (endA, endB) => {
     while (i < endA) rows.push({ l: i++, r: -1, kind: "del" });
     while (j < endB) rows.push({ l: -1, r: j++, kind: "add" });
+  };
+  const gap = (endA, endB) => {
+    const related = i < endA && j < endB ? kinPairs(i, endA, j, endB, kin) : [];
+    for (const [x, y] of related) { apart(x, y); rows.push({ l: i++, r: j++, kind: "mod" }); }
+    if (related.length) apart(endA, endB); else stretch(endA, endB);
   };
   for (const [x, y] of pairs) { gap(x, y); rows.push({ l: i++, r: j++, kind: "same" }); }
   gap(left.length, right.length);
   return rows;
+}
+
+function kinPairs(a0, a1, b0, b1, kin) {
+  const candidates = [], used = new Set();
+  for (let j = b0; j < b1; j++)
+    for (const i of kin(j)) if (i >= a0 && i < a1 && !used.has(i)) { used.add(i); candidates.push([i, j]); break; }
+  return increasing(candidates.sort((x, y) => x[0] - y[0]));
 }
 
 // What differs inside a changed line: the stretch [start, end) of each side between the words they share at both ends.
@@ -112,6 +133,7 @@ const CONTEXT = 3;
 // Long unchanged stretches become one row that opens on a click. `open` holds the first rows of those that were opened.
 function foldRows(rows, open) {
   const shown = [];
+  if (rows.every((row) => row.kind === "same")) return rows;
   for (let at = 0; at < rows.length; ) {
     let end = at;
     while (end < rows.length && rows[end].kind === "same") end++;

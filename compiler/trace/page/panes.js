@@ -10,11 +10,18 @@ async function layoutRows() {
   if (view.pass !== pass) return false;
   panes.left = left; panes.right = right;
   const [l0, l1] = slice(left), [r0, r1] = slice(right);
-  panes.rows = diffLines(left.lines.slice(l0, l1), right.lines.slice(r0, r1)).map((row) => ({ ...row, l: row.l < 0 ? -1 : row.l + l0, r: row.r < 0 ? -1 : row.r + r0 }));
+  panes.rows = diffLines(left.lines.slice(l0, l1), right.lines.slice(r0, r1), (line) => kinOf(left, right, line + r0).map((l) => l - l0)).map((row) => ({ ...row, l: row.l < 0 ? -1 : row.l + l0, r: row.r < 0 ? -1 : row.r + r0 }));
   addRemarks(pass, right, left);
-  panes.open = new Set();
+  panes.open = new Set($("find").value ? ["all"] : []); // what is folded would not be searched
   fold();
   return true;
+}
+
+// The left lines at which the ops begin from which the op derives that begins at a right line.
+function kinOf(left, right, line) {
+  const op = right.lineOp[line];
+  if (op < 0 || right.first[op] !== line) return [];
+  return edgesOf(right, op).map((edge) => left.first[edge - left.base]).filter((l) => l >= 0);
 }
 
 // The lines of the symbol that is to be shown, or all.
@@ -58,7 +65,7 @@ function drawNow() {
   for (let at = first; at < Math.min(panes.shown.length, first + count); at++) {
     const row = panes.shown[at];
     if (row.kind === "fold") {
-      const text = `<div class="row fold" data-row="${at}">⋯ ${row.count} unchanged lines</div>`;
+      const text = `<div class="row fold" data-row="${at}"><span>⋯ ${row.count} unchanged lines</span></div>`;
       left.push(text); right.push(text);
     } else if (row.kind === "remark") {
       left.push(`<div class="row empty" data-row="${at}"></div>`);
@@ -90,7 +97,7 @@ function lineHtml(row, at, side) {
   if (row.kind === "mod" && row.l >= 0 && row.r >= 0) {
     const other = (side === "l" ? panes.right : panes.left).lines[side === "l" ? row.r : row.l];
     const [start, endHere] = changedStretch(text, other);
-    if (start > 3 || endHere < text.length) marks.push([start, endHere, side === "l" ? "del" : "add"]);
+    if (endHere - start < 0.6 * text.trim().length) marks.push([start, endHere, side === "l" ? "del" : "add"]);
   }
   const needle = $("find").value;
   if (needle) {
@@ -138,7 +145,6 @@ function search() {
 }
 
 function nextHit(offset) {
-  if (!panes.open.has("all")) { panes.open.add("all"); fold(); } // what is folded is searched too
   if (!panes.hits.length) return;
   panes.hit = (panes.hit + offset + panes.hits.length) % panes.hits.length;
   search();

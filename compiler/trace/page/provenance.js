@@ -22,26 +22,26 @@ async function ancestry(gid) {
   return steps;
 }
 
-// The same towards the end. A launch also leads to the kernel that it runs.
-async function descent(gid) {
+// The same towards the end, the chosen op's own state left out. What stands around ops (functions, kernels) carries the places of all
+// of them and is no help, unless there is nothing else: `wide` then follows it, and every launch into the kernel that it runs.
+async function descent(gid, wide) {
   const start = stateOf(gid);
   const wanted = new Map([[start, new Set([gid])]]);
   const steps = [];
   for (let id = start; id < trace.states.length; id++) {
     const outline = trace.states[id];
     if (!outline) continue;
-    if (id !== start && !outline.from.some((origin) => wanted.has(origin))) continue;
+    const origins = outline.from.filter((origin) => wanted.has(origin)).map((origin) => wanted.get(origin));
+    if (id !== start && !origins.length) continue;
     const state = await loadState(id);
-    const found = id === start ? new Set([gid - outline.base]) : new Set();
-    if (id !== start) {
-      const origins = outline.from.filter((origin) => wanted.has(origin)).map((origin) => wanted.get(origin));
+    const found = new Set(id === start ? [gid - outline.base] : []);
+    if (id !== start)
       for (let i = 0; i < state.edges.length; i++)
-        if (edgesOf(state, i).some((edge) => origins.some((set) => set.has(edge)))) found.add(i);
-    }
+        if ((wide || !state.frames.has(i)) && edgesOf(state, i).some((edge) => origins.some((set) => set.has(edge)))) found.add(i);
     if (!found.size) continue;
     if (id !== start) steps.push({ state, ops: [...found].sort((x, y) => x - y) });
     const carried = new Set([...found].map((i) => i + outline.base));
-    for (const i of found) for (const kernel of runs(state, i)) for (let k = kernel; k < state.name.length && inside(state, k, kernel); k++) carried.add(k + outline.base);
+    if (wide) for (const i of found) for (const kernel of runs(state, i)) for (let k = kernel; k < state.name.length && inside(state, k, kernel); k++) carried.add(k + outline.base);
     wanted.set(id, carried);
   }
   return steps;
