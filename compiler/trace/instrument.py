@@ -123,14 +123,17 @@ class LowerTrace(Instrument):
             stream = self.streams.open(module, ops)
             self.writer.record({"k": "stream", "id": stream.number, "name": stream.name, "parent": stream.parent})
         state = stream.state
-        if state is not None and state.ops == ops and state.attributes == module.attributes:
+        if state is not None and state.ops[1:] == ops[1:] and state.attributes == module.attributes:
+            state.ops[0] = module
             return stream, state
         return stream, self._keep(stream, self.streams.read(stream))
 
     def _exit(self, running: Running, module: Operation) -> State:
         """The state in which a pass left a module, connected to the one in which it found it."""
         before = running.before
+        running.stream.module = module
         origins = detach(module, {op: before.base + i for i, op in enumerate(before.ops)})
+        origins[module] = (before.base,)
         state = self.streams.read(running.stream, [origins[op] for op in module.walk()])
         return self._keep(running.stream, state)
 

@@ -40,9 +40,13 @@ class Streams:
     _symbols: dict[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict[str, tuple[int, tuple[str, ...]]])
 
     def of(self, module: Operation) -> Stream | None:
-        """The stream of a module that has been seen; the latest first."""
+        """The stream of a module that has been seen, or of what stands alone in it; the latest first."""
+        first = module.body.block.first_op if isinstance(module, ModuleOp) else None
         for stream in reversed(self.streams):
             if stream.module is module:
+                return stream
+            if stream.parent is not None and stream.state is not None and first in stream.state.ops[1:2]:
+                stream.module = module
                 return stream
         return None
 
@@ -107,8 +111,7 @@ class Streams:
         if stream.state is not None:
             for op in stream.state.ops:
                 self._known.pop(op, None)
-        for index, op in enumerate(ops):
-            self._known[op] = state.base + index
+        self._known |= {op: state.base + index for index, op in enumerate(ops)}
         if stream.parent is None and isinstance(stream.module, ModuleOp):
             index = {op: i for i, op in enumerate(ops)}
             for top in stream.module.body.block.ops:

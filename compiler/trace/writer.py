@@ -59,7 +59,7 @@ def refused(directory: Path, error: OSError) -> LlmcError:
 
 def page_head(title: str) -> str:
     """Everything of the page but its data."""
-    folder = files(__package__) / "page"
+    folder = files(str(__package__)) / "page"
     style = (folder / "style.css").read_text(encoding="utf-8")
     body = (folder / "body.html").read_text(encoding="utf-8")
     scripts = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)

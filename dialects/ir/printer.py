@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from io import StringIO
+from math import prod
 
 from xdsl.dialects.builtin import (
     AffineMapAttr,
@@ -197,13 +198,11 @@ class IrPrinter(Printer):
             if alias is not None:
                 self.print_string(f"loc({alias})" if isinstance(attribute, LOCATIONS) and not self.printing_location else alias)
                 return
-        if self.elide is not None and isinstance(attribute, DenseIntOrFPElementsAttr) and attribute.get_type().get_shape():
-            size = 1
-            for extent in attribute.get_type().get_shape():
-                size *= extent
-            if size > self.elide:
+        if self.elide is not None and isinstance(attribute, DenseIntOrFPElementsAttr):
+            kind = attribute.type
+            if kind.get_shape() and prod(kind.get_shape()) > self.elide:
                 self.print_string("dense<…> : ")
-                self.print_attribute(attribute.type)
+                self.print_attribute(kind)
                 return
         super().print_attribute(attribute)
 

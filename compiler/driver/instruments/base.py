@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from xdsl.dialects.builtin import ModuleOp
 
 from ....passes.framework.instrument import Instrument
@@ -10,6 +12,11 @@ from ....passes.framework.pass_ import PassContext
 
 class CommandInstrument(Instrument):
     """An instrument of one command."""
+
+    def enter(self, anchor: Any) -> None:
+        """The passes up to `leave` run on `anchor.op`."""
+
+    def leave(self, anchor: Any) -> None: ...
 
     def start(self, context: PassContext, root: ModuleOp) -> None:
         """Before the first pass: what passes write to, and the module that the pipeline runs on."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
@@ -17,16 +17,16 @@ from ....dialects.ir.hashing import structural_hash
 from ....passes.framework.pass_ import Pass, PassContext
 from ....passes.framework.registry import lookup_pass
 from .base import CommandInstrument
-from .form import PrintForm, anchor_of, form_of, symbol_of, top_of
+from .form import Anchors, PrintForm, form_of, symbol_of
 from .tree import TreeFiles
 
 
 class Sink(Protocol):
-    """Where dumps go: `ran` counts an application of a pass, `put` takes one dump of it."""
+    """Where dumps go: `ran` counts an application of a pass, `put` takes one dump of it. `path` leads from the root to the anchor."""
 
-    def ran(self, anchor: Operation, root: Operation) -> None: ...
+    def ran(self, path: Sequence[Operation]) -> None: ...
 
-    def put(self, moment: str, pass_: Pass, anchor: Operation, root: Operation, shown: Operation, form: PrintForm) -> None: ...
+    def put(self, moment: str, pass_: Pass, path: Sequence[Operation], shown: Operation, form: PrintForm) -> None: ...
 
 
 @dataclass
@@ -35,14 +35,14 @@ class ToStderr:
 
     color: str = "auto"
 
-    def ran(self, anchor: Operation, root: Operation) -> None: ...
+    def ran(self, path: Sequence[Operation]) -> None: ...
 
-    def put(self, moment: str, pass_: Pass, anchor: Operation, root: Operation, shown: Operation, form: PrintForm) -> None:
+    def put(self, moment: str, pass_: Pass, path: Sequence[Operation], shown: Operation, form: PrintForm) -> None:
         moment, failed = (moment.removesuffix(" Failed"), " Failed") if moment.endswith(" Failed") else (moment, "")
         place = ""
-        if shown is not anchor:
-            name = symbol_of(anchor)
-            place = f" ('{anchor.name}' operation" + (f": @{name})" if name else ")")
+        if shown is not path[-1]:
+            name = symbol_of(path[-1])
+            place = f" ('{path[-1].name}' operation" + (f": @{name})" if name else ")")
         print(f"// -----// IR Dump {moment} {type(pass_).__name__}{failed} ({pass_.name}){place} //----- //", file=sys.stderr)
         text = form.text(shown)
         if self.color != "never":
@@ -64,21 +64,30 @@ class PrintIr(CommandInstrument):
     module_scope: bool
     form: PrintForm
     sink: Sink
-    root: Operation | None = None
+    anchors: Anchors = field(default_factory=Anchors)
     _hashes: list[str] = field(default_factory=list[str])
 
     def start(self, context: PassContext, root: ModuleOp) -> None:
-        self.root = root
+        self.anchors.root = root
+
+    def enter(self, anchor: Any) -> None:
+        self.anchors.enter(anchor.op)
+
+    def leave(self, anchor: Any) -> None:
+        self.anchors.leave()
 
     def _put(self, moment: str, pass_: Pass, module: Operation) -> None:
-        anchor = anchor_of(module, self.root)
-        shown = top_of(anchor) if self.module_scope else anchor
-        self.sink.put(moment, pass_, anchor, self.root or module, shown, self.form)
+        path = self.anchors.path(module)
+        if self.module_scope and len(path) > 1:
+            with self.anchors.in_place(module) as whole:
+                self.sink.put(moment, pass_, path, whole, self.form)
+        else:
+            self.sink.put(moment, pass_, path, path[-1], self.form)
 
     def before(self, pass_: Pass, module: Operation) -> None:
         if self.on_change:
             self._hashes.append(structural_hash(module, digits=64) if self._prints_after(pass_) else "")
-        self.sink.ran(anchor_of(module, self.root), self.root or module)
+        self.sink.ran(self.anchors.path(module))
         if self.before_names is None or pass_.name in self.before_names:
             self._put("Before", pass_, module)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
@@ -13,7 +14,7 @@ from xdsl.ir import Operation
 from ....passes.framework.pass_ import Pass, PassContext
 from ..report_frame import heading
 from .base import CommandInstrument
-from .form import anchor_of
+from .form import Anchors
 
 Table = dict[str, int]
 
@@ -34,12 +35,18 @@ class PassStatistics(CommandInstrument):
 
     display: str
     context: PassContext | None = None
-    root: Operation | None = None
+    anchors: Anchors = field(default_factory=Anchors)
     pipeline: list[Node] = field(default_factory=list[Node])
     _before: list[Table] = field(default_factory=list[Table])
 
     def start(self, context: PassContext, root: ModuleOp) -> None:
-        self.context, self.root = context, root
+        self.context, self.anchors.root = context, root
+
+    def enter(self, anchor: Any) -> None:
+        self.anchors.enter(anchor.op)
+
+    def leave(self, anchor: Any) -> None:
+        self.anchors.leave()
 
     def _table(self, pass_: Pass) -> Table:
         return dict(self.context.statistics.get(pass_.name, {})) if self.context is not None else {}
@@ -50,18 +57,19 @@ class PassStatistics(CommandInstrument):
     def after(self, pass_: Pass, module: Operation, seconds: float) -> None:
         before = self._before.pop()
         counted = {k: v - before.get(k, 0) for k, v in self._table(pass_).items() if v != before.get(k, 0)}
-        self._record(pass_, anchor_of(module, self.root), counted)
+        self._record(pass_, self.anchors.path(module), counted)
 
     def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
         self.after(pass_, module, 0.0)
 
-    def _record(self, pass_: Pass, anchor: Operation, counted: Table) -> None:
+    def _record(self, pass_: Pass, path: Sequence[Operation], counted: Table) -> None:
         nodes = self.pipeline
-        if anchor is not self.root:
-            name = f"'{anchor.name}' Pipeline"
+        for op in path[1:]:
+            name = f"'{op.name}' Pipeline"
             if not nodes or nodes[-1].name != name:
                 nodes.append(Node(name))
             nodes = nodes[-1].children
+        if len(path) > 1:
             found = next((n for n in nodes if n.name == pass_.name), None)
             if found is not None:
                 for key, amount in counted.items():
@@ -78,13 +86,22 @@ class PassStatistics(CommandInstrument):
                 yield from _lines_of(node, 0)
             return
         tables: dict[str, Table] = {}
-        for node in (n for top in self.pipeline for n in (top.children or [top])):
+        for node in _passes(self.pipeline):
             table = tables.setdefault(node.name, {})
             for key, amount in node.table.items():
                 table[key] = table.get(key, 0) + amount
         for name in sorted(n for n, table in tables.items() if table):
             yield name
             yield from _rows(tables[name], 1)
+
+
+def _passes(nodes: Iterable[Node]) -> Iterable[Node]:
+    """The passes among nodes and below them."""
+    for node in nodes:
+        if node.children:
+            yield from _passes(node.children)
+        else:
+            yield node
 
 
 def _lines_of(node: Node, depth: int) -> Iterable[str]:

@@ -9,6 +9,7 @@ A folder stands for an op that passes are anchored on; a file's numbers count th
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,26 +27,12 @@ class TreeFiles:
     directory: Path
     counts: dict[Operation, int] = field(default_factory=dict[Operation, int])
 
-    def ran(self, anchor: Operation, root: Operation) -> None:
-        for op in self._path(anchor, root)[:-1]:
+    def ran(self, path: Sequence[Operation]) -> None:
+        for op in path[:-1]:
             self.counts.setdefault(op, 0)
-        self.counts[anchor] = self.counts.get(anchor, -1) + 1
+        self.counts[path[-1]] = self.counts.get(path[-1], -1) + 1
 
-    @staticmethod
-    def _path(anchor: Operation, root: Operation) -> list[Operation]:
-        """The ops from the root down to the anchor; one that runs alone, away from the root, counts as its child."""
-        path = [anchor]
-        parent = anchor.parent_op()
-        while parent is not None and anchor is not root:
-            path.append(parent)
-            parent = parent.parent_op()
-        if path[-1] is not root:
-            path = [p for p in path if p is anchor or symbol_of(p)]
-            path.append(root)
-        return path[::-1]
-
-    def put(self, moment: str, pass_: Pass, anchor: Operation, root: Operation, shown: Operation, form: PrintForm) -> None:
-        path = self._path(anchor, root)
+    def put(self, moment: str, pass_: Pass, path: Sequence[Operation], shown: Operation, form: PrintForm) -> None:
         numbers = "_".join(str(self.counts.get(op, 0)) for op in path)
         folder = self.directory.joinpath(*(_folder(op) for op in path))
         suffix = {"Before": "_before", "After Failed": "_failed"}.get(moment, "")
