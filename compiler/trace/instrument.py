@@ -6,13 +6,15 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import LocationAttr, ModuleOp
 from xdsl.ir import Operation
 
 from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.ir.locations import tags_of, untagged
 from ...dialects.ir.printer import print_module
 from ...dialects.ptx.ops import KernelOp as PtxKernelOp
 from ...dialects.ptx.text import module_to_ptx
@@ -197,13 +199,22 @@ class LowerTrace(Instrument):
     def _counted(self, pass_: Pass) -> dict[str, int]:
         return dict(self.context.statistics.get(pass_.name, {})) if self.context is not None else {}
 
+    def _remarks(self, running: Running) -> list[tuple[Remark, frozenset[int]]]:
+        """What the pass has remarked, each with the tags of its place, which go."""
+        if self.context is None:
+            return []
+        items = self.context.remarks.items
+        found = [(item, tags_of(item.location)) for item in items[running.remarks :]]
+        items[running.remarks :] = [replace(item, location=untagged(cast(LocationAttr, item.location))) for item, _ in found]
+        return found
+
     def _record(self, pass_: Pass, running: Running, state: State, seconds: float, problem: str | None) -> None:
         before = running.before
         counts = state.counts()
         counts.subtract(before.counts())
         statistics = {k: v - running.statistics.get(k, 0) for k, v in self._counted(pass_).items()}
         text = self._texts[running.stream.number]
-        remarks = self.context.remarks.items[running.remarks :] if self.context is not None else []
+        remarks = self._remarks(running)
         self.writer.record(
             {
                 "k": "pass",
@@ -226,15 +237,25 @@ class LowerTrace(Instrument):
         )
 
 
-def placed(remarks: Sequence[Remark], *states: State) -> list[dict[str, object]]:
-    """Remarks with the numbers of the ops that they speak of: the first op, in the first of the states, of the name and at the
-    place that a remark says."""
+def placed(remarks: Sequence[tuple[Remark, frozenset[int]]], after: State, before: State) -> list[dict[str, object]]:
+    """Remarks with the numbers of the ops that they speak of, which the tags of their locations lead to: what became of the op
+    under the same name, else the op that the pass found."""
     if not remarks:
         return []
-    places: dict[str, int] = {}
-    for state in states:
-        for index, (op, place) in enumerate(zip(state.ops, state.places, strict=True)):
-            places.setdefault(f"{op.name} at {place or 'an unknown place'}", state.base + index)
+    became: dict[int, list[int]] = {}
+    for index, edges in enumerate(after.edges):
+        for edge in edges:
+            became.setdefault(edge, []).append(index)
+
+    def number(remark: Remark, tags: frozenset[int]) -> int | None:
+        name = remark.where.split(" ", 1)[0]
+        for tag in sorted(tags):
+            same = next((i for i in became.get(tag, ()) if after.ops[i].name == name), None)
+            if same is not None:
+                return after.base + same
+        found = [t for t in sorted(tags) if before.ops[t - before.base].name == name]
+        return found[0] if found else min(tags, default=None)
+
     return [
         {
             "kind": r.kind,
@@ -242,9 +263,9 @@ def placed(remarks: Sequence[Remark], *states: State) -> list[dict[str, object]]
             "message": r.message,
             "suggestion": r.suggestion,
             "where": r.where,
-            "op": places.get(r.where),
+            "op": number(r, tags),
         }
-        for r in remarks
+        for r, tags in remarks
     ]
 
 
