@@ -66,7 +66,7 @@ def test_ops_lead_back_to_what_they_came_from(module: Path, tmp_path: Path) -> N
 
 
 def test_nested_passes_are_connected_to_the_module_around_them(module: Path, tmp_path: Path) -> None:
-    pipeline = "builtin.module(canonicalise,func.func(canonicalise,recognise),generalise)"
+    pipeline = "builtin.module(canonicalise,func.func(canonicalise,canonicalise),generalise)"
     opt(module, "--pass-pipeline", pipeline, "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
     trace = read_trace(tmp_path / "t" / "index.html")
     last = trace.of("state")[-1]
