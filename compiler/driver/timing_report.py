@@ -1,7 +1,7 @@
 """`--mlir-timing`: where the time went, as mlir-opt prints it, to stderr.
 
-A row in parentheses is no pass: `(parse)`, `(verify)`, `(print)`, and `(A) name` for an analysis. `Rest` is what a scope's parts leave
-over.
+Scopes in parentheses are no passes: `(parse)`, `(verify)`, `(print)` and `(analysis) name`, which the report calls Parser, (V) Verifier,
+Output and (A) name. `Rest` is what a scope's parts leave over.
 """
 
 from __future__ import annotations
@@ -13,13 +13,19 @@ from ...passes.framework.timing import Scope, Timing
 from .report_frame import heading
 
 TITLES = {"(parse)": "Parser", "(verify)": "(V) Verifier", "(print)": "Output"}
+ANALYSIS = "(analysis) "
 LEAST = 5e-5  # seconds below which a rest is not worth a row
+
+
+def title(name: str) -> str:
+    """What a scope is called in the report."""
+    return f"(A) {name.removeprefix(ANALYSIS)}" if name.startswith(ANALYSIS) else TITLES.get(name, name)
 
 
 def tree_rows(scope: Scope, total: float, depth: int = 0) -> Iterator[tuple[int, str, float, int]]:
     """(depth, name, seconds, entries) of every node below `scope`, in the order in which they ran, and what they leave of `total`."""
     for child in scope.children.values():
-        yield depth, TITLES.get(child.name, child.name), child.seconds, child.entries
+        yield depth, title(child.name), child.seconds, child.entries
         yield from tree_rows(child, child.seconds, depth + 1)
     rest = total - sum(child.seconds for child in scope.children.values())
     if depth == 0 or (scope.children and rest > LEAST and any(c.children for c in scope.children.values())):
@@ -39,7 +45,7 @@ def list_rows(scope: Scope, total: float) -> Iterator[tuple[int, str, float, int
 
     visit(scope)
     for name, (seconds, entries) in sorted(own.items(), key=lambda item: -item[1][0]):
-        yield 0, TITLES.get(name, name), seconds, entries
+        yield 0, title(name), seconds, entries
     yield 0, "Rest", max(total - sum(c.seconds for c in scope.children.values()), 0.0), 1
 
 

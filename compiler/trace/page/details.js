@@ -30,9 +30,9 @@ function drawHeads() {
   $("head-right").textContent = `after ${pass.name}`;
 }
 
-function opLink(state, index) {
+function opLink(state, index, longest = 220) {
   const text = opText(state, index);
-  return `<code class="link" data-goto="${state.base + index}" title="${escapeHtml(text)}">${colourLine(text.length > 220 ? `${text.slice(0, 220)}…` : text, [])}</code>`;
+  return `<code class="link" data-goto="${state.base + index}" title="${escapeHtml(text)}">${colourLine(text.length > longest ? `${text.slice(0, longest)}…` : text, [])}</code>`;
 }
 
 function opsHtml(step) {
@@ -81,7 +81,7 @@ async function drawOrigin() {
   const above = await ancestry(gid);
   if (drawOrigin.ticket !== ticket) return;
   const chosen = above[0];
-  let html = `<h2>Chosen op</h2><div class="card" id="chosen">${opLink(state, index)}</div>${sourceHtml(state.places[state.place[index]])}`;
+  let html = `<h2>Chosen op</h2><div class="card" id="chosen">${opLink(state, index, 4000)}</div>${sourceHtml(state.places[state.place[index]])}`;
   const back = condense(above.slice(1), chosen);
   const first = above[above.length - 1];
   html += `<h3>Came from</h3><div id="came-from">`;

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from commands import Command
 from llmc.compiler.driver.colour import paint_ir, wanted
+from llmc.compiler.driver.timing_report import report
 from llmc.compiler.knobs import read_knobs
 from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.parsing import parse_module
+from llmc.passes.framework.timing import Timing
 
 DIMS = 'tensor<?x4xf32, #nn.dims<["T", "_"]>>'
 TEXT = f"""
@@ -144,6 +146,16 @@ def test_times_as_a_list_begin_with_the_longest(command: Command, module: Path) 
     rows = [(m[2], float(m[1])) for m in re.finditer(r"^ +([\d.]+) \( *[\d.]+%\)  (\S.*)$", err, re.MULTILINE)]
     times = [seconds for name, seconds in rows if name not in ("Rest", "Total")]
     assert times == sorted(times, reverse=True) and len(rows) == 8
+
+
+def test_the_report_names_analyses_and_sums_what_ran_several_times() -> None:
+    timing = Timing()
+    for _ in range(2):
+        with timing.scope("fuse"), timing.scope("(analysis) Uses"):
+            pass
+    tree = report(timing, 1.0)
+    assert re.search(r"  fuse \(x2\)\n.*    \(A\) Uses \(x2\)\n", tree)
+    assert re.search(r"  \(A\) Uses \(x2\)\n", report(timing, 1.0, "list"))
 
 
 def test_statistics_by_application_and_summed(command: Command, module: Path) -> None:
