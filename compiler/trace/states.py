@@ -14,6 +14,7 @@ from xdsl.traits import IsolatedFromAbove
 
 from ...dialects.ir.diagnostics import describe_location
 from ...dialects.ir.printer import print_with_spans
+from ...dialects.ir.symbols import symbol_name
 
 Span = tuple[int, int]
 NOWHERE: Span = (-1, -1)
@@ -77,13 +78,6 @@ class State:
             "lines": self.text.count("\n"),
             "from": list(origins),
         }
-
-
-def symbol_name(op: Operation) -> str | None:
-    """The name of an op that has one."""
-    attribute = op.properties.get("sym_name") or op.attributes.get("sym_name")
-    name = getattr(attribute, "data", None)
-    return name if isinstance(name, str) else None
 
 
 def is_frame(op: Operation) -> bool:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, Operation
 
-from .states import Span, State, places_of, read_module, symbol_name
+from ...dialects.ir.symbols import symbol_name
+from .states import Span, State, places_of, read_module
 
 
 @dataclass

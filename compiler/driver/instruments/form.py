@@ -79,9 +79,3 @@ class Anchors:
             for op in ops:
                 op.detach()
                 inner.add_op(op)
-
-
-def symbol_of(op: Operation) -> str | None:
-    """The name of an op that has one."""
-    attribute = op.properties.get("sym_name") or op.attributes.get("sym_name")
-    return getattr(attribute, "data", None)

@@ -14,10 +14,11 @@ from xdsl.ir import Operation
 
 from ....dialects.ir.diagnostics import LlmcError
 from ....dialects.ir.hashing import structural_hash
+from ....dialects.ir.symbols import symbol_name
 from ....passes.framework.pass_ import Pass, PassContext
 from ....passes.framework.registry import lookup_pass
 from .base import CommandInstrument
-from .form import Anchors, PrintForm, form_of, symbol_of
+from .form import Anchors, PrintForm, form_of
 from .tree import TreeFiles
 
 
@@ -41,7 +42,7 @@ class ToStderr:
         moment, failed = (moment.removesuffix(" Failed"), " Failed") if moment.endswith(" Failed") else (moment, "")
         place = ""
         if shown is not path[-1]:
-            name = symbol_of(path[-1])
+            name = symbol_name(path[-1])
             place = f" ('{path[-1].name}' operation" + (f": @{name})" if name else ")")
         print(f"// -----// IR Dump {moment} {type(pass_).__name__}{failed} ({pass_.name}){place} //----- //", file=sys.stderr)
         text = form.text(shown)

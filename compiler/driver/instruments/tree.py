@@ -16,8 +16,9 @@ from pathlib import Path
 from xdsl.ir import Operation
 
 from ....dialects.ir.diagnostics import LlmcError
+from ....dialects.ir.symbols import symbol_name
 from ....passes.framework.pass_ import Pass
-from .form import PrintForm, symbol_of
+from .form import PrintForm
 
 
 @dataclass
@@ -50,5 +51,5 @@ class TreeFiles:
 
 
 def _folder(op: Operation) -> str:
-    name = symbol_of(op) or "no-symbol-name"
+    name = symbol_name(op) or "no-symbol-name"
     return re.sub(r"[^\w.\-]", "_", f"{op.name.replace('.', '_')}_{name}")

@@ -104,6 +104,20 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "LLMC0251"
 
 
+def test_dumps_beside_a_trace_are_those_without_it(module: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = (module, "--pass-pipeline=canonicalise,generalise", "--mlir-print-ir-before-all", "--mlir-print-ir-after-all")
+    shown: list[str] = []
+    for more in ((), ("--lower-trace", tmp_path / "t")):
+        opt(*flags, "--mlir-print-debuginfo", "-o", tmp_path / "out", *more)
+        shown.append(capsys.readouterr().err)
+    assert shown[0] == shown[1] and "loc(" in shown[0]
+
+
+def test_a_trace_of_several_modules_is_refused(module: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert opt(module, "--split-input-file", "--lower-trace", tmp_path / "t") == 1
+    assert "error[LLMC0253]" in capsys.readouterr().err and not (tmp_path / "t").exists()
+
+
 def test_a_new_trace_replaces_an_old_one(module: Path, tmp_path: Path) -> None:
     for pipeline in ("canonicalise,generalise", "recognise"):
         opt(module, "--pass-pipeline", pipeline, "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
