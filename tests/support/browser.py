@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +18,15 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
+
+# Chromium reads commands from 3 and writes answers to 4. (A `preexec_fn` would copy the memory of a large test process.)
+LAUNCH = """
+import os, sys
+reads, writes = (os.dup(int(fd)) for fd in sys.argv[1:3])
+for source, fd in ((os.dup(reads), 3), (os.dup(writes), 4)):
+    os.dup2(source, fd)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def find_browser() -> str | None:
@@ -34,19 +44,10 @@ class Browser:
         read_commands, self.to = os.pipe()
         self.back, write_answers = os.pipe()
 
-        def place_pipes() -> None:  # Chromium reads commands from 3 and writes answers to 4
-            spare_in, spare_out = os.dup(read_commands), os.dup(write_answers)
-            os.dup2(spare_in, 3)
-            os.dup2(spare_out, 4)
-            os.set_inheritable(3, True)
-            os.set_inheritable(4, True)
-
+        launch = (sys.executable, "-c", LAUNCH, str(read_commands), str(write_answers), path)
+        flags = (*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={self.profile.name}", "about:blank")
         self.process = subprocess.Popen(
-            [path, *FLAGS, f"--window-size={width},{height}", f"--user-data-dir={self.profile.name}", "about:blank"],
-            preexec_fn=place_pipes,
-            close_fds=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            [*launch, *flags], pass_fds=(read_commands, write_answers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         os.close(read_commands)
         os.close(write_answers)
