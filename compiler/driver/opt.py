@@ -87,8 +87,11 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     """`process` without what it reports at the end."""
     from ...dialects.ir.diagnostics import LlmcError
     from ...passes.framework.manager import PassManager
+    from ...passes.framework.registry import lookup_pass
     from .instruments import make_instruments
+    from .instruments.printing import check_names
 
+    check_names(arguments, lookup_pass)
     instruments = make_instruments(arguments)
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics)
     if arguments.pass_pipeline is not None and arguments.compile_from is not None:

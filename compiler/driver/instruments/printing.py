@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,6 @@ from ....dialects.ir.diagnostics import LlmcError
 from ....dialects.ir.hashing import structural_hash
 from ....dialects.ir.symbols import symbol_name
 from ....passes.framework.pass_ import Pass, PassContext
-from ....passes.framework.registry import lookup_pass
 from .base import CommandInstrument
 from .form import Anchors, PrintForm, form_of
 from .tree import TreeFiles
@@ -107,21 +106,28 @@ class PrintIr(CommandInstrument):
             self._put("After Failed", pass_, module)
 
 
-def names_of(flag: str, values: Iterable[str]) -> frozenset[str]:
-    """The passes that a flag names, in comma lists or one at a time. Raises LLMC0201 for one that there is none of."""
-    names = [name.strip() for value in values for name in value.split(",") if name.strip()]
-    for name in names:
-        try:
-            lookup_pass(name)
-        except LlmcError as error:
-            error.where = flag
-            raise
-    return frozenset(names)
+def names_of(values: Iterable[str]) -> frozenset[str]:
+    """The passes that a flag names, in comma lists or one at a time."""
+    return frozenset(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def check_names(arguments: argparse.Namespace, find: Callable[[str], object]) -> None:
+    """Look the passes up that flags name; what `find` raises for one that there is none of leaves with the flag on it."""
+    for flag, values in (
+        ("--mlir-print-ir-before", arguments.mlir_print_ir_before),
+        ("--mlir-print-ir-after", arguments.mlir_print_ir_after),
+    ):
+        for name in sorted(names_of(values)):
+            try:
+                find(name)
+            except LlmcError as error:
+                error.where = flag
+                raise
 
 
 def from_arguments(arguments: argparse.Namespace) -> list[CommandInstrument]:
-    before = names_of("--mlir-print-ir-before", arguments.mlir_print_ir_before)
-    after = names_of("--mlir-print-ir-after", arguments.mlir_print_ir_after)
+    before = names_of(arguments.mlir_print_ir_before)
+    after = names_of(arguments.mlir_print_ir_after)
     tree: str | None = arguments.mlir_print_ir_tree_dir
     change, failure = arguments.mlir_print_ir_after_change, arguments.mlir_print_ir_after_failure
     before_all, after_all = arguments.mlir_print_ir_before_all, arguments.mlir_print_ir_after_all
