@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 from llmc.compiler.driver import opt as opt_command
 from llmc.compiler.trace import LowerTrace
+from llmc.compiler.trace.writer import SCRIPTS, page_head
 from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
@@ -208,3 +210,12 @@ def test_a_trace_changes_nothing_in_the_storyteller_down_to_ptx(tmp_path: Path) 
     assert print_module(seen.module, locations=True) == print_module(plain.module, locations=True)
     assert {k: v.ptx for k, v in seen.kernels.items()} == {k: v.ptx for k, v in plain.kernels.items()}
     assert seen.remarks.items == plain.remarks.items
+
+
+def test_the_page_is_whole_by_itself_and_travels_with_the_package() -> None:
+    head = page_head("t")
+    assert not re.search(r"https?://|<link|@import|\bsrc=", head) and "default-src 'none'" in head
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert listed["llmc.compiler.trace"] == ["page/*"]
+    files = {p.name for p in (ROOT / "compiler" / "trace" / "page").iterdir()}
+    assert files == {*SCRIPTS, "style.css", "body.html"}
