@@ -298,7 +298,7 @@ def build_or_find(
 ) -> tuple[Compiled, Model, Mapping[str, Any]]:
     """`build`, or what an earlier build of the same left in the cache. Dumps and plain references are always built."""
     options = (target, quant, dtype, max_sequences, max_tokens, settings.assemble)
-    usable = settings.cache and settings.codegen and not settings.dumps and not settings.instruments
+    usable = settings.cache and settings.codegen and not settings.dumps and not settings.instruments and settings.trace is None
     key = model_key(place, options) if usable else None
     found = find_model(settings.knobs.cache_dir, key) if key is not None else None
     if found is not None:

@@ -69,7 +69,11 @@ def compile_kernels(module: ModuleOp, options: CompileOptions, original: Compile
     passes = PassContext(make_context())
     phase, start = phase_of(module), time.perf_counter()
     dumps = {phase: print_module(module, locations=True)} if settings.dumps else {}
-    lower(PassManager(passes, True, list(settings.instruments)), module, phase, "ptx", options.target)
+    if settings.trace is not None:
+        settings.trace.start(passes, module)
+    lower(PassManager(passes, True, settings.observers), module, phase, "ptx", options.target)
+    if settings.trace is not None:
+        settings.trace.finish()
     if settings.dumps:
         dumps["ptx"] = print_module(module, locations=True)
     kernels = {op.sym_name.data: code_of(op, options.target, "") for op in module.body.block.ops if isinstance(op, PtxKernelOp)}

@@ -43,12 +43,18 @@ def parser() -> argparse.ArgumentParser:
         help="sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)",
     )
     build.add_argument(
+        "--trace",
+        default=None,
+        metavar="DIR",
+        help="write every pass's before and after as files, and a page that shows them; takes no kernels from the cache",
+    )
+    build.add_argument(
         "--copy-weights", action="store_true", help="put the weights into the artefact, which otherwise names their place"
     )
     shared(build)
     inspect = commands.add_parser("inspect", help="say what an artefact holds")
     inspect.add_argument("model", metavar="OUT")
-    inspect.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    diagnosing(inspect)
     return p
 
 
@@ -63,6 +69,18 @@ def shared(p: argparse.ArgumentParser) -> None:
     p.add_argument("--max-sequences", type=int, default=1, metavar="N", help="sequences decoded together (default 1)")
     p.add_argument("--no-cache", action="store_true", help="neither read nor write the kernel cache")
     add_remark_flags(p)
+    diagnosing(p)
+
+
+def diagnosing(p: argparse.ArgumentParser) -> None:
+    """Flags of all commands."""
+    p.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        metavar="WHEN",
+        help="colour errors: auto (on a terminal; default), always or never",
+    )
     p.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
@@ -71,9 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     from . import model_commands
     from .command import guarded
+    from .error_text import ErrorStyle
 
     body = {"run": model_commands.run, "build": model_commands.build, "inspect": model_commands.inspect}[arguments.command]
-    return guarded(lambda: body(arguments), debug=arguments.debug)
+    return guarded(lambda: body(arguments), debug=arguments.debug, style=ErrorStyle(color=arguments.color))
 
 
 if __name__ == "__main__":

@@ -125,8 +125,14 @@ def build(arguments: argparse.Namespace) -> int:
     check_build(arguments, place, out)
     kind = api.checked_device(arguments.device or knobs.device)
     target = target_for_build(kind, arguments.target) if arguments.ir is None else arguments.target
+    trace = None
+    if arguments.trace is not None:
+        from ..trace import LowerTrace
+
+        trace = LowerTrace(Path(arguments.trace))
     with ProgressLine() as progress:
-        settings = Settings(knobs=knobs, cache=not arguments.no_cache and not told, dumps=True, progress=progress)
+        cache = not arguments.no_cache and not told
+        settings = Settings(knobs=knobs, cache=cache, dumps=True, progress=progress, trace=trace)
         if kind in ("emulator", "reference"):
             settings = replace(settings, assemble=False)
         if arguments.ir is not None:
@@ -140,6 +146,8 @@ def build(arguments: argparse.Namespace) -> int:
     report_remarks(compiled.remarks, arguments)
     times = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in compiled.seconds.items())
     print(f"{len(compiled.kernels)} kernels for {compiled.options.target} in {out} ({times})", file=sys.stderr)
+    if trace is not None:
+        print(f"the trace is in {trace.directory / 'index.html'}", file=sys.stderr)
     return 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +18,20 @@ if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
 
     from ...passes.framework.pass_ import PassContext
+    from .error_text import ErrorStyle
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0, or 1 after an error that was printed to stderr)."""
     arguments = parser().parse_args(argv)
     from .command import guarded
+    from .error_text import ErrorStyle
 
-    return guarded(lambda: run(arguments), debug=arguments.debug)
+    style = ErrorStyle(arguments.mlir_print_op_on_diagnostic, arguments.color)
+    return guarded(lambda: run(arguments, style), debug=arguments.debug, style=style)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
     if arguments.show_dialects:
         from ...dialects.ir.context import BUILTIN, OWN
 
@@ -48,9 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
         from .chunks import run_chunks
 
         split, verify = arguments.split_input_file, arguments.verify_diagnostics
-        output, code = run_chunks(text, name, lambda chunk: process(chunk, name, arguments), split=split, verify=verify)
+        output, code = run_chunks(
+            text, name, lambda chunk: process(chunk, name, arguments), split=split, verify=verify, render=style.render
+        )
     else:
         output = process(text, name, arguments)
+    if arguments.output == "-" and arguments.color != "never" and not (arguments.emit_ptx or arguments.emit_ptx_dir):
+        from .colour import paint_ir, wanted
+
+        output = paint_ir(output) if wanted(arguments.color, sys.stdout) else output
     write_text(arguments.output, output)
     return code
 
@@ -58,21 +68,39 @@ def run(arguments: argparse.Namespace) -> int:
 def process(text: str, name: str, arguments: argparse.Namespace) -> str:
     """Parse one module, run what the arguments ask for, and give the text to print."""
     from ...dialects.ir.context import make_context
-    from ...dialects.ir.diagnostics import LlmcError
-    from ...passes.framework.manager import PassManager
     from ...passes.framework.pass_ import PassContext
-    from .instruments import make_instruments
     from .remarks_report import report_remarks
 
     passes = PassContext(make_context())
-    timing = passes.timing
-    module = read_module(passes, text, name, locate=arguments.verify_diagnostics)
+    start = time.perf_counter()
+    try:
+        return transform(passes, text, name, arguments)
+    finally:
+        report_remarks(passes.remarks, arguments)
+        if arguments.mlir_timing:
+            from .timing_report import print_timing
+
+            print_timing(passes.timing, time.perf_counter() - start, arguments.mlir_timing_display)
+
+
+def transform(passes: PassContext, text: str, name: str, arguments: argparse.Namespace) -> str:
+    """`process` without what it reports at the end."""
+    from ...dialects.ir.diagnostics import LlmcError
+    from ...passes.framework.manager import PassManager
+    from ...passes.framework.registry import lookup_pass
+    from .instruments import make_instruments
+    from .instruments.printing import check_names
+
+    check_names(arguments, lookup_pass)
     instruments = make_instruments(arguments)
+    module = read_module(passes, text, name, locate=arguments.verify_diagnostics)
     if arguments.pass_pipeline is not None and arguments.compile_from is not None:
         raise LlmcError(
             "LLMC0210", "--pass-pipeline and --compile-from exclude each other", "the arguments", fix="give one of the two"
         )
     manager = PassManager(passes, arguments.verify_each, instruments)
+    for instrument in instruments:
+        instrument.start(passes, module)
     try:
         if arguments.compile_from is not None:
             from ..phases import lower
@@ -88,14 +116,8 @@ def process(text: str, name: str, arguments: argparse.Namespace) -> str:
     finally:
         for instrument in instruments:
             instrument.finish()
-        report_remarks(passes.remarks, arguments)
-    with timing.scope("(print)"):
-        output = render(module, arguments)
-    if arguments.mlir_timing:
-        from .timing_report import print_timing
-
-        print_timing(timing)
-    return output
+    with passes.timing.scope("(print)"):
+        return render(module, arguments)
 
 
 def read_module(passes: PassContext, text: str, name: str, locate: bool = False) -> ModuleOp:
@@ -117,7 +139,7 @@ def read_module(passes: PassContext, text: str, name: str, locate: bool = False)
 
 def render(module: ModuleOp, arguments: argparse.Namespace) -> str:
     """What the command prints for the module it ends with."""
-    from ...dialects.ir.printer import print_module
+    from .instruments.form import form_of
 
     if arguments.emit_ptx or arguments.emit_ptx_dir is not None:
         from ..kernels import ptx_texts
@@ -131,12 +153,7 @@ def render(module: ModuleOp, arguments: argparse.Namespace) -> str:
                 (directory / f"{kernel}.ptx").write_text(ptx)
         if arguments.emit_ptx:
             return "\n".join(texts.values())
-    return print_module(
-        module,
-        locations=arguments.mlir_print_debuginfo,
-        generic=arguments.mlir_print_op_generic,
-        elide=arguments.mlir_elide_elementsattrs_if_larger,
-    )
+    return form_of(arguments).text(module)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,9 @@ def checking(p: argparse.ArgumentParser) -> None:
 def printing(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("how IR is printed")
     g.add_argument("--mlir-print-debuginfo", action="store_true", help="print the location of every op")
+    g.add_argument(
+        "--mlir-print-local-scope", action="store_true", help="write everything out where it stands, without aliases"
+    )
     g.add_argument("--mlir-print-op-generic", action="store_true", help="print the generic form")
     g.add_argument(
         "--mlir-elide-elementsattrs-if-larger",
@@ -76,23 +79,70 @@ def printing(p: argparse.ArgumentParser) -> None:
         metavar="N",
         help="leave out dense constants of more than N elements",
     )
+    g.add_argument(
+        "--mlir-print-op-on-diagnostic",
+        default=True,
+        action=argparse.BooleanOptionalAction,
+        help="show the ops around the one that an error points at (on)",
+    )
+    g.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        metavar="WHEN",
+        help="colour IR and errors: auto (on terminals; default), always or never",
+    )
 
 
 def seeing(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("what passes do")
-    g.add_argument(
-        "--mlir-print-ir-before", action="append", default=[], metavar="PASS", help="print the IR before a pass, to stderr"
-    )
-    g.add_argument(
-        "--mlir-print-ir-after", action="append", default=[], metavar="PASS", help="print the IR after a pass, to stderr"
-    )
+    for moment in ("before", "after"):
+        g.add_argument(
+            f"--mlir-print-ir-{moment}",
+            action="append",
+            default=[],
+            metavar="PASS[,PASS]",
+            help=f"print the IR {moment} these passes, to stderr",
+        )
     g.add_argument("--mlir-print-ir-before-all", action="store_true", help="print the IR before every pass, to stderr")
     g.add_argument("--mlir-print-ir-after-all", action="store_true", help="print the IR after every pass, to stderr")
+    g.add_argument(
+        "--mlir-print-ir-after-change",
+        action="store_true",
+        help="print the IR after a pass only if it changed it (alone: after every pass that did)",
+    )
     g.add_argument("--mlir-print-ir-after-failure", action="store_true", help="print the IR when a pass fails, to stderr")
     g.add_argument(
-        "--mlir-print-ir-tree-dir", default=None, metavar="DIR", help="write the IR after every pass as numbered files"
+        "--mlir-print-ir-module-scope", action="store_true", help="print the whole module, also for passes on one op of it"
     )
-    g.add_argument("--mlir-timing", action="store_true", help="print the time of every pass, to stderr")
+    g.add_argument(
+        "--mlir-print-ir-tree-dir",
+        default=None,
+        metavar="DIR",
+        help="write the IR to numbered files instead of stderr, a folder for each op that passes run on (alone: after every pass)",
+    )
+    g.add_argument(
+        "--lower-trace",
+        default=None,
+        metavar="DIR",
+        help="write every pass's before and after as files, and a page that shows them with where each op came from",
+    )
+    g.add_argument("--mlir-timing", action="store_true", help="print where the time went, to stderr")
+    g.add_argument(
+        "--mlir-timing-display",
+        choices=("tree", "list"),
+        default="tree",
+        metavar="FORM",
+        help="tree (default) or list, the longest first",
+    )
+    g.add_argument("--mlir-pass-statistics", action="store_true", help="print what the passes counted, to stderr")
+    g.add_argument(
+        "--mlir-pass-statistics-display",
+        choices=("list", "pipeline"),
+        default="pipeline",
+        metavar="FORM",
+        help="pipeline (default: one table an application) or list (one a pass)",
+    )
 
 
 def remarks(p: argparse.ArgumentParser) -> None:

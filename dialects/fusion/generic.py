@@ -19,6 +19,8 @@ from xdsl.dialects.tensor import EmptyOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineDimExpr, AffineMap
 
+from ..ir.locations import is_known
+
 Loops = tuple[int | None, ...]
 """For each dimension of an operand, the loop that runs over it; None for a dimension of size 1."""
 
@@ -45,7 +47,7 @@ def pointwise(
     location: LocationAttr,
 ) -> list[Operation]:
     """The empties and the generic, all loops parallel. `body` gets an emitter and the scalar of each input, and returns the
-    scalar of each result."""
+    scalar of each result; what it emits without a location has that of all."""
     empties: list[Operation] = []
     for kind in results:
         empty = EmptyOp([], kind)
@@ -54,7 +56,8 @@ def pointwise(
     block = Block(arg_types=[_elem(v.type) for v in inputs] + [_elem(t) for t in results])
 
     def emit(op: Operation) -> SSAValue:
-        op.location = location
+        if not is_known(op.location):
+            op.location = location
         block.add_op(op)
         return op.results[0]
 
