@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser, add_remark_flags
+from .arguments import Parser, add_remark_flags, load_plugins
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--target",
         default=None,
-        help="sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)",
+        help="such as sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)",
     )
     build.add_argument(
         "--copy-weights", action="store_true", help="put the weights into the artefact, which otherwise names their place"
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     shared(build)
     inspect = commands.add_parser("inspect", help="say what an artefact holds")
     inspect.add_argument("model", metavar="OUT")
+    load_plugins(inspect)
     inspect.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return p
 
@@ -63,6 +64,7 @@ def shared(p: argparse.ArgumentParser) -> None:
     p.add_argument("--max-sequences", type=int, default=1, metavar="N", help="sequences decoded together (default 1)")
     p.add_argument("--no-cache", action="store_true", help="neither read nor write the kernel cache")
     add_remark_flags(p)
+    load_plugins(p)
     p.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
 
     from ...passes.framework.pass_ import PassContext
+    from ...passes.framework.pipeline import Element
+    from ...passes.framework.registry import Registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,73 +31,108 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.show_dialects:
-        from ...dialects.ir.context import BUILTIN, OWN
+        from .listing import print_dialects
 
-        print("\n".join([*OWN, *BUILTIN]))
+        print_dialects(registry_of(arguments))
         return 0
-    if arguments.list_passes:
-        from .listing import print_passes
+    if arguments.list_passes or arguments.list_targets or arguments.list_schedules:
+        from . import listing
 
-        print_passes()
+        registry = registry_of(arguments)
+        for wanted, show in (
+            (arguments.list_passes, listing.print_passes),
+            (arguments.list_targets, listing.print_targets),
+            (arguments.list_schedules, listing.print_schedules),
+        ):
+            if wanted:
+                show(registry)
         return 0
     from .command import read_text, write_text
     from .remarks_report import remarks_wanted
 
     remarks_wanted(arguments)
+    registry = registry_of(arguments)
     name = "<stdin>" if arguments.input == "-" else arguments.input
     text, code = read_text(arguments.input), 0
     if arguments.split_input_file or arguments.verify_diagnostics:
         from .chunks import run_chunks
 
         split, verify = arguments.split_input_file, arguments.verify_diagnostics
-        output, code = run_chunks(text, name, lambda chunk: process(chunk, name, arguments), split=split, verify=verify)
+        output, code = run_chunks(
+            text, name, lambda chunk: process(chunk, name, arguments, registry), split=split, verify=verify
+        )
     else:
-        output = process(text, name, arguments)
+        output = process(text, name, arguments, registry)
     write_text(arguments.output, output)
     return code
 
 
-def process(text: str, name: str, arguments: argparse.Namespace) -> str:
+def registry_of(arguments: argparse.Namespace) -> Registry:
+    """What there is by name, with the plugins that the arguments name."""
+    from ..phases import make_registry
+
+    return make_registry(arguments.load_pass_plugin)
+
+
+def process(text: str, name: str, arguments: argparse.Namespace, registry: Registry) -> str:
     """Parse one module, run what the arguments ask for, and give the text to print."""
-    from ...dialects.ir.context import make_context
-    from ...dialects.ir.diagnostics import LlmcError
     from ...passes.framework.manager import PassManager
     from ...passes.framework.pass_ import PassContext
     from .instruments import make_instruments
     from .remarks_report import report_remarks
 
-    passes = PassContext(make_context())
+    passes = PassContext(registry.context(), registry=registry)
     timing = passes.timing
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics)
     instruments = make_instruments(arguments)
-    if arguments.pass_pipeline is not None and arguments.compile_from is not None:
-        raise LlmcError(
-            "LLMC0210", "--pass-pipeline and --compile-from exclude each other", "the arguments", fix="give one of the two"
-        )
+    elements = pipeline_of(arguments, module, registry)
+    if arguments.dump_pass_pipeline:
+        dump_pipeline(elements, module, passes)
     manager = PassManager(passes, arguments.verify_each, instruments)
     try:
-        if arguments.compile_from is not None:
-            from ..phases import lower
-
-            lower(manager, module, arguments.compile_from, arguments.compile_to or "ptx", arguments.target)
-        elif arguments.pass_pipeline is not None:
-            from ...passes.framework.pipeline import parse_pipeline, print_elements
-
-            elements = parse_pipeline(arguments.pass_pipeline)
-            if arguments.dump_pass_pipeline:
-                print(f"builtin.module({print_elements(elements)})", file=sys.stderr)
-            manager.run(elements, module)
+        manager.run(elements, module)
     finally:
         for instrument in instruments:
             instrument.finish()
         report_remarks(passes.remarks, arguments)
     with timing.scope("(print)"):
-        output = render(module, arguments)
+        output = render(module, arguments, registry)
     if arguments.mlir_timing:
         from .timing_report import print_timing
 
         print_timing(timing)
     return output
+
+
+def pipeline_of(arguments: argparse.Namespace, module: ModuleOp, registry: Registry) -> Sequence[Element]:
+    """The passes that the arguments ask for; options that they give are written on the module."""
+    from ...codegen.targets import set_target
+    from ...dialects.ir.diagnostics import LlmcError
+    from ...passes.framework.pipeline import parse_pipeline
+    from ..phases import attach_options, phase_of, pipeline_between
+
+    compiling = arguments.compile_from is not None or arguments.compile_to is not None
+    if arguments.pass_pipeline is not None and compiling:
+        flag = "--compile-from" if arguments.compile_from is not None else "--compile-to"
+        raise LlmcError(
+            "LLMC0210", f"--pass-pipeline and {flag} exclude each other", "the arguments", fix="give one of the two"
+        )
+    if compiling:
+        start = arguments.compile_from or phase_of(module)
+        elements = pipeline_between(start, arguments.compile_to or "ptx")
+        attach_options(module, arguments.target)
+        return elements
+    if arguments.target is not None:
+        set_target(module, registry.targets.find(arguments.target))
+    return parse_pipeline(arguments.pass_pipeline or "", registry)
+
+
+def dump_pipeline(elements: Sequence[Element], module: ModuleOp, passes: PassContext) -> None:
+    """Print the pipeline to stderr: text that `--pass-pipeline` takes; what named pipelines stand for is in comments."""
+    from ...passes.framework.manager import describe_pipelines
+    from ...passes.framework.pipeline import print_pipeline
+
+    print("\n".join([print_pipeline(elements), *describe_pipelines(elements, module, passes)]), file=sys.stderr)
 
 
 def read_module(passes: PassContext, text: str, name: str, locate: bool = False) -> ModuleOp:
@@ -115,7 +152,7 @@ def read_module(passes: PassContext, text: str, name: str, locate: bool = False)
     return module
 
 
-def render(module: ModuleOp, arguments: argparse.Namespace) -> str:
+def render(module: ModuleOp, arguments: argparse.Namespace, registry: Registry) -> str:
     """What the command prints for the module it ends with."""
     from ...dialects.ir.printer import print_module
 
@@ -123,7 +160,7 @@ def render(module: ModuleOp, arguments: argparse.Namespace) -> str:
         from ..kernels import ptx_texts
         from ..phases import CompileOptions
 
-        texts = dict(ptx_texts(module, CompileOptions.of(module).target))
+        texts = dict(ptx_texts(module, registry.targets.find(CompileOptions.of(module).target).arch))
         if arguments.emit_ptx_dir is not None:
             directory = Path(arguments.emit_ptx_dir)
             directory.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,9 @@ class Canonicalise(Pass):
     """
 
     name: ClassVar[str] = "canonicalise"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn",)
     required: ClassVar[bool] = False
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         for op in list(module.body.block.ops):

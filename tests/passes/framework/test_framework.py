@@ -7,10 +7,12 @@ import pytest
 from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
-from llmc.passes.framework import pipeline, registry
+from llmc.passes.framework import pipeline
 from llmc.passes.framework.instrument import Instrument
 from llmc.passes.framework.manager import PassManager
 from llmc.passes.framework.pass_ import Pass, PassContext
+from llmc.passes.framework.plugin import Plugin
+from llmc.passes.framework.registry import Registry
 
 TEXT = """
 func.func @f(%x: f32) -> f32 {
@@ -72,11 +74,11 @@ class Swap(Pass):
         del use
 
 
-@pytest.fixture(autouse=True)
-def passes(monkeypatch):
-    table = {c.name: c for c in (Renumber, Crash, Keep, Swap)}
-    real = registry.lookup_pass
-    monkeypatch.setattr(pipeline, "lookup_pass", lambda name: table.get(name) or real(name))
+REGISTRY = Registry([Plugin("these tests", passes=(Renumber, Crash, Keep, Swap))])
+
+
+def parse(text):
+    return pipeline.parse_pipeline(text, REGISTRY)
 
 
 def module():
@@ -91,8 +93,8 @@ def manager(**kwargs):
     "text", ["renumber", "renumber{start=3 label=x fast=true sizes=1,2}", "func.func(renumber,crash),keep"]
 )
 def test_pipelines_round_trip(text):
-    elements = pipeline.parse_pipeline(f"builtin.module({text})")
-    assert pipeline.parse_pipeline(pipeline.print_elements(elements)) == elements
+    elements = parse(f"builtin.module({text})")
+    assert parse(pipeline.print_elements(elements)) == elements
 
 
 @pytest.mark.parametrize(
@@ -110,19 +112,19 @@ def test_pipelines_round_trip(text):
 )
 def test_a_wrong_pipeline_says_what_is_wrong(text, message):
     with pytest.raises(LlmcError, match=message):
-        pipeline.parse_pipeline(text)
+        parse(text)
 
 
 def test_passes_run_in_order_on_their_anchors_and_leave_remarks():
     m = manager()
-    m.run(pipeline.parse_pipeline("renumber{start=2},func.func(renumber{start=5})"), module())
+    m.run(parse("renumber{start=2},func.func(renumber{start=5})"), module())
     assert m.context.statistics["renumber"]["runs"] == 2
     assert [r.message for r in m.context.remarks.of("test")] == ["starts at 2", "starts at 5"]
 
 
 def test_a_nested_pass_leaves_the_function_where_it_was():
     m, ir = manager(), module()
-    m.run(pipeline.parse_pipeline("func.func(renumber)"), ir)
+    m.run(parse("func.func(renumber)"), ir)
     assert [op.name for op in ir.body.block.ops] == ["func.func"]
 
 
