@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
 from collections.abc import Iterable
 from dataclasses import MISSING, fields
 
@@ -13,9 +16,15 @@ from ...passes.framework.pass_ import Pass
 from ...passes.framework.registry import FOLDERS, OURS, Registry
 
 
-def summary(item: object) -> str:
-    """The first line of a docstring."""
-    return (item.__doc__ or "").strip().split("\n", 1)[0]
+def summary(item: type) -> str:
+    """The first sentence of a docstring, or of the module's where that says more."""
+    text = inspect.getdoc(item) or ""
+    if "see the module docstring" in text:
+        text = inspect.getdoc(sys.modules[item.__module__]) or text
+        text = re.sub(r"^`[\w-]+`: ", "", text)
+    first = " ".join(text.split("\n\n", 1)[0].split())
+    sentence = re.split(r"(?<=[\w)`])\. ", first.removesuffix("."), maxsplit=1)[0]
+    return sentence if len(sentence) <= 120 else sentence[:119] + "…"
 
 
 def print_passes(registry: Registry) -> None:

@@ -74,13 +74,14 @@ def registry_of(arguments: argparse.Namespace) -> Registry:
     return make_registry(arguments.load_pass_plugin)
 
 
-def process(text: str, name: str, arguments: argparse.Namespace, registry: Registry) -> str:
+def process(text: str, name: str, arguments: argparse.Namespace, registry: Registry | None = None) -> str:
     """Parse one module, run what the arguments ask for, and give the text to print."""
     from ...passes.framework.manager import PassManager
     from ...passes.framework.pass_ import PassContext
     from .instruments import make_instruments
     from .remarks_report import report_remarks
 
+    registry = registry or registry_of(arguments)
     passes = PassContext(registry.context(), registry=registry)
     timing = passes.timing
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics)

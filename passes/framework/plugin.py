@@ -25,6 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import xdsl
 from xdsl.ir import Dialect
 
 from ...codegen.schedules.base import FAMILIES, LAST_RESORT, Schedule
@@ -36,6 +37,8 @@ from .pass_ import Pass
 
 GROUP = "llmc.plugins"
 PACKAGE = __name__.split(".", 1)[0]
+LIBRARIES = ("<", str(Path(__file__).parents[2]), str(Path(xdsl.__file__).parent), str(Path(importlib.__file__).parent))
+"""Where a plugin's own lines are not."""
 SCHEDULE_PARTS = ("accepts", "candidates", "abi", "build")
 
 

@@ -7,6 +7,7 @@ when all of a kind are wanted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -82,7 +83,7 @@ class Registry:
         from ...codegen.targets import TARGETS
 
         taken: dict[tuple[str, str], str] = {}
-        taken |= {("pass or pipeline", name): OURS for name in (*pass_files(), *self._pipelines)}
+        taken |= {("pass or pipeline", name): OURS for name in (*pass_names(), *self._pipelines)}
         taken |= {("dialect", name): OURS for name in (*OWN, *BUILTIN)}
         taken |= {("target", name): OURS for name in TARGETS}
         taken |= {("schedule", name): OURS for name in SCHEDULES.names()}
@@ -109,7 +110,7 @@ class Registry:
             for cls in (*plugin.passes, *plugin.pipelines):
                 if cls.name == name:
                     return cls
-        known = [*list_passes(), *self._pipelines, *(cls.name for p in self.plugins for cls in (*p.passes, *p.pipelines))]
+        known = [*pass_names(), *self._pipelines, *(cls.name for p in self.plugins for cls in (*p.passes, *p.pipelines))]
         near = get_close_matches(name, known, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "llmc-opt --list-passes shows all"
         raise LlmcError("LLMC0201", f"unknown pass '{name}'", fix=hint)
@@ -190,10 +191,21 @@ def pass_files() -> dict[str, str]:
     found: dict[str, str] = {}
     root = __name__.rsplit(".", 2)[0]
     for folder in FOLDERS:
-        package = import_module(f"{root}.{folder}")
-        for info in iter_modules(package.__path__):
+        for info in iter_modules([str(Path(__file__).parent.parent / folder)]):
             found[info.name.replace("_", "-")] = f"{root}.{folder}.{info.name}"
     return found
+
+
+def pass_names() -> tuple[str, ...]:
+    """The names of llmc's passes, read off the files' text: nothing is imported."""
+    found: list[str] = []
+    for name, path in pass_files().items():
+        place = Path(__file__).parent.parent.joinpath(*path.rsplit(".", 2)[1:])
+        files = sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+        stated = re.compile(rf'^ +name\b.* = "{re.escape(name)}"$', re.MULTILINE)
+        if any(stated.search(file.read_text(encoding="utf-8")) for file in files):
+            found.append(name)
+    return tuple(found)
 
 
 def builtin_pass(name: str) -> type[Pass] | None:
