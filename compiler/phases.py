@@ -71,6 +71,17 @@ class Step:
     text: Callable[[CompileOptions], str | None]
     why: str
 
+    @property
+    def name(self) -> str:
+        """The pass's name."""
+        every = (CompileOptions(scheme=scheme, kind=kind) for kind in KINDS for scheme in ("int8", "none"))
+        return next(name_in(text) for options in every if (text := self.text(options)) is not None)
+
+
+def name_in(text: str) -> str:
+    """The name in the text of a pass."""
+    return text.split("{", 1)[0]
+
 
 def step(text: str, why: str, kinds: tuple[str, ...] = KINDS) -> Step:
     return Step(lambda o: text if o.kind in kinds else None, why)
@@ -243,7 +254,7 @@ def with_positions(phase: str, own: Sequence[str], registry: Registry) -> list[s
                 continue
             match = POSITION.fullmatch(cls.position)
             where, of, side, other = match.groups() if match is not None else ("", "", "", "")
-            known = of in PHASES or any(other == _name(s.text(o)) for p in PIPELINE.values() for s in p for o in _EVERY)
+            known = of in PHASES or any(other == item.name for items in PIPELINE.values() for item in items)
             if not known:
                 raise LlmcError(
                     "LLMC0219",
@@ -252,20 +263,12 @@ def with_positions(phase: str, own: Sequence[str], registry: Registry) -> list[s
                     why=f"phases are {', '.join(PHASES)}; passes are those that stand in compiler/phases.py",
                     fix='write "start of PHASE", "end of PHASE", "before PASS" or "after PASS"',
                 )
-            places = [i for i, text in enumerate(steps) if _name(text) == other]
+            places = [i for i, text in enumerate(steps) if name_in(text) == other]
             if of == phase:
                 steps.insert(0 if where == "start" else len(steps), cls.name)
             elif side and places:
                 steps.insert(places[0] if side == "before" else places[-1] + 1, cls.name)
     return steps
-
-
-def _name(text: str | None) -> str | None:
-    return text.split("{", 1)[0] if text is not None else None
-
-
-_EVERY = tuple(CompileOptions(scheme=scheme, kind=kind) for scheme in ("none", "int8") for kind in KINDS)
-"""Options under which every pass stands somewhere."""
 
 
 def phases_between(start: str, end: str) -> tuple[str, ...]:
