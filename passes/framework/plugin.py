@@ -37,7 +37,11 @@ from .pass_ import Pass
 
 GROUP = "llmc.plugins"
 PACKAGE = __name__.split(".", 1)[0]
-LIBRARIES = ("<", str(Path(__file__).parents[2]), str(Path(xdsl.__file__).parent), str(Path(importlib.__file__).parent))
+LIBRARIES = (
+    "<",
+    *(str(Path(__file__).parents[2] / folder) for folder in ("dialects", "codegen", "passes")),
+    *(str(Path(library.__file__ or "").parent) for library in (xdsl, importlib)),
+)
 """Where a plugin's own lines are not."""
 SCHEDULE_PARTS = ("accepts", "candidates", "abi", "build")
 
@@ -132,11 +136,10 @@ def _imported(origin: str, fix: str, load: Callable[[], ModuleType]) -> ModuleTy
     except SyntaxError as error:
         raise _broken(origin, f"{error.msg} at {error.filename}:{error.lineno}", fix) from error
     except (Exception, SystemExit) as error:
-        frames = [
-            f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename and f.filename != __file__
-        ]
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(LIBRARIES)]
         where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-        raise _broken(origin, f"{type(error).__name__}: {error}{where}", fix) from error
+        what = error.what if isinstance(error, LlmcError) else error
+        raise _broken(origin, f"{type(error).__name__}: {what}{where}", fix) from error
 
 
 # What is in a module -------------------------------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
 from llmc.passes.framework import pipeline
+from llmc.passes.framework.actions import Counter
 from llmc.passes.framework.instrument import Instrument
 from llmc.passes.framework.manager import PassManager
 from llmc.passes.framework.pass_ import Pass, PassContext
 from llmc.passes.framework.plugin import Plugin
 from llmc.passes.framework.registry import Registry
+from xdsl.dialects import math
 
 TEXT = """
 func.func @f(%x: f32) -> f32 {
@@ -56,6 +58,44 @@ class Keep(Pass):
 
     def run(self, ctx, module):
         pass
+
+
+@dataclass(frozen=True)
+class Bring(Pass):
+    """Brings in an op of math, and says what it is told to say."""
+
+    name = "bring"
+    produces: ClassVar[tuple[str, ...] | None] = ("tensor",)
+
+    def run(self, ctx, module):
+        add = next(op for op in module.walk() if op.name == "arith.addf")
+        exp = math.ExpOp(add.results[0])
+        exp.location = add.location
+        add.parent.insert_op_after(exp, add)
+
+
+@dataclass(frozen=True)
+class BringSaid(Bring):
+    """Says it."""
+
+    name = "bring-said"
+    produces: ClassVar[tuple[str, ...] | None] = ("math",)
+
+
+@dataclass(frozen=True)
+class BringUnsaid(Bring):
+    """Says nothing."""
+
+    name = "bring-unsaid"
+    produces: ClassVar[tuple[str, ...] | None] = None
+
+
+@dataclass(frozen=True)
+class Optional(Renumber):
+    """A pass that may be left out."""
+
+    name = "optional"
+    required: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +176,36 @@ def test_a_failing_pass_is_named():
 def test_what_a_pass_says_it_consumes_must_be_gone():
     with pytest.raises(LlmcError, match=r"arith\.addf remains after pass 'keep'"):
         manager().run([Keep()], module())
+
+
+def test_a_dialect_that_a_pass_brings_in_must_be_one_that_it_produces():
+    ir = parse_module(make_context(), TEXT, "f.mlir", locate=True)
+    with pytest.raises(LlmcError, match=r"math\.exp came in with pass 'bring'") as caught:
+        manager().run([Bring()], ir)
+    assert caught.value.code == "LLMC0213" and "f.mlir:3" in caught.value.render()
+    for silent in (BringSaid(), BringUnsaid()):
+        manager().run([silent], module())
+    ir = module()
+    manager().run([BringSaid(), Bring()], ir)  # it was there before
+
+
+def test_only_optional_passes_are_left_out_and_counted():
+    skipped = []
+
+    class Refuse(Instrument):
+        def wants(self, pass_, module):
+            return False
+
+        def skipped(self, pass_, module):
+            skipped.append(pass_.name)
+
+    m = manager(instruments=[Refuse()])
+    m.run([Renumber(), Optional()], module())
+    assert list(m.context.statistics) == ["renumber"] and skipped == ["optional"]
+    m = manager()
+    m.context.actions.counters["pass"] = Counter(count=1)
+    m.run([Renumber(), Optional(), Renumber(), Optional()], module())
+    assert m.context.statistics["renumber"]["runs"] == 2 and m.context.statistics["optional"]["runs"] == 1
 
 
 def test_dominance_is_checked_after_each_pass():
