@@ -84,9 +84,10 @@ def process(text: str, name: str, arguments: argparse.Namespace, registry: Regis
     registry = registry or registry_of(arguments)
     passes = PassContext(registry.context(), registry=registry)
     timing = passes.timing
+    asked = asked_pipeline(arguments, registry)
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics)
     instruments = make_instruments(arguments)
-    elements = pipeline_of(arguments, module, registry)
+    elements = [*asked, *phases_asked(arguments, module)]
     if arguments.dump_pass_pipeline:
         dump_pipeline(elements, module, passes)
     manager = PassManager(passes, arguments.verify_each, instruments)
@@ -105,27 +106,33 @@ def process(text: str, name: str, arguments: argparse.Namespace, registry: Regis
     return output
 
 
-def pipeline_of(arguments: argparse.Namespace, module: ModuleOp, registry: Registry) -> Sequence[Element]:
-    """The passes that the arguments ask for; options that they give are written on the module."""
-    from ...codegen.targets import set_target
+def asked_pipeline(arguments: argparse.Namespace, registry: Registry) -> Sequence[Element]:
+    """The passes of `--pass-pipeline`, checked with the other arguments before the input is read."""
     from ...dialects.ir.diagnostics import LlmcError
     from ...passes.framework.pipeline import parse_pipeline
-    from ..phases import attach_options, phase_of, pipeline_between
 
-    compiling = arguments.compile_from is not None or arguments.compile_to is not None
-    if arguments.pass_pipeline is not None and compiling:
-        flag = "--compile-from" if arguments.compile_from is not None else "--compile-to"
+    flag = "--compile-from" if arguments.compile_from is not None else "--compile-to"
+    if arguments.pass_pipeline is not None and (arguments.compile_from or arguments.compile_to):
         raise LlmcError(
             "LLMC0210", f"--pass-pipeline and {flag} exclude each other", "the arguments", fix="give one of the two"
         )
-    if compiling:
-        start = arguments.compile_from or phase_of(module)
-        elements = pipeline_between(start, arguments.compile_to or "ptx")
-        attach_options(module, arguments.target)
-        return elements
     if arguments.target is not None:
-        set_target(module, registry.targets.find(arguments.target))
+        registry.targets.find(arguments.target)
     return parse_pipeline(arguments.pass_pipeline or "", registry)
+
+
+def phases_asked(arguments: argparse.Namespace, module: ModuleOp) -> Sequence[Element]:
+    """The phases of `--compile-from` and `--compile-to`, none without them; what `--target` says is written on the module."""
+    from ...codegen.targets import set_target
+    from ..phases import attach_options, phase_of, pipeline_between
+
+    if arguments.compile_from is None and arguments.compile_to is None:
+        if arguments.target is not None:
+            set_target(module, arguments.target)
+        return ()
+    phases = pipeline_between(arguments.compile_from or phase_of(module), arguments.compile_to or "ptx")
+    attach_options(module, arguments.target)
+    return phases
 
 
 def dump_pipeline(elements: Sequence[Element], module: ModuleOp, passes: PassContext) -> None:
