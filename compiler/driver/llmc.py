@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser, add_remark_flags
+from .arguments import Parser, add_remark_flags, load_plugins
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--target",
         default=None,
-        help="sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)",
+        help="such as sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)",
     )
     build.add_argument(
         "--trace",
@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="say what an artefact holds")
     inspect.add_argument("model", metavar="OUT")
     diagnosing(inspect)
+    load_plugins(inspect)
     return p
 
 
@@ -69,6 +70,7 @@ def shared(p: argparse.ArgumentParser) -> None:
     p.add_argument("--max-sequences", type=int, default=1, metavar="N", help="sequences decoded together (default 1)")
     p.add_argument("--no-cache", action="store_true", help="neither read nor write the kernel cache")
     add_remark_flags(p)
+    load_plugins(p)
     diagnosing(p)
 
 

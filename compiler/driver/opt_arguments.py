@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import Parser, add_remark_flags
+from .arguments import Parser, add_remark_flags, load_plugins
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
 
@@ -26,7 +26,10 @@ def parser() -> argparse.ArgumentParser:
 def running(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("what to run")
     g.add_argument(
-        "--pass-pipeline", default=None, metavar="TEXT", help="passes to run: 'builtin.module(a,b{option=1})' or 'a,b'"
+        "--pass-pipeline",
+        default=None,
+        metavar="TEXT",
+        help="passes to run: 'builtin.module(func.func(a),b{option=1})' or 'a,b'; --list-passes shows them, and the named pipelines",
     )
     g.add_argument(
         "--compile-from",
@@ -40,12 +43,20 @@ def running(p: argparse.ArgumentParser) -> None:
         choices=PHASES,
         default=None,
         metavar="PHASE",
-        help="stop at this phase (default with --compile-from: ptx)",
+        help="stop at this phase (default: ptx); alone, it starts at the phase that the module says it stands at",
     )
     g.add_argument(
-        "--target", default=None, metavar="SM", help="sm_80, sm_90 or sm_90a (default: what the module says, else sm_90a)"
+        "--target",
+        default=None,
+        metavar="NAME",
+        help="what to compile for, such as sm_80 or sm_90a; --list-targets shows all (default: what the module says, else sm_90a)",
     )
-    g.add_argument("--dump-pass-pipeline", action="store_true", help="print the pipeline that runs, to stderr")
+    g.add_argument(
+        "--dump-pass-pipeline",
+        action="store_true",
+        help="print the pipeline that runs, to stderr, as text that --pass-pipeline takes; comments say what named pipelines hold",
+    )
+    load_plugins(g)
 
 
 def emitting(p: argparse.ArgumentParser) -> None:
@@ -157,5 +168,9 @@ def debugging(p: argparse.ArgumentParser) -> None:
 
 def listing(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("what there is")
-    g.add_argument("--list-passes", action="store_true", help="print every pass with its summary and options")
+    g.add_argument(
+        "--list-passes", action="store_true", help="print every pass and named pipeline with its summary and options"
+    )
     g.add_argument("--show-dialects", action="store_true", help="print the names of all dialects")
+    g.add_argument("--list-targets", action="store_true", help="print every target with the GPU it stands for")
+    g.add_argument("--list-schedules", action="store_true", help="print every schedule with the family of kernels it is for")

@@ -161,8 +161,9 @@ class LowerTrace(Instrument):
         kernels = [op for op in module.body.block.ops if isinstance(op, PtxKernelOp)]
         spans: dict[Operation, tuple[int, int]] = {}
         start = time.perf_counter()
+        arch = self.context.registry.targets.find(CompileOptions.of(module).target).arch
         try:
-            text = module_to_ptx(kernels, CompileOptions.of(module).target, spans=spans) if kernels else ""
+            text = module_to_ptx(kernels, arch, spans=spans) if kernels else ""
         except LlmcError:  # registers are not assigned yet
             return
         if not text:

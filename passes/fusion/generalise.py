@@ -58,6 +58,8 @@ class Generalise(Pass):
     """
 
     name: ClassVar[str] = "generalise"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn", "linalg", "tensor", "arith", "math")
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         symbols = SymbolTable(module)

@@ -45,6 +45,7 @@ class Canonicalise(Pass):
     """
 
     name: ClassVar[str] = "canonicalise"
+    produces: ClassVar[tuple[str, ...] | None] = None
     required: ClassVar[bool] = False
     max_iterations: int = 10
 

@@ -40,6 +40,7 @@ class Cse(Pass):
     """
 
     name: ClassVar[str] = "cse"
+    produces: ClassVar[tuple[str, ...] | None] = ()
     required: ClassVar[bool] = False
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:

@@ -30,6 +30,7 @@ class Dce(Pass):
     """
 
     name: ClassVar[str] = "dce"
+    produces: ClassVar[tuple[str, ...] | None] = ()
     required: ClassVar[bool] = False
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:

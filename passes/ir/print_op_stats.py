@@ -29,6 +29,7 @@ class PrintOpStats(Pass):
     """
 
     name: ClassVar[str] = "print-op-stats"
+    produces: ClassVar[tuple[str, ...] | None] = ()
     required: ClassVar[bool] = False
     json: bool = False
 

@@ -22,6 +22,7 @@ class SnapshotLocations(Pass):
     """
 
     name: ClassVar[str] = "snapshot-locations"
+    produces: ClassVar[tuple[str, ...] | None] = ()
     required: ClassVar[bool] = False
     file: str = "snapshot.mlir"
     keep: bool = False

@@ -30,6 +30,7 @@ class StripDebuginfo(Pass):
     """
 
     name: ClassVar[str] = "strip-debuginfo"
+    produces: ClassVar[tuple[str, ...] | None] = ()
     required: ClassVar[bool] = False
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:

@@ -46,6 +46,7 @@ class SymbolDce(Pass):
     """
 
     name: ClassVar[str] = "symbol-dce"
+    produces: ClassVar[tuple[str, ...] | None] = ()
     required: ClassVar[bool] = False
     keep: tuple[str, ...] = ()
 
