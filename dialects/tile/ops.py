@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from xdsl.ir import Operation
 
-from . import ops_compute, ops_kernel, ops_memory, ops_ring, ops_wgmma
+from . import ops_barrier, ops_compute, ops_kernel, ops_memory, ops_ring, ops_wgmma
+from .ops_barrier import BulkCopyOp, MbarrierArriveOp, MbarrierExpectOp, MbarrierInitOp, MbarrierWaitOp
 from .ops_compute import (
     REDUCTIONS,
     BroadcastOp,
@@ -50,7 +51,14 @@ from .ops_memory import (
 from .ops_ring import BulkLoadOp, RingAcquireOp, RingOp, RingReleaseOp, RingWaitOp
 from .ops_wgmma import AsyncFenceOp, WgmmaBeginOp, WgmmaOp, WgmmaWaitOp
 
-OPS: list[type[Operation]] = [*ops_kernel.OPS, *ops_memory.OPS, *ops_compute.OPS, *ops_ring.OPS, *ops_wgmma.OPS]
+OPS: list[type[Operation]] = [
+    *ops_kernel.OPS,
+    *ops_memory.OPS,
+    *ops_compute.OPS,
+    *ops_ring.OPS,
+    *ops_barrier.OPS,
+    *ops_wgmma.OPS,
+]
 
 __all__ = [
     "OPS",
@@ -61,6 +69,7 @@ __all__ = [
     "AwaitOp",
     "BarrierOp",
     "BroadcastOp",
+    "BulkCopyOp",
     "BulkLoadOp",
     "ConcatOp",
     "CpAsyncCommitOp",
@@ -75,6 +84,10 @@ __all__ = [
     "LoadOp",
     "LoadScalarOp",
     "MapOp",
+    "MbarrierArriveOp",
+    "MbarrierExpectOp",
+    "MbarrierInitOp",
+    "MbarrierWaitOp",
     "MmaOp",
     "PrefetchOp",
     "PublishOp",

@@ -3,6 +3,7 @@
     !tile.frag<16x8xf32, #layout.tv<…>>       a tile spread over the registers of a CTA's (or role's) warps
     !tile.smem<64x64xbf16, #layout.mem<…>>    shared memory, static
     !tile.ring<4, 512xbf16, #layout.mem<…>>   stages of shared memory with full and empty barriers
+    !tile.mbarriers<4>                        mbarriers in shared memory, what rings are made of
     !tile.inflight<16x8xf32, #layout.tv<…>>   an accumulator that asynchronous mma still writes
 
 **Packing of fragments.**  A thread holds `tv.num_regs` elements; element `r` counts the register
@@ -225,6 +226,36 @@ class RingType(ParametrizedAttribute, TypeAttribute):
             _print_smem(printer, self.stage)
 
 
+@irdl_attr_definition
+class MbarriersType(ParametrizedAttribute, TypeAttribute):
+    """`count` mbarriers of 8 bytes in shared memory, one beside the other; ops name one by its slot."""
+
+    name = "tile.mbarriers"
+
+    count_attr: IntAttr
+
+    @staticmethod
+    def of(count: int) -> MbarriersType:
+        return MbarriersType(IntAttr(count))
+
+    @property
+    def count(self) -> int:
+        return self.count_attr.data
+
+    def verify(self) -> None:
+        if self.count < 1:
+            raise VerifyException("there is at least one mbarrier")
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            return [IntAttr(parser.parse_integer(allow_boolean=False, allow_negative=False))]
+
+    def print_parameters(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(str(self.count))
+
+
 Memory = BufferType | SmemType
 
 
@@ -265,4 +296,4 @@ def describe_tv(tv: Tv) -> str:
     return f"{list(tv.shape)} in {tv.num_regs} registers of {tv.num_warps} warps ({prod(tv.shape)} elements)"
 
 
-TYPES: list[type[Attribute]] = [FragType, InflightType, SmemType, RingType]
+TYPES: list[type[Attribute]] = [FragType, InflightType, SmemType, RingType, MbarriersType]

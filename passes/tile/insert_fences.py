@@ -6,8 +6,8 @@
 
 A barrier stands between a write and a later read or write of the same allocation, and between a read and a later write
 (in the next iteration of a loop too), unless there is one already. Stages of one allocation with different indices are
-taken to be different memory, and so are the stages of different iterations: that is what staging promises. Ring stages
-are guarded by their barriers. Scratch memory of reductions and relayouts is fenced where it is lowered.
+taken to be different memory, and so are the stages of different iterations: that is what staging promises. Fresh mbarriers
+are met by all threads before their first use; what is copied on them is guarded by them. Scratch memory of reductions and relayouts is fenced where it is lowered.
 """
 
 from __future__ import annotations
@@ -24,12 +24,17 @@ from ...dialects.tile.ops import (
     AllocOp,
     AtomicAddOp,
     BarrierOp,
+    BulkCopyOp,
     CpAsyncOp,
     CpAsyncWaitOp,
     IsThreadOp,
     KernelOp,
     LoadOp,
     LoadScalarOp,
+    MbarrierArriveOp,
+    MbarrierExpectOp,
+    MbarrierInitOp,
+    MbarrierWaitOp,
     RolesOp,
     StageOp,
     StoreOp,
@@ -68,7 +73,7 @@ class State:
 
 
 def key_of(memory: SSAValue) -> Key | None:
-    """What a memory operand lies in; None for global memory and ring stages."""
+    """What a memory operand lies in; None for global memory."""
     stage: object = None
     while True:
         owner = memory.owner
@@ -80,6 +85,8 @@ def key_of(memory: SSAValue) -> Key | None:
             memory = owner.smem
         elif isinstance(owner, AllocOp):
             return (owner.alias.data if owner.alias is not None else owner, stage)
+        elif isinstance(owner, MbarrierInitOp):
+            return (owner, None)
         else:
             return None
 
@@ -103,6 +110,10 @@ def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
             found += [("read", op.src), ("copy", op.dst)]
         case WgmmaOp():
             found.append(("read", op.b))
+        case MbarrierInitOp():
+            found.append(("write", op.result))
+        case MbarrierArriveOp() | MbarrierExpectOp() | MbarrierWaitOp() | BulkCopyOp():
+            found.append(("read", op.barriers))
         case _:
             pass
     for kind, memory in found:

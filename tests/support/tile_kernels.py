@@ -13,6 +13,8 @@ from llmc.dialects.ptx.text import kernel_to_ptx
 from llmc.dialects.tile import ops
 from llmc.dialects.tile.semantics import run_kernel
 from llmc.passes.ptx.assign_registers import assign_registers
+from llmc.passes.tile.expand_rings import expand_rings
+from llmc.passes.tile.insert_fences import insert_fences
 from llmc.passes.tile.tile_to_ptx import lower_kernel
 from llmc.runtime.device import KernelImage, open_device
 from xdsl.ir import Attribute
@@ -36,6 +38,9 @@ def start(
 
 def to_text(kernel: ops.KernelOp, target: str = "sm_90a") -> tuple[str, PtxKernelOp]:
     """PTX text of a kernel, verified on the way."""
+    kernel.verify()
+    expand_rings(kernel)
+    insert_fences(kernel)
     kernel.verify()
     lowered = lower_kernel(kernel)
     lowered.verify()

@@ -16,7 +16,7 @@ from ....dialects.ptx.ops import KernelOp as PtxKernelOp
 from ....dialects.tile import ops as tile
 from ....dialects.tile.types import FragType, InflightType
 from ..allocate_shared import allocate
-from . import async_copy, compute, memory, mma, reduce, relayout, rings, scalar_memory, wgmma
+from . import async_copy, compute, mbarriers, memory, mma, reduce, relayout, scalar_memory, wgmma
 from . import map as map_
 from .emitter import Emitter, Scalar
 from .packing import Element, as_kind, rounded
@@ -49,7 +49,7 @@ def lower_kernel(kernel: tile.KernelOp) -> PtxKernelOp:
 
 
 class KernelLowering:
-    """State of lowering one kernel. `values`: tile-level value → Frag, Smem, Buffer, Ring, or scalar."""
+    """State of lowering one kernel. `values`: tile-level value → Frag, Smem, Buffer, Mbarriers, or scalar."""
 
     def __init__(self, kernel: tile.KernelOp):
         assert kernel.smem_bytes is not None
@@ -180,7 +180,8 @@ class KernelLowering:
         elif is_scalar_op(op):
             self.values[op.results[0]] = lower_scalar(self.e, op, [self.element(v) for v in op.operands])
         else:
-            raise unsupported(f"'{op.name}'", op)
+            ring = op.name.startswith("tile.ring") or isinstance(op, tile.BulkLoadOp)
+            raise unsupported(f"'{op.name}'", op, "run expand-rings first" if ring else "")
 
     # -- values -------------------------------------------------------------------------------------------------
     def element(self, value: SSAValue) -> Element:
@@ -517,11 +518,11 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.WgmmaBeginOp: wgmma.lower_wgmma_begin,
     tile.WgmmaOp: wgmma.lower_wgmma,
     tile.WgmmaWaitOp: wgmma.lower_wgmma_wait,
-    tile.RingOp: rings.lower_ring,
-    tile.RingAcquireOp: rings.lower_acquire,
-    tile.RingWaitOp: rings.lower_wait,
-    tile.RingReleaseOp: rings.lower_release,
-    tile.BulkLoadOp: rings.lower_bulk_load,
+    tile.MbarrierInitOp: mbarriers.lower_init,
+    tile.MbarrierArriveOp: mbarriers.lower_arrive,
+    tile.MbarrierExpectOp: mbarriers.lower_expect,
+    tile.MbarrierWaitOp: mbarriers.lower_wait,
+    tile.BulkCopyOp: mbarriers.lower_bulk_copy,
 }
 """Op → its lowering. Scalar arith and math ops are in scalars.TABLE."""
 

@@ -65,14 +65,12 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class Ring:
-    """`stages` of `stage_bytes`, the first at `stage`; `full` and `empty`: shared offsets of their barriers, 8 bytes each."""
+class Mbarriers:
+    """`count` mbarriers of 8 bytes from byte `base` + `offset` of shared memory on."""
 
-    stages: int
-    stage: Smem
-    stage_bytes: int
-    full: int
-    empty: int
+    count: int
+    base: Scalar
+    offset: int
 
 
 Memory = Buffer | Smem

@@ -132,3 +132,49 @@ tile.kernel @prefetches_have_the_rank_of_the_buffer(%x: !layout.buffer<[64, 64],
   tile.prefetch %x[%c] {tv = #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>} : !layout.buffer<[64, 64], f32>
   tile.return
 }
+
+// -----
+
+tile.kernel @phases_have_arrivals() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  // expected-error @below {{a phase of 0 arrivals}}
+  %0 = tile.mbarrier_init {count = 0 : i32} : !tile.mbarriers<2>
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{there is at least one mbarrier}}
+func.func @no_barriers(%x: !tile.mbarriers<0>) {
+  func.return
+}
+
+// -----
+
+tile.kernel @copies_come_in_sixteens() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %0 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<2>
+  // expected-error @below {{expects 24 bytes: copies bring multiples of 16}}
+  tile.mbarrier_expect %0[%c] {bytes = 24 : i64} : !tile.mbarriers<2>
+  tile.return
+}
+
+// -----
+
+tile.kernel @arrivals_are_by_warp_or_role() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %0 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<2>
+  // expected-error @below {{by = 'lane' is none of warp, role}}
+  tile.mbarrier_arrive %0[%c] {by = "lane"} : !tile.mbarriers<2>
+  tile.return
+}
+
+// -----
+
+tile.kernel @copies_end_inside(%x: !layout.buffer<[4096], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<512xbf16>
+  %0 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<2>
+  // expected-error @below {{bytes 512..1536 of a stage of 1024}}
+  tile.bulk_copy %x[%c], %s, %0[%c] {bytes = 1024 : i64, at = 512 : i64} : !layout.buffer<[4096], bf16>[i32] -> !tile.smem<512xbf16>, !tile.mbarriers<2>
+  tile.return
+}

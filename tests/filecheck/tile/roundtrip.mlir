@@ -217,3 +217,26 @@ tile.kernel @wgmma() attributes {effects = [], grid = ["1", "1", "1"], sizes = [
   // CHECK: tile.return
   tile.return
 }
+// CHECK: tile.kernel @mbarriers(%b0: !layout.buffer<[64, 64], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [],
+tile.kernel @mbarriers(%b0: !layout.buffer<[64, 64], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  // CHECK: %0 = arith.constant 1 : i32
+  %0 = arith.constant 1 : i32
+  // CHECK: %1 = tile.alloc : !tile.smem<512xbf16>
+  %1 = tile.alloc : !tile.smem<512xbf16>
+  // CHECK: %2 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<4>
+  %2 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<4>
+  // CHECK: tile.mbarrier_expect %2[%0] {bytes = 1024 : i64} : !tile.mbarriers<4>
+  tile.mbarrier_expect %2[%0] {bytes = 1024 : i64} : !tile.mbarriers<4>
+  // CHECK: tile.bulk_copy %b0[%0, %0], %1, %2[%0] {bytes = 512 : i64} : !layout.buffer<[64, 64], bf16>[i32, i32] -> !tile.smem<512xbf16>, !tile.mbarriers<4>
+  tile.bulk_copy %b0[%0, %0], %1, %2[%0] {bytes = 512 : i64} : !layout.buffer<[64, 64], bf16>[i32, i32] -> !tile.smem<512xbf16>, !tile.mbarriers<4>
+  // CHECK: tile.bulk_copy %b0[%0], %1, %2[%0] multicast %0 {bytes = 512 : i64, at = 512 : i64, cache = "evict_first"} : !layout.buffer<[64, 64], bf16>[i32] -> !tile.smem<512xbf16>, !tile.mbarriers<4>
+  tile.bulk_copy %b0[%0], %1, %2[%0] multicast %0 {bytes = 512 : i64, at = 512 : i64, cache = "evict_first"} : !layout.buffer<[64, 64], bf16>[i32] -> !tile.smem<512xbf16>, !tile.mbarriers<4>
+  // CHECK: tile.mbarrier_wait %2[%0] parity %0 : !tile.mbarriers<4>
+  tile.mbarrier_wait %2[%0] parity %0 : !tile.mbarriers<4>
+  // CHECK: tile.mbarrier_arrive %2[%0] : !tile.mbarriers<4>
+  tile.mbarrier_arrive %2[%0] : !tile.mbarriers<4>
+  // CHECK: tile.mbarrier_arrive %2[%0] {by = "role"} : !tile.mbarriers<4>
+  tile.mbarrier_arrive %2[%0] {by = "role"} : !tile.mbarriers<4>
+  // CHECK: tile.return
+  tile.return
+}

@@ -1,0 +1,98 @@
+"""The part of `TileBuilder` that starts what runs beside the program: rings, mbarriers, bulk copies."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from ...dialects.layout.mem import MemLayout
+from ...dialects.tile import ops
+from ...dialects.tile.types import RingType, SmemType
+
+Index = SSAValue | int
+
+
+class AsyncBuilder(ABC):
+    """See builder.py, whose plumbing it uses."""
+
+    @abstractmethod
+    def insert(self, op: Operation) -> Operation: ...
+
+    @abstractmethod
+    def one(self, op: Operation) -> SSAValue: ...
+
+    @abstractmethod
+    def i32(self, value: Index) -> SSAValue: ...
+
+    # rings ----------------------------------------------------------------------------
+    def ring(
+        self,
+        stages: int,
+        shape: Sequence[int],
+        elem: Attribute,
+        layout: MemLayout | None = None,
+        *,
+        consumers: int,
+        copies: int = 1,
+    ) -> SSAValue:
+        type_ = RingType.of(stages, SmemType.of(shape, elem, layout))
+        return self.one(ops.RingOp(type_, consumers=consumers, copies=copies))
+
+    def ring_acquire(self, ring: SSAValue, index: Index) -> SSAValue:
+        return self.one(ops.RingAcquireOp(ring, self.i32(index)))
+
+    def ring_wait(self, ring: SSAValue, index: Index) -> SSAValue:
+        return self.one(ops.RingWaitOp(ring, self.i32(index)))
+
+    def ring_release(self, ring: SSAValue, index: Index) -> None:
+        self.insert(ops.RingReleaseOp(ring, self.i32(index)))
+
+    def bulk_load(
+        self, src: SSAValue, offsets: Sequence[Index], ring: SSAValue, index: Index, bytes: int, *, at: int = 0
+    ) -> None:
+        self.insert(ops.BulkLoadOp(src, [self.i32(o) for o in offsets], ring, self.i32(index), bytes, at=at))
+
+    # mbarriers ------------------------------------------------------------------------
+    def mbarriers(self, slots: int, count: int) -> SSAValue:
+        """Fresh mbarriers of `count` arrivals a phase."""
+        return self.one(ops.MbarrierInitOp(slots, count))
+
+    def mbarrier_arrive(self, barriers: SSAValue, slot: Index, by: str = "warp") -> None:
+        self.insert(ops.MbarrierArriveOp(barriers, self.i32(slot), by=by))
+
+    def mbarrier_expect(self, barriers: SSAValue, slot: Index, bytes: int) -> None:
+        self.insert(ops.MbarrierExpectOp(barriers, self.i32(slot), bytes))
+
+    def mbarrier_wait(self, barriers: SSAValue, slot: Index, parity: Index) -> None:
+        self.insert(ops.MbarrierWaitOp(barriers, self.i32(slot), self.i32(parity)))
+
+    def bulk_copy(
+        self,
+        src: SSAValue,
+        offsets: Sequence[Index],
+        dst: SSAValue,
+        barriers: SSAValue,
+        slot: Index,
+        bytes: int,
+        *,
+        at: int = 0,
+        cache: str = "default",
+        multicast: Index | None = None,
+    ) -> None:
+        """A bulk copy that counts at a barrier; `multicast` is a mask of ranks."""
+        mask = self.i32(multicast) if multicast is not None else None
+        self.insert(
+            ops.BulkCopyOp(
+                src,
+                [self.i32(o) for o in offsets],
+                dst,
+                barriers,
+                self.i32(slot),
+                bytes,
+                at=at,
+                cache=cache,
+                multicast=mask,
+            )
+        )
