@@ -53,7 +53,11 @@ class KernelCode:
 
     @property
     def image(self) -> KernelImage:
-        return KernelImage(self.name, self.ptx, self.cubin, dyn_smem=self.dyn_smem, threads=self.threads)
+        """What a device loads. A kernel that waits for the grids before it is launched before they end."""
+        dependent = "griddepcontrol.wait;" in self.ptx
+        return KernelImage(
+            self.name, self.ptx, self.cubin, dyn_smem=self.dyn_smem, threads=self.threads, dependent_launch=dependent
+        )
 
 
 def kernel_key(kernel: Operation, target: str, toolchain: str) -> str:

@@ -1,4 +1,4 @@
-"""The part of `TileBuilder` that starts what runs beside the program: rings, mbarriers, bulk copies."""
+"""The part of `TileBuilder` that starts what runs beside the program: rings, mbarriers, copies, dependencies."""
 
 from __future__ import annotations
 
@@ -96,3 +96,28 @@ class AsyncBuilder(ABC):
                 multicast=mask,
             )
         )
+
+    # stores ---------------------------------------------------------------------------
+    def bulk_store(self, src: SSAValue, dst: SSAValue, offsets: Sequence[Index], bytes: int, *, at: int = 0) -> None:
+        self.insert(ops.BulkStoreOp(src, dst, [self.i32(o) for o in offsets], bytes, at=at))
+
+    def bulk_commit(self) -> None:
+        self.insert(ops.BulkCommitOp())
+
+    def bulk_wait(self, pending: int = 0, *, read: bool = False) -> None:
+        self.insert(ops.BulkWaitOp(pending, read=read))
+
+    # dependencies ---------------------------------------------------------------------
+    def await_(self, dep: str, by: str | None = None) -> None:
+        self.insert(ops.AwaitOp(dep, by=by))
+
+    def await_counter(self, dep: str, counters: SSAValue, index: Index, target: Index) -> None:
+        """Waits until an element of `counters` has reached `target`."""
+        self.insert(ops.AwaitOp(dep, counters, self.i32(index), self.i32(target)))
+
+    def publish(self, dep: str, by: str | None = None) -> None:
+        self.insert(ops.PublishOp(dep, by=by))
+
+    def publish_counter(self, dep: str, counters: SSAValue, index: Index) -> None:
+        """Adds one to an element of `counters`."""
+        self.insert(ops.PublishOp(dep, counters, self.i32(index)))

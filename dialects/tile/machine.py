@@ -51,11 +51,28 @@ class Cta:
 
     task: tuple[int, int, int]
     warps: int
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    concurrent: bool = False
+    """Whether others (roles, CTAs of its cluster) run at the same time and may publish what it awaits."""
     role: threading.local = field(default_factory=threading.local)
 
     @property
     def role_warps(self) -> int:
         return getattr(self.role, "warps", self.warps)
+
+    @property
+    def stores(self) -> list[list[Callable[[], None]]]:
+        """Groups of bulk stores in flight; the last one is open."""
+        if not hasattr(self.role, "stores"):
+            self.role.stores = [[]]
+        return self.role.stores
+
+    def land_stores(self) -> None:
+        """At the end of a role: everything lands."""
+        for group in self.stores:
+            for store in group:
+                store()
+        self.stores[:] = [[]]
 
     @property
     def seen_phases(self) -> dict[tuple[int, int], int]:

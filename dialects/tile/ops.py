@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xdsl.ir import Operation
 
-from . import ops_barrier, ops_compute, ops_kernel, ops_memory, ops_ring, ops_wgmma
+from . import ops_barrier, ops_compute, ops_dependency, ops_kernel, ops_memory, ops_ring, ops_transfer, ops_wgmma
 from .ops_barrier import BulkCopyOp, MbarrierArriveOp, MbarrierExpectOp, MbarrierInitOp, MbarrierWaitOp
 from .ops_compute import (
     REDUCTIONS,
@@ -22,13 +22,12 @@ from .ops_compute import (
     SplatOp,
     UnpackOp,
 )
+from .ops_dependency import AwaitOp, PublishOp
 from .ops_kernel import (
-    AwaitOp,
     BarrierOp,
     FenceOp,
     IsThreadOp,
     KernelOp,
-    PublishOp,
     ReturnOp,
     RolesOp,
     TaskOp,
@@ -49,6 +48,7 @@ from .ops_memory import (
     ViewOp,
 )
 from .ops_ring import BulkLoadOp, RingAcquireOp, RingOp, RingReleaseOp, RingWaitOp
+from .ops_transfer import BulkCommitOp, BulkStoreOp, BulkWaitOp
 from .ops_wgmma import AsyncFenceOp, WgmmaBeginOp, WgmmaOp, WgmmaWaitOp
 
 OPS: list[type[Operation]] = [
@@ -57,6 +57,8 @@ OPS: list[type[Operation]] = [
     *ops_compute.OPS,
     *ops_ring.OPS,
     *ops_barrier.OPS,
+    *ops_transfer.OPS,
+    *ops_dependency.OPS,
     *ops_wgmma.OPS,
 ]
 
@@ -69,8 +71,11 @@ __all__ = [
     "AwaitOp",
     "BarrierOp",
     "BroadcastOp",
+    "BulkCommitOp",
     "BulkCopyOp",
     "BulkLoadOp",
+    "BulkStoreOp",
+    "BulkWaitOp",
     "ConcatOp",
     "CpAsyncCommitOp",
     "CpAsyncOp",

@@ -349,31 +349,6 @@ class FenceOp(TileOp):
         super().__init__(location=location)
 
 
-class _DependencyOp(TileOp):
-    dep = prop_def(StringAttr)
-
-    irdl_options = (ParsePropInAttrDict(),)
-    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
-    assembly_format = "$dep attr-dict"
-
-    def __init__(self, dep: str, *, location: LocationAttr | None = None):
-        super().__init__(properties={"dep": StringAttr(dep)}, location=location)
-
-
-@irdl_op_definition
-class AwaitOp(_DependencyOp):
-    """Waits until the named dependency is published. Nothing under stream order."""
-
-    name = "tile.await"
-
-
-@irdl_op_definition
-class PublishOp(_DependencyOp):
-    """Publishes the named dependency. Nothing under stream order."""
-
-    name = "tile.publish"
-
-
 @irdl_op_definition
 class IsThreadOp(TileOp):
     """True in thread `id` of the CTA (or role) alone."""
@@ -399,7 +374,5 @@ OPS: list[type[Operation]] = [
     ReturnOp,
     BarrierOp,
     FenceOp,
-    AwaitOp,
-    PublishOp,
     IsThreadOp,
 ]

@@ -270,9 +270,11 @@ def _roles(op: Operation, args: Values, frame: Frame) -> Values:
     failures: list[BaseException] = []
 
     def run(region: Any, warps: int) -> None:
-        cta_of(frame).role.warps = warps
+        cta = cta_of(frame)
+        cta.role.warps = warps
         try:
             frame.run_region(region, ())
+            cta.land_stores()
         except BaseException as failure:
             failures.append(failure)
 
@@ -280,6 +282,7 @@ def _roles(op: Operation, args: Values, frame: Frame) -> Values:
         threading.Thread(target=run, args=(region, warps), daemon=True)
         for region, warps in zip(roles.roles, roles.warp_counts, strict=True)
     ]
+    cta_of(frame).concurrent = True
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -307,8 +310,6 @@ SEMANTICS: dict[type[Operation], Fn] = {
     ops.BarrierOp: _nothing,
     ops.AsyncFenceOp: _nothing,
     ops.FenceOp: _nothing,
-    ops.AwaitOp: _nothing,
-    ops.PublishOp: _nothing,
     ops.IsThreadOp: _true,
     ops.AllocOp: _alloc,
     ops.StageOp: _stage,
@@ -390,6 +391,7 @@ def run_kernel(
         frame = Frame(interp, dict(sizes))
         frame.data["tile.cta"] = Cta((task_x, task_y, task_z), op.num_warps)
         frame.run_block(op.block, (*memories, *scalars))
+        cta_of(frame).land_stores()
 
 
 __all__ = ["SEMANTICS", "Memory", "run_kernel", "storage_of", "tensor_in"]

@@ -1,12 +1,14 @@
 """What happens beside the program: rings, mbarriers, and the copies that land on them.
 
-A copy poisons its target when it is issued and lands when somebody waits for its barrier. A wait by parity fails where its
-waiter is more than one phase behind, which a GPU does not notice.
+A copy into shared memory poisons its target when it is issued and lands when somebody waits for its barrier; a bulk store
+reads at once (that its source stays untouched is `insert-fences`' care) and lands when it is waited for. A wait by parity
+fails where its waiter is more than one phase behind, which a GPU does not notice.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -16,7 +18,7 @@ from xdsl.ir import Operation, SSAValue
 
 from ..ir.interpret import Fn, Frame
 from . import ops
-from .machine import Memory, Values, cta_of, new_smem, poison, scalar_offset, wait_until
+from .machine import DEADLOCK_SECONDS, Memory, Values, cta_of, new_smem, poison, scalar_offset, wait_until
 from .types import MbarriersType, RingType
 
 
@@ -213,6 +215,56 @@ def _bulk_copy(op: Operation, args: Values, frame: Frame) -> Values:
     return ()
 
 
+# stores -----------------------------------------------------------------------------------------
+def _bulk_store(op: Operation, args: Values, frame: Frame) -> Values:
+    store = cast(ops.BulkStoreOp, op)
+    nbytes = store.bytes.value.data
+    target = _source(store.dst, store.offsets, nbytes, frame)
+    source = cast(Memory, frame.get(store.src)).data.view(np.uint8)[store.start : store.start + nbytes].copy()
+    cta_of(frame).stores[-1].append(lambda: np.copyto(target, source))
+    return ()
+
+
+def _bulk_commit(op: Operation, args: Values, frame: Frame) -> Values:
+    cta_of(frame).stores.append([])
+    return ()
+
+
+def _bulk_wait(op: Operation, args: Values, frame: Frame) -> Values:
+    wait, groups = cast(ops.BulkWaitOp, op), cta_of(frame).stores
+    if wait.read is None:
+        while len(groups) - 1 > wait.pending.value.data:
+            for land in groups.pop(0):
+                land()
+    return ()
+
+
+# dependencies -----------------------------------------------------------------------------------
+def _await(op: Operation, args: Values, frame: Frame) -> Values:
+    dependency = cast(ops.AwaitOp, op)
+    if dependency.counters is None:
+        return ()
+    memory, index, target = args
+    at = scalar_offset(memory, [index])
+    give_up = time.monotonic() + (DEADLOCK_SECONDS if cta_of(frame).concurrent else 0.0)
+    while int(memory.data[at]) & 0xFFFFFFFF < int(target) & 0xFFFFFFFF:
+        if time.monotonic() >= give_up:
+            raise RuntimeError(
+                f'deadlock: "{dependency.dep.data}" is awaited until {int(target)}, the counter stands at {int(memory.data[at])} '
+                "(tasks run in grid order)"
+            )
+        time.sleep(0.001)
+    return ()
+
+
+def _publish(op: Operation, args: Values, frame: Frame) -> Values:
+    if args:
+        at = scalar_offset(args[0], [args[1]])
+        with cta_of(frame).lock:
+            args[0].data[at] += 1
+    return ()
+
+
 SEMANTICS: dict[type[Operation], Fn] = {
     ops.RingOp: _ring,
     ops.RingAcquireOp: _acquire,
@@ -224,4 +276,9 @@ SEMANTICS: dict[type[Operation], Fn] = {
     ops.MbarrierExpectOp: _expect,
     ops.MbarrierWaitOp: _mbarrier_wait,
     ops.BulkCopyOp: _bulk_copy,
+    ops.BulkStoreOp: _bulk_store,
+    ops.BulkCommitOp: _bulk_commit,
+    ops.BulkWaitOp: _bulk_wait,
+    ops.AwaitOp: _await,
+    ops.PublishOp: _publish,
 }

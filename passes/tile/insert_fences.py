@@ -7,13 +7,14 @@
 A barrier stands between a write and a later read or write of the same allocation, and between a read and a later write
 (in the next iteration of a loop too), unless there is one already. Stages of one allocation with different indices are
 taken to be different memory, and so are the stages of different iterations: that is what staging promises. Fresh mbarriers
-are met by all threads before their first use; what is copied on them is guarded by them. Scratch memory of reductions and relayouts is fenced where it is lowered.
+are met by all threads before their first use; what is copied on them is guarded by them. Shared memory that a bulk store
+may still be reading is waited for (`tile.bulk_wait 0 {read}`) before it is written, and before the kernel ends. Scratch memory of reductions and relayouts is fenced where it is lowered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from xdsl.dialects import scf
@@ -24,7 +25,10 @@ from ...dialects.tile.ops import (
     AllocOp,
     AtomicAddOp,
     BarrierOp,
+    BulkCommitOp,
     BulkCopyOp,
+    BulkStoreOp,
+    BulkWaitOp,
     CpAsyncOp,
     CpAsyncWaitOp,
     IsThreadOp,
@@ -35,12 +39,14 @@ from ...dialects.tile.ops import (
     MbarrierExpectOp,
     MbarrierInitOp,
     MbarrierWaitOp,
+    ReturnOp,
     RolesOp,
     StageOp,
     StoreOp,
     StoreScalarOp,
     ViewOp,
     WgmmaOp,
+    YieldOp,
 )
 from ..framework.pass_ import Pass, PassContext
 from .divisibility import constant_value
@@ -51,14 +57,23 @@ Key = tuple[object, object]
 
 @dataclass(frozen=True)
 class State:
-    """What threads have done since the last barrier. `pending`: asynchronous copies not yet waited for."""
+    """What threads have done since the last barrier. `pending`: asynchronous copies not yet waited for; `storing`: what bulk
+    stores may still read; `open`: some of those stores are in no group yet."""
 
     written: frozenset[Key] = frozenset()
     read: frozenset[Key] = frozenset()
     pending: frozenset[Key] = frozenset()
+    storing: frozenset[Key] = frozenset()
+    open: bool = False
 
     def union(self, other: State) -> State:
-        return State(self.written | other.written, self.read | other.read, self.pending | other.pending)
+        return State(
+            self.written | other.written,
+            self.read | other.read,
+            self.pending | other.pending,
+            self.storing | other.storing,
+            self.open or other.open,
+        )
 
     def next_iteration(self) -> State:
         """Without stages whose index changes from one iteration to the next."""
@@ -66,10 +81,10 @@ class State:
         def keep(keys: frozenset[Key]) -> frozenset[Key]:
             return frozenset(k for k in keys if k[1] is None or isinstance(k[1], int))
 
-        return State(keep(self.written), keep(self.read), keep(self.pending))
+        return State(keep(self.written), keep(self.read), keep(self.pending), keep(self.storing), self.open)
 
     def after_barrier(self) -> State:
-        return State(pending=self.pending)
+        return State(pending=self.pending, storing=self.storing, open=self.open)
 
 
 def key_of(memory: SSAValue) -> Key | None:
@@ -97,7 +112,7 @@ def meets(key: Key, keys: Iterable[Key]) -> bool:
 
 
 def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
-    """The shared-memory accesses of an op: "read", "write" or "copy" (asynchronous write)."""
+    """The shared-memory accesses of an op: "read", "write", "copy" (asynchronous write) or "store" (asynchronous read)."""
     found: list[tuple[str, SSAValue]] = []
     match op:
         case LoadOp() | LoadScalarOp():
@@ -110,6 +125,8 @@ def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
             found += [("read", op.src), ("copy", op.dst)]
         case WgmmaOp():
             found.append(("read", op.b))
+        case BulkStoreOp():
+            found.append(("store", op.src))
         case MbarrierInitOp():
             found.append(("write", op.result))
         case MbarrierArriveOp() | MbarrierExpectOp() | MbarrierWaitOp() | BulkCopyOp():
@@ -124,22 +141,39 @@ def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
 
 def conflicts(op: Operation, state: State) -> bool:
     """Whether an op needs a barrier after what `state` says."""
-    return any(meets(key, state.written) or (kind != "read" and meets(key, state.read)) for kind, key in accesses(op))
+    return any(
+        meets(key, state.written) or (kind in ("write", "copy") and meets(key, state.read)) for kind, key in accesses(op)
+    )
+
+
+def overwrites(op: Operation, state: State) -> bool:
+    """Whether an op writes what a bulk store may still read."""
+    return any(kind in ("write", "copy") and meets(key, state.storing) for kind, key in accesses(op))
 
 
 def apply(op: Operation, state: State) -> State:
     """The state after an op without regions."""
     if isinstance(op, BarrierOp) or "scratch" in op.attributes:
         return state.after_barrier()
-    if isinstance(op, CpAsyncWaitOp):
-        return State(state.written | state.pending, state.read)
+    match op:
+        case CpAsyncWaitOp():
+            return replace(state, written=state.written | state.pending, pending=frozenset())
+        case BulkCommitOp():
+            return replace(state, open=False)
+        case BulkWaitOp() if op.pending.value.data == 0 and not state.open:  # the thread that waited has yet to meet the others
+            return replace(state, read=state.read | state.storing, storing=frozenset())
+        case _:
+            pass
     for kind, key in accesses(op):
-        if kind == "read":
-            state = State(state.written, state.read | {key}, state.pending)
-        elif kind == "write":
-            state = State(state.written | {key}, state.read, state.pending)
-        else:
-            state = State(state.written, state.read, state.pending | {key})
+        match kind:
+            case "read":
+                state = replace(state, read=state.read | {key})
+            case "write":
+                state = replace(state, written=state.written | {key})
+            case "store":
+                state = replace(state, storing=state.storing | {key}, open=True)
+            case _:
+                state = replace(state, pending=state.pending | {key})
     return state
 
 
@@ -152,6 +186,17 @@ class _Inserter:
         assert block is not None
         block.insert_op_before(BarrierOp(location=op.location), op)
         self.inserted += 1
+
+    def wait_for_stores(self, op: Operation, state: State) -> State:
+        """Bulk stores have read their shared memory before `op`."""
+        block = op.parent
+        assert block is not None
+        if state.open:
+            block.insert_op_before(BulkCommitOp(location=op.location), op)
+        wait = BulkWaitOp(read=True, location=op.location)
+        block.insert_op_before(wait, op)
+        self.inserted += 1
+        return apply(wait, replace(state, open=False))
 
     def block(self, block: Block, state: State) -> State:
         for op in list(block.ops):
@@ -173,6 +218,9 @@ class _Inserter:
             for region in op.roles:
                 after = after.union(self.block(region.block, State()))
             return after
+        ends = isinstance(op, ReturnOp) or (isinstance(op, YieldOp) and isinstance(op.parent_op(), RolesOp))
+        if overwrites(op, state) or (ends and state.storing):
+            state = self.wait_for_stores(op, state)
         if conflicts(op, state):
             self.barrier_before(op)
             state = state.after_barrier()
@@ -182,6 +230,8 @@ class _Inserter:
         """One thread alone must not wait for the others: the barrier stands before such a branch."""
         if isinstance(op.cond.owner, IsThreadOp):
             inner = [o for region in op.regions for o in region.walk()]
+            if any(overwrites(o, state) for o in inner):
+                state = self.wait_for_stores(op, state)
             if any(conflicts(o, state) for o in inner):
                 self.barrier_before(op)
                 state = state.after_barrier()
@@ -194,7 +244,7 @@ class _Inserter:
 
 
 def insert_fences(kernel: KernelOp) -> int:
-    """Inserts the barriers a kernel lacks; returns how many."""
+    """Inserts the barriers (and waits for stores) that a kernel lacks; returns how many."""
     inserter = _Inserter()
     inserter.block(kernel.block, State())
     return inserter.inserted

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from llmc.codegen.schedules.builder import TileBuilder
+from llmc.compiler.kernels import code_of
 from llmc.dialects.ir.locations import named
 from llmc.dialects.layout import expressions
 from llmc.dialects.ptx.ops import KernelOp as PtxKernelOp
@@ -48,6 +49,12 @@ def to_text(kernel: ops.KernelOp, target: str = "sm_90a") -> tuple[str, PtxKerne
     return kernel_to_ptx(lowered, target), lowered
 
 
+def image_of(kernel: ops.KernelOp, target: str = "sm_90a") -> KernelImage:
+    """What a device loads for a kernel."""
+    _, lowered = to_text(kernel, target)
+    return code_of(lowered, target, "").image
+
+
 def run_both(
     kernel: ops.KernelOp, arrays: Sequence[np.ndarray], sizes: dict[str, int] | None = None, target: str = "sm_90a"
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -55,11 +62,8 @@ def run_both(
     sizes = sizes or {}
     wanted = [np.array(a) for a in arrays]
     run_kernel(kernel, wanted, sizes)
-    text, lowered = to_text(kernel, target)
     device = open_device("emulator", target=target, strict=True)
-    smem = lowered.dyn_smem.value.data if lowered.dyn_smem is not None else 0
-    image = KernelImage(kernel.sym_name.data, text, dyn_smem=smem, threads=32 * kernel.num_warps)
-    function = device.load(image)
+    function = device.load(image_of(kernel, target))
     allocations = [device.alloc(max(a.nbytes, 16)) for a in arrays]
     for allocation, array in zip(allocations, arrays, strict=True):
         device.upload(allocation, array)

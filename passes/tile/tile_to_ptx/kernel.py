@@ -16,7 +16,7 @@ from ....dialects.ptx.ops import KernelOp as PtxKernelOp
 from ....dialects.tile import ops as tile
 from ....dialects.tile.types import FragType, InflightType
 from ..allocate_shared import allocate
-from . import async_copy, compute, mbarriers, memory, mma, reduce, relayout, scalar_memory, wgmma
+from . import async_copy, compute, dependencies, mbarriers, memory, mma, reduce, relayout, scalar_memory, transfers, wgmma
 from . import map as map_
 from .emitter import Emitter, Scalar
 from .packing import Element, as_kind, rounded
@@ -57,7 +57,7 @@ class KernelLowering:
         self.values: dict[SSAValue, Any] = {}
         self.single_thread = False
         self.scratch_dirty = False
-        self.feeds_wgmma = any(isinstance(op, tile.WgmmaOp) for op in kernel.walk())
+        self.feeds_async = any(isinstance(op, tile.WgmmaOp | tile.BulkStoreOp) for op in kernel.walk())
         arguments = kernel.block.args
         self.parameters = {f"p{i}": "u64" if isinstance(a.type, BufferType) else "u32" for i, a in enumerate(arguments)}
         attributes: dict[str, Attribute] = {}
@@ -222,10 +222,10 @@ class KernelLowering:
     def barrier(self, fenced: bool = False) -> None:
         """All threads of the role meet; a single warp only synchronises itself.
 
-        What threads wrote to shared memory is then visible to wgmma too (it reads through the asynchronous proxy);
-        `fenced`: they have seen to that themselves.
+        What threads wrote to shared memory is then visible to wgmma and bulk stores too (they read through the asynchronous
+        proxy); `fenced`: they have seen to that themselves.
         """
-        if self.feeds_wgmma and not fenced:
+        if self.feeds_async and not fenced:
             self.e.do("fence.proxy.async.shared::cta")
         if self.role.count == 1:
             self.e.do("bar.warp.sync", -1)
@@ -472,10 +472,6 @@ def lower_view(k: KernelLowering, op: tile.ViewOp) -> None:
     k.values[op.result] = Smem(type_.layout, type_.shape, type_.element_type, source.base, source.offset + moved, alignment)
 
 
-def _nothing(k: KernelLowering, op: Operation) -> None:
-    return None
-
-
 Handler = Callable[[KernelLowering, Any], None]
 
 HANDLERS: dict[type[Operation], Handler] = {
@@ -485,8 +481,8 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.RolesOp: lower_roles,
     tile.TaskOp: lower_task,
     tile.IsThreadOp: lower_is_thread,
-    tile.AwaitOp: _nothing,
-    tile.PublishOp: _nothing,
+    tile.AwaitOp: dependencies.lower_await,
+    tile.PublishOp: dependencies.lower_publish,
     tile.BarrierOp: lambda k, op: k.barrier(fenced=op.fenced is not None),
     tile.AsyncFenceOp: lambda k, op: k.e.do("fence.proxy.async.shared::cta"),
     tile.FenceOp: lambda k, op: k.e.do("fence.acq_rel.gpu"),
@@ -523,6 +519,9 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.MbarrierExpectOp: mbarriers.lower_expect,
     tile.MbarrierWaitOp: mbarriers.lower_wait,
     tile.BulkCopyOp: mbarriers.lower_bulk_copy,
+    tile.BulkStoreOp: transfers.lower_bulk_store,
+    tile.BulkCommitOp: transfers.lower_commit,
+    tile.BulkWaitOp: transfers.lower_wait,
 }
 """Op → its lowering. Scalar arith and math ops are in scalars.TABLE."""
 

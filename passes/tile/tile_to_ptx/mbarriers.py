@@ -63,10 +63,10 @@ def lower_expect(k: KernelLowering, op: MbarrierExpectOp) -> None:
     k.e.do("mbarrier.arrive.expect_tx.shared::cta.b64", address, op.bytes.value.data, pred=k.elected())
 
 
-def source_address(k: KernelLowering, source: Buffer, offsets: Sequence[SSAValue]) -> Addr:
+def global_address(k: KernelLowering, memory: Buffer, offsets: Sequence[SSAValue]) -> Addr:
     """The address of an element of global memory, given by its offset or by its coordinates."""
-    e, size = k.e, elem_size(source.elem)
-    base: Any = source.pointer
+    e, size = k.e, elem_size(memory.elem)
+    base: Any = memory.pointer
     if len(offsets) == 1:
         offset: Any = k.scalar(offsets[0])
         if isinstance(offset, int):
@@ -75,7 +75,7 @@ def source_address(k: KernelLowering, source: Buffer, offsets: Sequence[SSAValue
             return Addr(cast(SSAValue, e.add64(base, e.op("mul.lo.s64", offset, size))))
         return Addr(cast(SSAValue, e.mad_wide(offset, size, base)))
     terms: list[tuple[Scalar, int]] = []
-    for offset, digits in zip(offsets, source.layout.normalised().dims, strict=True):
+    for offset, digits in zip(offsets, memory.layout.normalised().dims, strict=True):
         terms.extend(origin_digits(e, k.scalar(offset), digits, known_divisor(offset)))
     for value, stride in sorted(terms, key=lambda term: e.depth(term[0])):
         base = e.mad_wide(value, stride * size, base)
@@ -84,7 +84,7 @@ def source_address(k: KernelLowering, source: Buffer, offsets: Sequence[SSAValue
 
 def lower_bulk_copy(k: KernelLowering, op: BulkCopyOp) -> None:
     target = cast(Smem, k.memory(op.dst))
-    source = source_address(k, cast(Buffer, k.memory(op.src)), op.offsets)
+    source = global_address(k, cast(Buffer, k.memory(op.src)), op.offsets)
     to = Addr(k.e.reg(target.base), target.offset + op.start)
     barrier = barrier_address(k, k.values[op.barriers], k.scalar(op.slot))
     opcode = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"

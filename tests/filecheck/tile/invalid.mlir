@@ -178,3 +178,49 @@ tile.kernel @copies_end_inside(%x: !layout.buffer<[4096], bf16>) attributes {eff
   tile.bulk_copy %x[%c], %s, %0[%c] {bytes = 1024 : i64, at = 512 : i64} : !layout.buffer<[4096], bf16>[i32] -> !tile.smem<512xbf16>, !tile.mbarriers<2>
   tile.return
 }
+
+// -----
+
+tile.kernel @dependencies_have_a_form(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{by = 'luck' is none of stream, grid, counter}}
+  tile.await "x" {by = "luck"}
+  tile.return
+}
+
+// -----
+
+tile.kernel @counter_form(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{by counter: counters are needed}}
+  tile.publish "x" {by = "counter"}
+  tile.return
+}
+
+// -----
+
+tile.kernel @counters_are_integers(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{counters are a buffer of i32 with one dimension}}
+  tile.publish "x" on %n[%c] {by = "counter"} : !layout.buffer<[4], f32>
+  tile.return
+}
+
+// -----
+
+tile.kernel @waits_count_groups(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{-1 pending groups}}
+  tile.bulk_wait -1 : i64
+  tile.return
+}
+
+// -----
+
+tile.kernel @stores_keep_the_element_type(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<64xbf16>
+  // expected-error @below {{stores bf16 into}}
+  tile.bulk_store %s, %n[%c] {bytes = 16 : i64} : !tile.smem<64xbf16> -> !layout.buffer<[4], f32>[i32]
+  tile.return
+}

@@ -240,3 +240,30 @@ tile.kernel @mbarriers(%b0: !layout.buffer<[64, 64], bf16>) attributes {effects 
   // CHECK: tile.return
   tile.return
 }
+// CHECK: tile.kernel @stores(%b0: !layout.buffer<[64, 64], bf16>, %b1: !layout.buffer<[4], i32>) attributes {effects = ["w", "rw"],
+tile.kernel @stores(%b0: !layout.buffer<[64, 64], bf16>, %b1: !layout.buffer<[4], i32>) attributes {effects = ["w", "rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  // CHECK: %0 = arith.constant 1 : i32
+  %0 = arith.constant 1 : i32
+  // CHECK: %1 = tile.alloc : !tile.smem<512xbf16>
+  %1 = tile.alloc : !tile.smem<512xbf16>
+  // CHECK: tile.await "a" {by = "grid"}
+  tile.await "a" {by = "grid"}
+  // CHECK: tile.await "b" on %b1[%0] until %0 {by = "counter"} : !layout.buffer<[4], i32>
+  tile.await "b" on %b1[%0] until %0 {by = "counter"} : !layout.buffer<[4], i32>
+  // CHECK: tile.bulk_store %1, %b0[%0, %0] {bytes = 512 : i64} : !tile.smem<512xbf16> -> !layout.buffer<[64, 64], bf16>[i32, i32]
+  tile.bulk_store %1, %b0[%0, %0] {bytes = 512 : i64} : !tile.smem<512xbf16> -> !layout.buffer<[64, 64], bf16>[i32, i32]
+  // CHECK: tile.bulk_store %1, %b0[%0] {bytes = 512 : i64, at = 512 : i64} : !tile.smem<512xbf16> -> !layout.buffer<[64, 64], bf16>[i32]
+  tile.bulk_store %1, %b0[%0] {bytes = 512 : i64, at = 512 : i64} : !tile.smem<512xbf16> -> !layout.buffer<[64, 64], bf16>[i32]
+  // CHECK: tile.bulk_commit
+  tile.bulk_commit
+  // CHECK: tile.bulk_wait 1 : i64 {read}
+  tile.bulk_wait 1 : i64 {read}
+  // CHECK: tile.bulk_wait 0 : i64
+  tile.bulk_wait 0 : i64
+  // CHECK: tile.publish "b" on %b1[%0] {by = "counter"} : !layout.buffer<[4], i32>
+  tile.publish "b" on %b1[%0] {by = "counter"} : !layout.buffer<[4], i32>
+  // CHECK: tile.publish "a" {by = "grid"}
+  tile.publish "a" {by = "grid"}
+  // CHECK: tile.return
+  tile.return
+}
