@@ -88,7 +88,7 @@ def alternatives(kernel: KernelOp, target: str) -> Iterator[ScheduleAttr]:
         if attribute == kernel.schedule:
             continue
         abi = schedule.abi(kernel, attribute)
-        fits = not abi.workspace and not abi.then
+        fits = not abi.workspace and not abi.then and not abi.maps
         for index, layout in abi.operand_layouts.items():
             type_ = kernel.buffers[index].type
             fits = fits and isinstance(type_, BufferType) and type_.layout == layout
@@ -207,6 +207,7 @@ class KernelCompiler:
                 continue
             if done.spills == 0:
                 kernel.properties["schedule"] = schedule
+                kernel.maps = None  # alternatives have none
                 result = KernelCode(code.name, code.key, fresh.ptx, fresh.threads, fresh.dyn_smem, done.cubin, done.registers)
                 self._store(result)
                 return result
@@ -273,4 +274,4 @@ def update_grids(module: ModuleOp) -> None:
     grids = {k.sym_name.data: grid_of(k) for k in kernels}
     for kernel in kernels:
         kernel.properties["grid"] = grids[kernel.sym_name.data]
-    update_launches(module, grids)
+    update_launches(module, grids, {k.sym_name.data: k.maps for k in kernels})

@@ -54,6 +54,33 @@ class AsyncBuilder(ABC):
     ) -> None:
         self.insert(ops.BulkLoadOp(src, [self.i32(o) for o in offsets], ring, self.i32(index), bytes, at=at))
 
+    # boxes ----------------------------------------------------------------------------
+    def tma_load(
+        self, map: SSAValue, coordinates: Sequence[Index], ring: SSAValue, index: Index, *, at: int = 0, cache: str = "default"
+    ) -> None:
+        coords = [self.i32(c) for c in coordinates]
+        self.insert(ops.TmaLoadOp(map, coords, ring, self.i32(index), at=at, cache=cache))
+
+    def tma_copy(
+        self,
+        map: SSAValue,
+        coordinates: Sequence[Index],
+        dst: SSAValue,
+        barriers: SSAValue,
+        slot: Index,
+        *,
+        at: int = 0,
+        cache: str = "default",
+        multicast: Index | None = None,
+    ) -> None:
+        """A box that counts at a barrier; `multicast` is a mask of ranks."""
+        coords = [self.i32(c) for c in coordinates]
+        mask = self.i32(multicast) if multicast is not None else None
+        self.insert(ops.TmaCopyOp(map, coords, dst, barriers, self.i32(slot), at=at, cache=cache, multicast=mask))
+
+    def tma_store(self, src: SSAValue, map: SSAValue, coordinates: Sequence[Index], *, at: int = 0) -> None:
+        self.insert(ops.TmaStoreOp(src, map, [self.i32(c) for c in coordinates], at=at))
+
     # mbarriers ------------------------------------------------------------------------
     def mbarriers(self, slots: int, count: int) -> SSAValue:
         """Fresh mbarriers of `count` arrivals a phase."""

@@ -27,6 +27,7 @@ from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.layout.mem import MemLayout
 from ...dialects.layout.ops import KernelOp as LayoutKernelOp
+from ...dialects.layout.tensor_map import TensorMap
 from ...dialects.layout.tv import Tv
 from ...dialects.tile import ops
 from ...dialects.tile.types import FragType, SmemType, frag_of, same_registers
@@ -55,9 +56,10 @@ class TileBuilder(AsyncBuilder):
         schedule: Attribute | None = None,
         min_ctas: int | None = None,
         target_features: Sequence[str] | None = None,
+        maps: Sequence[TensorMap] = (),
         location: LocationAttr | None = None,
     ) -> TileBuilder:
-        """A kernel with the arguments, effects and sizes of a `layout.kernel`."""
+        """A kernel with the arguments, effects and sizes of a `layout.kernel`, and the tensor maps of its ABI."""
         op = ops.KernelOp(
             name,
             [a.type for a in source.buffers],
@@ -70,6 +72,7 @@ class TileBuilder(AsyncBuilder):
             family=source.family.data,
             schedule=schedule if schedule is not None else source.schedule,
             target_features=target_features,
+            maps=maps,
             location=location or source.location,
         )
         return TileBuilder(op)

@@ -99,6 +99,27 @@ def poison(count: int, dtype: np.dtype[Any]) -> np.ndarray:
     return np.full(count, np.nan if dtype.kind != "b" else False, dtype)
 
 
+@dataclass(frozen=True)
+class MappedBuffer:
+    """A buffer through a tensor map: boxes of it."""
+
+    memory: Memory
+    box: tuple[int, ...]
+    swizzle: int
+
+    def elements(self, coordinates: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """(offsets in the buffer, which are inside) of a box's elements, in the order of their coordinates."""
+        grids = np.meshgrid(
+            *(np.arange(extent, dtype=np.int64) + first for extent, first in zip(self.box, coordinates, strict=True)),
+            indexing="ij",
+        )
+        inside: Any = True
+        for axis, extent in zip(grids, self.memory.shape, strict=True):
+            inside = inside & (axis >= 0) & (axis < extent)
+        offsets = self.memory.layout.offset([np.where(inside, axis, 0) for axis in grids])
+        return np.asarray(offsets).reshape(-1), np.asarray(inside).reshape(-1)
+
+
 def new_smem(type_: SmemType, name: str) -> Memory:
     """Fresh shared memory, poisoned."""
     return Memory(poison(type_.num_elements, dtype_of(type_.element_type)), type_.layout, type_.shape, name)

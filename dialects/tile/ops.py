@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xdsl.ir import Operation
 
-from . import ops_barrier, ops_compute, ops_dependency, ops_kernel, ops_memory, ops_ring, ops_transfer, ops_wgmma
+from . import ops_barrier, ops_compute, ops_dependency, ops_kernel, ops_memory, ops_ring, ops_tma, ops_transfer, ops_wgmma
 from .ops_barrier import BulkCopyOp, MbarrierArriveOp, MbarrierExpectOp, MbarrierInitOp, MbarrierWaitOp
 from .ops_compute import (
     REDUCTIONS,
@@ -48,6 +48,7 @@ from .ops_memory import (
     ViewOp,
 )
 from .ops_ring import BulkLoadOp, RingAcquireOp, RingOp, RingReleaseOp, RingWaitOp
+from .ops_tma import TmaCopyOp, TmaLoadOp, TmaStoreOp
 from .ops_transfer import BulkCommitOp, BulkStoreOp, BulkWaitOp
 from .ops_wgmma import AsyncFenceOp, WgmmaBeginOp, WgmmaOp, WgmmaWaitOp
 
@@ -58,6 +59,7 @@ OPS: list[type[Operation]] = [
     *ops_ring.OPS,
     *ops_barrier.OPS,
     *ops_transfer.OPS,
+    *ops_tma.OPS,
     *ops_dependency.OPS,
     *ops_wgmma.OPS,
 ]
@@ -111,6 +113,9 @@ __all__ = [
     "StoreOp",
     "StoreScalarOp",
     "TaskOp",
+    "TmaCopyOp",
+    "TmaLoadOp",
+    "TmaStoreOp",
     "UnpackOp",
     "ViewOp",
     "WgmmaBeginOp",

@@ -23,7 +23,7 @@ from ..layout import expressions
 from ..layout.mem import MemLayout
 from ..layout.types import BufferType
 from . import ops
-from .machine import Cta, Memory, Values, cta_of, new_smem, poison, scalar_offset
+from .machine import Cta, MappedBuffer, Memory, Values, cta_of, new_smem, poison, scalar_offset
 from .semantics_async import SEMANTICS as ASYNCHRONOUS
 from .types import SmemType, frag_of
 
@@ -383,6 +383,7 @@ def run_kernel(
         if not np.shares_memory(flat, data) and data.size:
             raise ValueError(f"buffer {argument.name_hint}: give a contiguous array")
         memories.append(Memory(flat, type_.layout, type_.extents(sizes), f"buffer %{argument.name_hint}"))
+    maps = [MappedBuffer(memories[m.buffer], m.box, m.swizzle) for m in op.tensor_maps]
     scalars = [np.asarray(sizes[name.data], np.int32) for name in op.sizes.data]
     if grid is None:
         x, y, z = (expressions.evaluate(g.data, sizes) for g in op.grid.data)
@@ -390,7 +391,7 @@ def run_kernel(
     for task_z, task_y, task_x in product(*(range(extent) for extent in reversed(grid))):
         frame = Frame(interp, dict(sizes))
         frame.data["tile.cta"] = Cta((task_x, task_y, task_z), op.num_warps)
-        frame.run_block(op.block, (*memories, *scalars))
+        frame.run_block(op.block, (*memories, *maps, *scalars))
         cta_of(frame).land_stores()
 
 

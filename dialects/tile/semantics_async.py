@@ -17,8 +17,9 @@ import numpy as np
 from xdsl.ir import Operation, SSAValue
 
 from ..ir.interpret import Fn, Frame
+from ..layout.panels import box_layout
 from . import ops
-from .machine import DEADLOCK_SECONDS, Memory, Values, cta_of, new_smem, poison, scalar_offset, wait_until
+from .machine import DEADLOCK_SECONDS, MappedBuffer, Memory, Values, cta_of, new_smem, poison, scalar_offset, wait_until
 from .types import MbarriersType, RingType
 
 
@@ -215,6 +216,60 @@ def _bulk_copy(op: Operation, args: Values, frame: Frame) -> Values:
     return ()
 
 
+# boxes ------------------------------------------------------------------------------------------
+def _places(memory: Memory, start: int, mapped: MappedBuffer) -> np.ndarray:
+    """Where a box's elements lie in shared memory, in the order of their coordinates."""
+    elem = memory.data.dtype.itemsize
+    layout = box_layout(mapped.box, elem, mapped.swizzle)
+    return start // elem + layout.all_offsets(mapped.box).reshape(-1)
+
+
+def _box(mapped: MappedBuffer, coordinates: Sequence[SSAValue], frame: Frame) -> np.ndarray:
+    """The elements of a box, zero outside the buffer."""
+    offsets, inside = mapped.elements([int(frame.get(c)) for c in coordinates])
+    values = mapped.memory.data[offsets]
+    values[~inside] = 0
+    return values
+
+
+def _tma_load(op: Operation, args: Values, frame: Frame) -> Values:
+    load = cast(ops.TmaLoadOp, op)
+    mapped, ring, index = frame.get(load.map), cast(Ring, frame.get(load.ring)), int(frame.get(load.index))
+    stage = ring.stages[index % ring.type.stages]
+    stage.data[_places(stage, load.start, mapped)] = _box(mapped, load.coordinates, frame)
+    with ring.change:
+        ring.landed[index] = ring.landed.get(index, 0) + 1
+        ring.change.notify_all()
+    return ()
+
+
+def _tma_copy(op: Operation, args: Values, frame: Frame) -> Values:
+    copy = cast(ops.TmaCopyOp, op)
+    mapped, memory = cast(MappedBuffer, frame.get(copy.map)), cast(Memory, frame.get(copy.dst))
+    values, places = _box(mapped, copy.coordinates, frame), _places(memory, copy.start, mapped)
+    elem = memory.data.dtype.itemsize
+    whole = memory.data.view(np.uint8)[copy.start : copy.start + len(values) * elem]
+
+    def land() -> None:
+        memory.data[places] = values
+
+    send(frame.get(copy.barriers), frame.get(copy.slot), len(values) * elem, whole, land)
+    return ()
+
+
+def _tma_store(op: Operation, args: Values, frame: Frame) -> Values:
+    store = cast(ops.TmaStoreOp, op)
+    mapped, memory = cast(MappedBuffer, frame.get(store.map)), cast(Memory, frame.get(store.src))
+    offsets, inside = mapped.elements([int(frame.get(c)) for c in store.coordinates])
+    values = memory.data[_places(memory, store.start, mapped)]
+
+    def land() -> None:
+        mapped.memory.data[offsets[inside]] = values[inside]
+
+    cta_of(frame).stores[-1].append(land)
+    return ()
+
+
 # stores -----------------------------------------------------------------------------------------
 def _bulk_store(op: Operation, args: Values, frame: Frame) -> Values:
     store = cast(ops.BulkStoreOp, op)
@@ -276,6 +331,9 @@ SEMANTICS: dict[type[Operation], Fn] = {
     ops.MbarrierExpectOp: _expect,
     ops.MbarrierWaitOp: _mbarrier_wait,
     ops.BulkCopyOp: _bulk_copy,
+    ops.TmaLoadOp: _tma_load,
+    ops.TmaCopyOp: _tma_copy,
+    ops.TmaStoreOp: _tma_store,
     ops.BulkStoreOp: _bulk_store,
     ops.BulkCommitOp: _bulk_commit,
     ops.BulkWaitOp: _bulk_wait,

@@ -34,11 +34,13 @@ from ...dialects.tile.ops import (
     RingReleaseOp,
     RingWaitOp,
     StageOp,
+    TmaCopyOp,
+    TmaLoadOp,
 )
 from ...dialects.tile.types import RingType, SmemType
 from ..framework.pass_ import Pass, PassContext
 from .divisibility import constant_value
-from .ring_checks import RingUses, check_ring
+from .ring_checks import RingLoad, RingUses, bytes_of, check_ring
 
 Counter = tuple[Block, SSAValue]
 """A counter and the block in which it is used."""
@@ -105,7 +107,7 @@ class _Expansion:
                 case RingReleaseOp():
                     self.before(op, MbarrierArriveOp(self.empty, self.slot(op, op.index)))
                     self._replace(op)
-                case BulkLoadOp():
+                case BulkLoadOp() | TmaLoadOp():
                     self._load(op, not together)
                 case _:
                     pass
@@ -114,7 +116,7 @@ class _Expansion:
     def _expected(self, acquire: RingAcquireOp) -> int:
         """The bytes that the loads of this acquire bring; 0 when they stand elsewhere."""
         loads = self.uses.loads_of(acquire)
-        return sum(op.bytes.value.data for op in loads) if len(loads) == self.uses.ring.copies.value.data else 0
+        return sum(bytes_of(op) for op in loads) if len(loads) == self.uses.ring.copies.value.data else 0
 
     def _acquire(self, op: RingAcquireOp, expected: int) -> None:
         slot = self.slot(op, op.index)
@@ -124,13 +126,17 @@ class _Expansion:
             self.before(op, MbarrierExpectOp(self.full, slot, expected))
         self._replace(op, self.stage(op, op.index))
 
-    def _load(self, op: BulkLoadOp, expects: bool) -> None:
-        slot = self.slot(op, op.index)
-        nbytes, cache = op.bytes.value.data, op.cache.data if op.cache is not None else "default"
+    def _load(self, op: RingLoad, expects: bool) -> None:
+        slot, cache = self.slot(op, op.index), op.cache.data if op.cache is not None else "default"
         if expects:
-            self.before(op, MbarrierExpectOp(self.full, slot, nbytes))
+            self.before(op, MbarrierExpectOp(self.full, slot, bytes_of(op)))
         stage = self.stage(op, op.index)
-        self.before(op, BulkCopyOp(op.src, list(op.offsets), stage, self.full, slot, nbytes, at=op.start, cache=cache))
+        if isinstance(op, TmaLoadOp):
+            copy = TmaCopyOp(op.map, list(op.coordinates), stage, self.full, slot, at=op.start, cache=cache)
+        else:
+            size = op.bytes.value.data
+            copy = BulkCopyOp(op.src, list(op.offsets), stage, self.full, slot, size, at=op.start, cache=cache)
+        self.before(op, copy)
         self._replace(op)
 
     def slot(self, at: Operation, index: SSAValue) -> SSAValue:

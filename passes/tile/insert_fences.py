@@ -44,6 +44,8 @@ from ...dialects.tile.ops import (
     StageOp,
     StoreOp,
     StoreScalarOp,
+    TmaCopyOp,
+    TmaStoreOp,
     ViewOp,
     WgmmaOp,
     YieldOp,
@@ -125,11 +127,11 @@ def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
             found += [("read", op.src), ("copy", op.dst)]
         case WgmmaOp():
             found.append(("read", op.b))
-        case BulkStoreOp():
+        case BulkStoreOp() | TmaStoreOp():
             found.append(("store", op.src))
         case MbarrierInitOp():
             found.append(("write", op.result))
-        case MbarrierArriveOp() | MbarrierExpectOp() | MbarrierWaitOp() | BulkCopyOp():
+        case MbarrierArriveOp() | MbarrierExpectOp() | MbarrierWaitOp() | BulkCopyOp() | TmaCopyOp():
             found.append(("read", op.barriers))
         case _:
             pass

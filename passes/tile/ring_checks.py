@@ -9,8 +9,28 @@ from xdsl.dialects import arith, scf
 from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
-from ...dialects.tile.ops import BulkLoadOp, KernelOp, RingAcquireOp, RingOp, RingReleaseOp, RingWaitOp, RolesOp
+from ...dialects.tile.ops import (
+    BulkLoadOp,
+    KernelOp,
+    RingAcquireOp,
+    RingOp,
+    RingReleaseOp,
+    RingWaitOp,
+    RolesOp,
+    TmaLoadOp,
+)
+from ...dialects.tile.types import TmapType
 from .divisibility import constant_value
+
+RingLoad = BulkLoadOp | TmaLoadOp
+
+
+def bytes_of(load: RingLoad) -> int:
+    """What a load counts at its stage."""
+    if isinstance(load, BulkLoadOp):
+        return load.bytes.value.data
+    assert isinstance(load.map.type, TmapType)
+    return load.map.type.num_bytes
 
 
 def role_of(op: Operation) -> tuple[Operation, int, int] | None:
@@ -53,8 +73,8 @@ class RingUses:
         return tuple(op for op in self.ops if isinstance(op, RingAcquireOp))
 
     @property
-    def loads(self) -> tuple[BulkLoadOp, ...]:
-        return tuple(op for op in self.ops if isinstance(op, BulkLoadOp))
+    def loads(self) -> tuple[RingLoad, ...]:
+        return tuple(op for op in self.ops if isinstance(op, RingLoad))
 
     @property
     def waits(self) -> tuple[RingWaitOp, ...]:
@@ -64,8 +84,8 @@ class RingUses:
     def releases(self) -> tuple[RingReleaseOp, ...]:
         return tuple(op for op in self.ops if isinstance(op, RingReleaseOp))
 
-    def loads_of(self, acquire: RingAcquireOp) -> list[BulkLoadOp]:
-        """The bulk loads that fill the stage of an acquire, where both stand in one block with the same counter."""
+    def loads_of(self, acquire: RingAcquireOp) -> list[RingLoad]:
+        """The loads that fill the stage of an acquire, where both stand in one block with the same counter."""
         return [op for op in self.loads if op.parent is acquire.parent and op.index is acquire.index]
 
 

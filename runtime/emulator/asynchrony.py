@@ -14,6 +14,7 @@ import numpy as np
 from .context import Context
 from .fault import Fault
 from .memory import BASE
+from .tensor import Box, land_load, land_store
 
 Array = np.ndarray[Any, Any]
 
@@ -33,7 +34,8 @@ class Copy:
 
 @dataclass(eq=False, slots=True)
 class Bulk:
-    """One bulk copy of several threads. `barrier` indexes the mbarriers (loads), `group` the thread's bulk group (stores)."""
+    """One bulk copy of several threads. `barrier` indexes the mbarriers (loads), `group` the thread's bulk group (stores).
+    `boxes`: what each thread copies by tensor map, instead of bytes from `source` to `target`."""
 
     slots: Array
     source: Array
@@ -43,6 +45,24 @@ class Bulk:
     group: Array | None
     pc: int
     reduce: str = ""
+    boxes: list[Box] | None = None
+
+    def part(self, which: Array) -> Bulk:
+        """The copies of some of the threads."""
+        barrier = None if self.barrier is None else self.barrier[which]
+        group = None if self.group is None else self.group[which]
+        boxes = None if self.boxes is None else [self.boxes[i] for i in np.flatnonzero(which)]
+        return Bulk(
+            self.slots[which],
+            self.source[which],
+            self.target[which],
+            self.nbytes[which],
+            barrier,
+            group,
+            self.pc,
+            self.reduce,
+            boxes,
+        )
 
 
 class Asynchrony:
@@ -132,7 +152,7 @@ class Asynchrony:
         self.bytes[index] = 0
         self.phase[index] = 0
 
-    def _exists(self, index: Array) -> None:
+    def check_exists(self, index: Array) -> None:
         if (self.phase[index] < 0).any():
             raise Fault(
                 "there is no initialised mbarrier at this address",
@@ -141,7 +161,7 @@ class Asynchrony:
             )
 
     def arrive(self, index: Array, count: Array | int) -> None:
-        self._exists(index)
+        self.check_exists(index)
         np.subtract.at(self.pending, index, count)
         if (self.pending[index] < 0).any():
             thread = int(np.flatnonzero(self.pending[index] < 0)[0])
@@ -153,7 +173,7 @@ class Asynchrony:
         self._complete(index)
 
     def expect(self, index: Array, nbytes: Array | int) -> None:
-        self._exists(index)
+        self.check_exists(index)
         np.add.at(self.bytes, index, nbytes)
         self.changes += 1
 
@@ -165,7 +185,7 @@ class Asynchrony:
 
     def passed(self, index: Array, parity: Array) -> Array:
         """Whether the phase of this parity has completed."""
-        self._exists(index)
+        self.check_exists(index)
         result = (self.phase[index] & 1) != (parity & 1)
         self.wait_failed = self.wait_failed or not result.all()
         return result
@@ -178,7 +198,10 @@ class Asynchrony:
             return False
         bulk = self.loads.pop(int(self.random.integers(len(self.loads))))
         memory, shared, shadow = self.ctx.memory.bytes, self.ctx.shared[1], self.ctx.shared_shadow
-        for source, target, n in zip(bulk.source.tolist(), bulk.target.tolist(), bulk.nbytes.tolist(), strict=True):
+        for box in bulk.boxes or ():
+            land_load(self.ctx, box)
+        pieces = [] if bulk.boxes is not None else [bulk.source.tolist(), bulk.target.tolist(), bulk.nbytes.tolist()]
+        for source, target, n in zip(*pieces, strict=True):
             shared[target : target + n] = memory[source : source + n]
             if shadow is not None:
                 shadow[target : target + n] = 1
@@ -205,24 +228,15 @@ class Asynchrony:
             if lands.any():
                 self._land_store(bulk, lands)
             if not lands.all():
-                keep = ~lands
-                kept.append(
-                    Bulk(
-                        bulk.slots[keep],
-                        bulk.source[keep],
-                        bulk.target[keep],
-                        bulk.nbytes[keep],
-                        None,
-                        bulk.group[keep],
-                        bulk.pc,
-                        bulk.reduce,
-                    )
-                )
+                kept.append(bulk.part(~lands))
         self.stores = kept
 
     def _land_store(self, bulk: Bulk, which: Array) -> None:
         memory, shared = self.ctx.memory, self.ctx.shared[1]
         for i in np.flatnonzero(which):
+            if bulk.boxes is not None:
+                land_store(self.ctx, bulk.boxes[i])
+                continue
             source, target, n = int(bulk.source[i]), int(bulk.target[i]), int(bulk.nbytes[i])
             if bulk.reduce:
                 values = memory.bytes[target : target + n].view(bulk.reduce)

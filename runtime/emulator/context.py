@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..tensor_map import is_tensor_map
 from .decode import Kernel, Param
 from .memory import UNSIGNED, GlobalMemory
 from .races import Races, checkable
@@ -146,6 +147,9 @@ def pack_params(params: list[Param], size: int, args: list[Any]) -> bytes:
     """Arguments as bytes in PTX's parameter layout. Integers wrap to the parameter's width."""
     buffer = bytearray(size)
     for param, arg in zip(params, args, strict=True):
+        if is_tensor_map(param.size, arg, param.name):
+            buffer[param.offset : param.offset + param.size] = arg.pack()
+            continue
         code = FORMATS[param.type]
         if code in "fd":
             value: Any = float(arg)

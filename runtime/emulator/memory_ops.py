@@ -13,6 +13,7 @@ from .bind import DTYPES, UNSIGNED_OF, Binder, Bound
 from .decode import Instr
 from .fault import Fault
 from .memory import BASE
+from .tensor import PARAM_WINDOW
 
 Array = np.ndarray[Any, Any]
 Index = Array | slice
@@ -282,7 +283,9 @@ def copy_async(b: Binder, instr: Instr) -> Bound:
     mods = instr.mods
     asynchrony = b.asynchrony
     if "tensor" in mods:
-        raise Fault(f"the emulator does not have {instr.opcode}", fix="compile for sm_80, or use 1-D bulk copies")
+        from .tensor_ops import tensor_copy
+
+        return tensor_copy(b, instr)
     if "bulk" in mods:
         return _bulk(b, instr)
     if mods[1] == "commit_group":
@@ -376,7 +379,7 @@ def _bulk(b: Binder, instr: Instr) -> Bound:
             return
         assert barrier is not None
         index8 = shared_offsets(b, barrier(index), slots, 8) >> 3
-        asynchrony._exists(index8)  # pyright: ignore[reportPrivateUsage]
+        asynchrony.check_exists(index8)
         asynchrony.loads.append(Bulk(slots, far, near, nbytes, index8, None, instr.pc))
 
     return b.indexed(instr, run)
@@ -427,14 +430,14 @@ def policy(b: Binder, instr: Instr) -> Bound:
 
 
 def address_conversion(b: Binder, instr: Instr) -> Bound:
-    """cvta and mapa: shared addresses move into a window of the generic ones; a cluster is one CTA."""
+    """cvta and mapa: shared addresses and parameters move into windows of the generic ones; a cluster is one CTA."""
     target, source = instr.args[0], instr.args[1]
     dtype = DTYPES[instr.type]
     shared = any(m.startswith("shared") for m in instr.mods)
     place, value = b.target(target, dtype), b.source(source, dtype)
-    if instr.base == "mapa" or not shared or dtype.itemsize == 4:
+    if instr.base == "mapa" or not (shared or "param" in instr.mods) or dtype.itemsize == 4:
         return b.assign(lambda v: v, [value], [place])
-    window = np.uint64(SHARED_WINDOW)
+    window = np.uint64(PARAM_WINDOW if "param" in instr.mods else SHARED_WINDOW)
     return b.assign((lambda v: v - window) if "to" in instr.mods else (lambda v: v + window), [value], [place])
 
 

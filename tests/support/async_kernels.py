@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from llmc.codegen.ptx.assemble import assemble, find_ptxas
 from llmc.dialects.layout import expressions
+from llmc.dialects.layout.mem import MemLayout
+from llmc.dialects.layout.tensor_map import TensorMap
 from llmc.dialects.layout.tv import Tv
 from llmc.dialects.layout.types import BufferType
 from llmc.dialects.tile.ops import KernelOp
 from llmc.dialects.tile.semantics import run_kernel
 from llmc.runtime.device import KernelImage
+from llmc.runtime.tensor_map import tensor_map
+from ml_dtypes import bfloat16
 from tile_kernels import image_of, start
-from xdsl.dialects.builtin import f32, i32
+from xdsl.dialects.builtin import bf16, f32, i32
 
 TARGET = "sm_90a"
 
@@ -58,8 +63,12 @@ def on_device(feature: Feature, device: Any) -> list[np.ndarray]:
     for allocation, array in zip(allocations, feature.arrays, strict=True):
         device.upload(allocation, array)
     sizes = [feature.sizes[name.data] for name in feature.kernel.sizes.data]
+    maps = [
+        tensor_map(m, feature.kernel.buffers[m.buffer].type, feature.sizes, allocations[m.buffer].ptr)
+        for m in feature.kernel.tensor_maps
+    ]
     for _ in range(feature.launches):
-        device.launch(function, feature.grid, [*(a.ptr for a in allocations), *sizes])
+        device.launch(function, feature.grid, [*(a.ptr for a in allocations), *maps, *sizes])
     device.synchronize()
     return [
         device.download(allocation, array.nbytes).view(array.dtype).reshape(array.shape)
@@ -140,6 +149,85 @@ def bulk_stores() -> Feature:
     return Feature(b.finish(), [x, np.zeros((4, 512), np.float32)], {1: 2 * x})
 
 
+# -- boxes ------------------------------------------------------------------------------------------------------------
+def boxes(swizzle: int) -> Feature:
+    """A box of each corner of a matrix, the outer ones beyond its edge, through shared memory with a swizzle."""
+    rows, columns = 40, (swizzle or 64) // 2
+    x_type = BufferType.of(["T", 96], bf16)
+    y_type = BufferType.of([2, 2, rows, columns], bf16)
+    b = start("boxes", [x_type, y_type], ["r", "w"], ["T"], 2, [2, 2, 1], maps=[TensorMap(0, (rows, columns), swizzle)])
+    layout = MemLayout.swizzled((rows, columns), 2, swizzle) if swizzle else None
+    stage, full = b.alloc([rows, columns], bf16, layout), b.mbarriers(1, 1)
+    i, j, _ = b.task()
+    at = [b.add(b.mul(i, 50), -10), b.add(b.mul(j, 80), -8)]
+    b.mbarrier_expect(full, 0, rows * columns * 2)
+    b.tma_copy(b.arg(2), at, stage, full, 0)
+    b.mbarrier_wait(full, 0, 0)
+    tv = Tv.blocked((rows, columns), 2, None, 2)
+    x = b.load(stage, [0, 0], tv)
+    b.store(b.relabel(x, tv.expand(0).expand(0)), b.arg(1), [i, j, 0, 0])
+    data = numbers(70, 96).astype(bfloat16)
+    wide = np.zeros((200, 300), bfloat16)
+    wide[64:134, 64:160] = data
+    wanted = np.stack([np.stack([wide[54 + 50 * i :, 56 + 80 * j :][:rows, :columns] for j in range(2)]) for i in range(2)])
+    return Feature(b.finish(), [data, np.zeros_like(wanted)], {1: wanted}, {"T": 70})
+
+
+def boxes_of_rank(rank: int) -> Feature:
+    """One box of a tensor of 1 to 5 dimensions, doubled and stored as a box beyond the edge: what is outside stays."""
+    shape, box = (3, 4, 5, 6, 40)[5 - rank :], (2, 3, 2, 4, 16)[5 - rank :]
+    at = [1] * (rank - 1) + [32]
+    type_ = BufferType.of(shape, f32)
+    b = start("rank", [type_, type_], ["r", "w"], maps=[TensorMap(0, box), TensorMap(1, box)])
+    stage, full = b.alloc(box, f32), b.mbarriers(1, 1)
+    b.mbarrier_expect(full, 0, 4 * int(np.prod(box)))
+    b.tma_copy(b.arg(2), at, stage, full, 0)
+    b.mbarrier_wait(full, 0, 0)
+    tv = Tv.blocked(box, 1, None, 1)
+    x = b.load(stage, [0] * rank, tv)
+    b.store(b.map(lambda s, v: s.add(v, v), x), stage, [0] * rank)
+    b.tma_store(stage, b.arg(3), at)
+    b.bulk_commit()
+    b.bulk_wait(0)
+    x = numbers(*shape)
+    wanted = np.full(shape, -1, np.float32)
+    region = tuple(slice(a, a + n) for a, n in zip(at, box, strict=True))
+    wanted[region] = 2 * x[region]
+    return Feature(b.finish(), [x, np.full(shape, -1, np.float32)], {1: wanted})
+
+
+def ring_of_boxes() -> Feature:
+    """Panels of 64 columns go through a ring, two boxes a stage; consumers add up what they find."""
+    steps, rows = 6, 16
+    panel = MemLayout((((rows, 64),), ((64, 1), (2, 64 * rows))), (3, 3, 3))
+    types = [BufferType.of([rows, 128 * steps], bf16), BufferType.of([rows, 128], f32)]
+    b = start("panels", types, ["r", "w"], warps=3, maps=[TensorMap(0, (rows, 64), 128)])
+    held = b.ring(3, [rows, 128], bf16, panel, consumers=2, copies=2)
+    tv = Tv.blocked((rows, 128), 4, None, 2)
+
+    def produce() -> None:
+        def body(i: Any) -> None:
+            b.ring_acquire(held, i)
+            for p in range(2):
+                b.tma_load(b.arg(2), [0, b.add(b.mul(i, 128), 64 * p)], held, i, at=p * rows * 128, cache="evict_first")
+
+        b.for_(0, steps, 1, [], body)
+
+    def consume() -> None:
+        def body(i: Any, total: Any) -> Any:
+            x = b.cast(b.load(b.ring_wait(held, i), [0, 0], tv), f32)
+            b.ring_release(held, i)
+            return [b.map(lambda s, a, c: s.add(a, c), total, x)]
+
+        (total,) = b.for_(0, steps, 1, [b.full(0.0, tv)], body)
+        b.store(total, b.arg(1), [0, 0])
+
+    b.roles((1, produce), (2, consume))
+    x = numbers(rows, 128 * steps).astype(bfloat16)
+    total = x.astype(np.float32).reshape(rows, steps, 128).sum(1)
+    return Feature(b.finish(), [x, np.zeros((rows, 128), np.float32)], {1: total})
+
+
 # -- dependencies -----------------------------------------------------------------------------------------------------
 def grid_dependency() -> Feature:
     """Launches in a row, each started before the one in front of it has ended."""
@@ -202,6 +290,9 @@ FEATURES: dict[str, Callable[[], Feature]] = {
     "ring": lambda: ring(1, 3),
     "ring_of_several_copies": lambda: ring(4, 2),
     "bulk_stores": bulk_stores,
+    **{f"boxes_with_swizzle_{swizzle}": partial(boxes, swizzle) for swizzle in (0, 32, 64, 128)},
+    **{f"boxes_of_rank_{rank}": partial(boxes_of_rank, rank) for rank in range(1, 6)},
+    "ring_of_boxes": ring_of_boxes,
     "grid_dependency": grid_dependency,
     "counters": counters,
     "counters_between_roles": counters_between_roles,

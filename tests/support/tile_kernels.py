@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from llmc.codegen.schedules.builder import TileBuilder
@@ -29,10 +30,19 @@ def start(
     warps: int = 1,
     grid: Sequence[str | int] = (1, 1, 1),
     features: Sequence[str] = (),
+    **options: Any,
 ) -> TileBuilder:
     """A builder on an empty kernel."""
     op = ops.KernelOp(
-        name, buffers, effects, sizes, warps=warps, grid=grid, target_features=features or None, location=named(name)
+        name,
+        buffers,
+        effects,
+        sizes,
+        warps=warps,
+        grid=grid,
+        target_features=features or None,
+        location=named(name),
+        **options,
     )
     return TileBuilder(op)
 

@@ -38,7 +38,9 @@ def _spin(k: KernelLowering, op: tile.AwaitOp) -> None:
     e.continue_in(done)
     if elected is not None:
         k.barrier(fenced=True)
-    if any(isinstance(o, tile.BulkCopyOp) for o in k.kernel.walk()):  # they read through the asynchronous proxy
+    if any(
+        isinstance(o, tile.BulkCopyOp | tile.TmaCopyOp) for o in k.kernel.walk()
+    ):  # they read through the asynchronous proxy
         e.do("fence.proxy.async.global")
 
 

@@ -14,7 +14,7 @@ from ....dialects.layout.types import BufferType
 from ....dialects.ptx.build import Addr, PtxBuilder, Sreg
 from ....dialects.ptx.ops import KernelOp as PtxKernelOp
 from ....dialects.tile import ops as tile
-from ....dialects.tile.types import FragType, InflightType
+from ....dialects.tile.types import FragType, InflightType, TmapType
 from ..allocate_shared import allocate
 from . import async_copy, compute, dependencies, mbarriers, memory, mma, reduce, relayout, scalar_memory, transfers, wgmma
 from . import map as map_
@@ -24,6 +24,7 @@ from .scalars import is_scalar_op, lower_scalar
 from .values import (
     Buffer,
     Frag,
+    Mapped,
     Memory,
     Narrow,
     Role,
@@ -40,12 +41,18 @@ def lower_kernel(kernel: tile.KernelOp) -> PtxKernelOp:
     """The PTX form of a `tile.kernel`, its registers still in SSA form. The kernel is left as it is, except for the
     shared-memory offsets that `allocate-shared` writes on it if it has not run.
 
-    Parameters: `u64` per buffer, `u32` per size, named `p0`, `p1`, … in order.
+    Parameters: `u64` per buffer, `tensormap` per tensor map, `u32` per size, named `p0`, `p1`, … in order.
     Raises LlmcError LLMC0601 when the kernel unrolls too far, LLMC0602 for what has no lowering.
     """
     if kernel.smem_bytes is None:
         allocate(kernel)
     return KernelLowering(kernel).run()
+
+
+def _parameter_type(type_: Attribute) -> str:
+    if isinstance(type_, BufferType):
+        return "u64"
+    return "tensormap" if isinstance(type_, TmapType) else "u32"
 
 
 class KernelLowering:
@@ -57,9 +64,9 @@ class KernelLowering:
         self.values: dict[SSAValue, Any] = {}
         self.single_thread = False
         self.scratch_dirty = False
-        self.feeds_async = any(isinstance(op, tile.WgmmaOp | tile.BulkStoreOp) for op in kernel.walk())
+        self.feeds_async = any(isinstance(op, tile.WgmmaOp | tile.BulkStoreOp | tile.TmaStoreOp) for op in kernel.walk())
         arguments = kernel.block.args
-        self.parameters = {f"p{i}": "u64" if isinstance(a.type, BufferType) else "u32" for i, a in enumerate(arguments)}
+        self.parameters = {f"p{i}": _parameter_type(a.type) for i, a in enumerate(arguments)}
         attributes: dict[str, Attribute] = {}
         for name in ("grid", "sizes", "effects", "family", "schedule", "target_features"):
             if name in kernel.properties:
@@ -116,6 +123,9 @@ class KernelLowering:
                 extents = tuple(self._extent(d, sizes) for d in type_.dims)
                 constant = effects[buffers.index(argument)] == "r"
                 self.values[argument] = Buffer(type_.layout, type_.dims, type_.element_type, pointer, extents, constant)
+
+            elif isinstance(argument.type, TmapType) and argument.uses:
+                self.values[argument] = Mapped(e.op("cvta.param.u64", e.op("mov.b64", f"p{index}")))
 
     def _extent(self, dim: int | str, sizes: dict[str, Scalar]) -> Scalar | None:
         """A buffer's dimension as a scalar; only plain names and linear forms of them are known."""
@@ -180,7 +190,7 @@ class KernelLowering:
         elif is_scalar_op(op):
             self.values[op.results[0]] = lower_scalar(self.e, op, [self.element(v) for v in op.operands])
         else:
-            ring = op.name.startswith("tile.ring") or isinstance(op, tile.BulkLoadOp)
+            ring = op.name.startswith("tile.ring") or isinstance(op, tile.BulkLoadOp | tile.TmaLoadOp)
             raise unsupported(f"'{op.name}'", op, "run expand-rings first" if ring else "")
 
     # -- values -------------------------------------------------------------------------------------------------
@@ -519,7 +529,9 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.MbarrierExpectOp: mbarriers.lower_expect,
     tile.MbarrierWaitOp: mbarriers.lower_wait,
     tile.BulkCopyOp: mbarriers.lower_bulk_copy,
+    tile.TmaCopyOp: mbarriers.lower_tma_copy,
     tile.BulkStoreOp: transfers.lower_bulk_store,
+    tile.TmaStoreOp: transfers.lower_tma_store,
     tile.BulkCommitOp: transfers.lower_commit,
     tile.BulkWaitOp: transfers.lower_wait,
 }

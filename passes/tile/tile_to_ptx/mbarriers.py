@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.ir import SSAValue
 
-from ....dialects.ptx.build import Addr
-from ....dialects.tile.ops import BulkCopyOp, MbarrierArriveOp, MbarrierExpectOp, MbarrierInitOp, MbarrierWaitOp
+from ....dialects.ir.diagnostics import LlmcError
+from ....dialects.layout.panels import PANELS
+from ....dialects.ptx.build import Addr, TensorAddr
+from ....dialects.tile.ops import (
+    BulkCopyOp,
+    MbarrierArriveOp,
+    MbarrierExpectOp,
+    MbarrierInitOp,
+    MbarrierWaitOp,
+    TmaCopyOp,
+)
+from ....dialects.tile.types import TmapType
 from ..divisibility import known_divisor
 from .addressing import origin_digits
 from .emitter import Predicate, Scalar
 from .memory import policy_of
-from .values import Buffer, Mbarriers, Smem, elem_size
+from .values import Buffer, Mapped, Mbarriers, Smem, elem_size
 
 if TYPE_CHECKING:
     from .kernel import KernelLowering
@@ -89,6 +99,36 @@ def lower_bulk_copy(k: KernelLowering, op: BulkCopyOp) -> None:
     barrier = barrier_address(k, k.values[op.barriers], k.scalar(op.slot))
     opcode = "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
     copy_with_options(k, opcode, [to, source, op.bytes.value.data, barrier], op)
+
+
+def tensor_address(k: KernelLowering, map: SSAValue, coordinates: Sequence[SSAValue]) -> TensorAddr:
+    """A box of a tensor map; PTX has the innermost coordinate first."""
+    mapped: Mapped = k.values[map]
+    return TensorAddr(mapped.address, [cast("SSAValue | int", k.scalar(c)) for c in reversed(coordinates)])
+
+
+def check_alignment(smem: Smem, start: int, map: SSAValue, op: object) -> None:
+    """Raises LlmcError LLMC0608 where a box would begin inside its swizzle's pattern."""
+    assert isinstance(map.type, TmapType)
+    pattern = PANELS[map.type.swizzle].pattern
+    if smem.alignment % pattern or start % pattern:
+        raise LlmcError(
+            "LLMC0608",
+            f"a box with a swizzle of {map.type.swizzle} bytes lies at a multiple of {min(smem.alignment, start or smem.alignment)} "
+            f"bytes of shared memory, its pattern repeats every {pattern}",
+            op,
+            fix="give the memory the swizzle in its layout, or a stage and view that begin at whole patterns",
+        )
+
+
+def lower_tma_copy(k: KernelLowering, op: TmaCopyOp) -> None:
+    target = cast(Smem, k.memory(op.dst))
+    check_alignment(target, op.start, op.map, op)
+    to = Addr(k.e.reg(target.base), target.offset + op.start)
+    barrier = barrier_address(k, k.values[op.barriers], k.scalar(op.slot))
+    rank = len(op.coordinates)
+    opcode = f"cp.async.bulk.tensor.{rank}d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+    copy_with_options(k, opcode, [to, tensor_address(k, op.map, op.coordinates), barrier], op)
 
 
 def copy_with_options(k: KernelLowering, opcode: str, operands: list[Any], op: Any) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ....dialects.ptx.build import Addr
-from ....dialects.tile.ops import BulkCommitOp, BulkStoreOp, BulkWaitOp
-from .mbarriers import global_address
+from ....dialects.tile.ops import BulkCommitOp, BulkStoreOp, BulkWaitOp, TmaStoreOp
+from .mbarriers import check_alignment, global_address, tensor_address
 from .values import Buffer, Smem
 
 if TYPE_CHECKING:
@@ -18,6 +18,14 @@ def lower_bulk_store(k: KernelLowering, op: BulkStoreOp) -> None:
     to = global_address(k, cast(Buffer, k.memory(op.dst)), op.offsets)
     at = Addr(k.e.reg(source.base), source.offset + op.start)
     k.e.do("cp.async.bulk.global.shared::cta.bulk_group", to, at, op.bytes.value.data, pred=k.elected())
+
+
+def lower_tma_store(k: KernelLowering, op: TmaStoreOp) -> None:
+    source = cast(Smem, k.memory(op.src))
+    check_alignment(source, op.start, op.map, op)
+    at = Addr(k.e.reg(source.base), source.offset + op.start)
+    opcode = f"cp.async.bulk.tensor.{len(op.coordinates)}d.global.shared::cta.tile.bulk_group"
+    k.e.do(opcode, tensor_address(k, op.map, op.coordinates), at, pred=k.elected())
 
 
 def lower_commit(k: KernelLowering, op: BulkCommitOp) -> None:

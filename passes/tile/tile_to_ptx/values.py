@@ -73,6 +73,13 @@ class Mbarriers:
     offset: int
 
 
+@dataclass(frozen=True)
+class Mapped:
+    """A tensor map: the generic address of the kernel's parameter."""
+
+    address: SSAValue
+
+
 Memory = Buffer | Smem
 
 

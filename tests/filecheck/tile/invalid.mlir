@@ -224,3 +224,69 @@ tile.kernel @stores_keep_the_element_type(%n: !layout.buffer<[4], f32>) attribut
   tile.bulk_store %s, %n[%c] {bytes = 16 : i64} : !tile.smem<64xbf16> -> !layout.buffer<[4], f32>[i32]
   tile.return
 }
+
+// -----
+
+// expected-error @below {{has an extent outside 1..256}}
+tile.kernel @boxes_are_small(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<257x64xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [257, 64]>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{the 128-byte swizzle has rows of 128 bytes; take 64 columns}}
+tile.kernel @rows_are_panels(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x128xbf16, swizzle = 128>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 128], swizzle = 128>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{rows of 8 bytes; the innermost extent of a box is a multiple of 16 bytes}}
+tile.kernel @rows_come_in_sixteens(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x4xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 4]>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{is a !tile.tmap<16x64xbf16>, not !tile.tmap<8x64xbf16>}}
+tile.kernel @maps_have_their_type(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<8x64xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 64]>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{tensor map 0 is of buffer 1, there are 1}}
+tile.kernel @maps_are_of_buffers(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<8x64xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 1, box = [8, 64]>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+tile.kernel @boxes_lie_as_their_swizzle_says(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x64xbf16, swizzle = 128>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 64], swizzle = 128>], sizes = ["T"], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<16x64xbf16>
+  %b = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<1>
+  // expected-error @below {{elements do not lie where a box of [16, 64] with a 128-byte swizzle puts them}}
+  tile.tma_copy %m[%c, %c], %s, %b[%c] : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.smem<16x64xbf16>, !tile.mbarriers<1>
+  tile.return
+}
+
+// -----
+
+tile.kernel @boxes_fit(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x64xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 64]>], sizes = ["T"], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<8x64xbf16>
+  // expected-error @below {{hold 512 of its elements, the box has 1024}}
+  tile.tma_store %s, %m[%c, %c] : !tile.smem<8x64xbf16> -> !tile.tmap<16x64xbf16>
+  tile.return
+}
+
+// -----
+
+tile.kernel @boxes_begin_at_patterns(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<8x64xbf16, swizzle = 128>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [8, 64], swizzle = 128>], sizes = ["T"], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %r = tile.ring {copies = 1 : i32, consumers = 1 : i32} : !tile.ring<2, 16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // expected-error @below {{byte 128 is no multiple of 1024}}
+  tile.tma_load %m[%c, %c], %r[%c] {at = 128 : i64} : !tile.tmap<8x64xbf16, swizzle = 128> -> !tile.ring<2, 16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  tile.return
+}

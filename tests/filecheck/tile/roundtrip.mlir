@@ -267,3 +267,26 @@ tile.kernel @stores(%b0: !layout.buffer<[64, 64], bf16>, %b1: !layout.buffer<[4]
   // CHECK: tile.return
   tile.return
 }
+// CHECK: tile.kernel @boxes(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x64xbf16, swizzle = 128>, %p: !tile.tmap<8x8xbf16>, %T: i32) attributes {effects = ["rw"], {{.*}}maps = [#layout.tensor_map<buffer = 0, box = [16, 64], swizzle = 128>, #layout.tensor_map<buffer = 0, box = [8, 8]>],
+tile.kernel @boxes(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x64xbf16, swizzle = 128>, %p: !tile.tmap<8x8xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 64], swizzle = 128>, #layout.tensor_map<buffer = 0, box = [8, 8]>], sizes = ["T"], warps = 1 : i32} {
+  // CHECK: %0 = arith.constant 1 : i32
+  %0 = arith.constant 1 : i32
+  // CHECK: %1 = tile.ring
+  %1 = tile.ring {copies = 1 : i32, consumers = 1 : i32} : !tile.ring<2, 16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: %2 = tile.alloc
+  %2 = tile.alloc : !tile.smem<16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: %3 = tile.alloc
+  %3 = tile.alloc : !tile.smem<2x8x8xbf16>
+  // CHECK: %4 = tile.mbarrier_init
+  %4 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<1>
+  // CHECK: tile.tma_load %m[%0, %0], %1[%0] {cache = "evict_first"} : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.ring<2, 16x64xbf16, #layout.mem
+  tile.tma_load %m[%0, %0], %1[%0] {cache = "evict_first"} : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.ring<2, 16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: tile.tma_copy %m[%0, %0], %2, %4[%0] : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.smem<16x64xbf16, #layout.mem
+  tile.tma_copy %m[%0, %0], %2, %4[%0] : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.smem<16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>, !tile.mbarriers<1>
+  // CHECK: tile.tma_copy %p[%0, %0], %3, %4[%0] multicast %0 {at = 128 : i64} : !tile.tmap<8x8xbf16> -> !tile.smem<2x8x8xbf16>, !tile.mbarriers<1>
+  tile.tma_copy %p[%0, %0], %3, %4[%0] multicast %0 {at = 128 : i64} : !tile.tmap<8x8xbf16> -> !tile.smem<2x8x8xbf16>, !tile.mbarriers<1>
+  // CHECK: tile.tma_store %3, %p[%0, %0] {at = 128 : i64} : !tile.smem<2x8x8xbf16> -> !tile.tmap<8x8xbf16>
+  tile.tma_store %3, %p[%0, %0] {at = 128 : i64} : !tile.smem<2x8x8xbf16> -> !tile.tmap<8x8xbf16>
+  // CHECK: tile.return
+  tile.return
+}
