@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -55,8 +56,15 @@ class KernelCode:
     def image(self) -> KernelImage:
         """What a device loads. A kernel that waits for the grids before it is launched before they end."""
         dependent = "griddepcontrol.wait;" in self.ptx
+        cluster = re.search(r"\.reqnctapercluster (\d+)", self.ptx)
         return KernelImage(
-            self.name, self.ptx, self.cubin, dyn_smem=self.dyn_smem, threads=self.threads, dependent_launch=dependent
+            self.name,
+            self.ptx,
+            self.cubin,
+            dyn_smem=self.dyn_smem,
+            threads=self.threads,
+            dependent_launch=dependent,
+            cluster=(int(cluster[1]), 1, 1) if cluster is not None else (1, 1, 1),
         )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
 
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.layout.panels import map_strides
@@ -52,11 +51,11 @@ class TensorMapArgument:
 
 
 def tensor_map(spec: TensorMap, type_: BufferType, sizes: Mapping[str, int], pointer: int) -> TensorMapArgument:
-    """The map of a launch. Raises LLMC0607 for a box that no map has, LLMC0609 for memory that none can begin at."""
+    """The map of a launch. Raises LLMC0751 for a box that no map has, LLMC0961 for memory that none can begin at."""
     check_map(spec, type_)
     if pointer % 16:
         raise LlmcError(
-            "LLMC0609",
+            "LLMC0961",
             f"a tensor map begins at {pointer:#x}",
             where=str(type_),
             why="the memory of a tensor map begins at a multiple of 16 bytes",
@@ -76,16 +75,16 @@ def tensor_map(spec: TensorMap, type_: BufferType, sizes: Mapping[str, int], poi
     )
 
 
-def is_tensor_map(size: int, argument: object, name: str) -> TypeGuard[TensorMapArgument]:
-    """Whether a parameter of `size` bytes is a tensor map. Raises LLMC0610 where the parameter or the argument alone is one."""
+def as_tensor_map(size: int, argument: object, name: str) -> TensorMapArgument | None:
+    """The argument for a parameter of `size` bytes, if that is a tensor map. Raises LLMC0962 where the parameter or the argument alone is one."""
     wanted, given = size == PARAMETER_BYTES, isinstance(argument, TensorMapArgument)
     if wanted != given:
         raise LlmcError(
-            "LLMC0610",
+            "LLMC0962",
             f"parameter {name} takes {'a tensor map' if wanted else f'a value of {size} bytes'}, {argument!r} is given",
             fix="pass the arguments in the order of the kernel's parameters: buffers, tensor maps, sizes",
         )
-    return wanted
+    return argument if isinstance(argument, TensorMapArgument) else None
 
 
-__all__ = ["PARAMETER_BYTES", "TensorMapArgument", "is_tensor_map", "tensor_map"]
+__all__ = ["PARAMETER_BYTES", "TensorMapArgument", "as_tensor_map", "tensor_map"]

@@ -124,6 +124,23 @@ class AsyncBuilder(ABC):
             )
         )
 
+    # clusters -------------------------------------------------------------------------
+    def rank(self) -> SSAValue:
+        return self.one(ops.RankOp())
+
+    def peer(self, value: SSAValue, rank: Index) -> SSAValue:
+        """The same shared memory or mbarriers in another CTA of the cluster."""
+        return self.one(ops.PeerOp(value, self.i32(rank)))
+
+    def elect(self) -> SSAValue:
+        return self.one(ops.ElectOp())
+
+    def cluster_barrier(self) -> None:
+        self.insert(ops.ClusterBarrierOp())
+
+    def split_reduce(self, value: SSAValue, scope: str = "cluster", *, ordered: bool = True) -> SSAValue:
+        return self.one(ops.SplitReduceOp(value, scope, ordered=ordered))
+
     # stores ---------------------------------------------------------------------------
     def bulk_store(self, src: SSAValue, dst: SSAValue, offsets: Sequence[Index], bytes: int, *, at: int = 0) -> None:
         self.insert(ops.BulkStoreOp(src, dst, [self.i32(o) for o in offsets], bytes, at=at))

@@ -83,11 +83,11 @@ def maps_problem(maps: ArrayAttr[TensorMapAttr] | None, buffers: Sequence[Attrib
 
 
 def check_map(spec: TensorMap, type_: BufferType, where: object = None) -> None:
-    """Raises LlmcError LLMC0607 for a box that no tensor map has."""
+    """Raises LlmcError LLMC0751 for a box that no tensor map has."""
     problem = box_problem(type_, spec.box, spec.swizzle)
     if problem is not None:
         raise LlmcError(
-            "LLMC0607",
+            "LLMC0751",
             f"no tensor map has the box {list(spec.box)} over {type_}",
             where,
             why=problem,

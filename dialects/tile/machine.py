@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
+from xdsl.ir import Operation
 
 from ..ir.interpret import Frame
 from ..ir.numeric import dtype_of
@@ -45,12 +46,31 @@ class Memory:
         return np.asarray(self.layout.offset(inside))
 
 
-@dataclass
+@dataclass(eq=False)
+class Cluster:
+    """CTAs that run together; `barrier` is theirs, `parts` what they bring to a sum."""
+
+    ctas: list[Cta] = field(default_factory=list["Cta"])
+    parts: dict[int, Any] = field(default_factory=dict[int, Any])
+    barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
+
+    def meet(self) -> None:
+        """Wait for all CTAs; RuntimeError when one does not come."""
+        try:
+            self.barrier.wait(DEADLOCK_SECONDS)
+        except threading.BrokenBarrierError:
+            raise RuntimeError("deadlock: not all CTAs of the cluster come to its barrier") from None
+
+
+@dataclass(eq=False)
 class Cta:
     """State of one CTA (shared by its roles) and, by thread, of one role."""
 
     task: tuple[int, int, int]
     warps: int
+    cluster: Cluster | None = None
+    made: dict[Operation, Any] = field(default_factory=dict[Operation, Any])
+    """The memory and barriers of each op that makes some, for peers."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     concurrent: bool = False
     """Whether others (roles, CTAs of its cluster) run at the same time and may publish what it awaits."""

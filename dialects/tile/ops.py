@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from xdsl.ir import Operation
 
-from . import ops_barrier, ops_compute, ops_dependency, ops_kernel, ops_memory, ops_ring, ops_tma, ops_transfer, ops_wgmma
+from . import (
+    ops_barrier,
+    ops_cluster,
+    ops_compute,
+    ops_dependency,
+    ops_kernel,
+    ops_memory,
+    ops_ring,
+    ops_tma,
+    ops_transfer,
+    ops_wgmma,
+)
 from .ops_barrier import BulkCopyOp, MbarrierArriveOp, MbarrierExpectOp, MbarrierInitOp, MbarrierWaitOp
+from .ops_cluster import ClusterBarrierOp, ElectOp, PeerOp, RankOp, SplitReduceOp
 from .ops_compute import (
     REDUCTIONS,
     BroadcastOp,
@@ -60,6 +72,7 @@ OPS: list[type[Operation]] = [
     *ops_barrier.OPS,
     *ops_transfer.OPS,
     *ops_tma.OPS,
+    *ops_cluster.OPS,
     *ops_dependency.OPS,
     *ops_wgmma.OPS,
 ]
@@ -78,10 +91,12 @@ __all__ = [
     "BulkLoadOp",
     "BulkStoreOp",
     "BulkWaitOp",
+    "ClusterBarrierOp",
     "ConcatOp",
     "CpAsyncCommitOp",
     "CpAsyncOp",
     "CpAsyncWaitOp",
+    "ElectOp",
     "ExtractOp",
     "FenceOp",
     "FullOp",
@@ -96,8 +111,10 @@ __all__ = [
     "MbarrierInitOp",
     "MbarrierWaitOp",
     "MmaOp",
+    "PeerOp",
     "PrefetchOp",
     "PublishOp",
+    "RankOp",
     "ReduceOp",
     "RelabelOp",
     "RelayoutOp",
@@ -109,6 +126,7 @@ __all__ = [
     "RolesOp",
     "SliceOp",
     "SplatOp",
+    "SplitReduceOp",
     "StageOp",
     "StoreOp",
     "StoreScalarOp",

@@ -42,6 +42,9 @@ from ..layout.types import BufferType
 from .base import TileOp
 from .types import FragType, TmapType, describe_tv
 
+MAX_CLUSTER = 8
+"""The largest portable cluster (CUDA programming guide, "Thread block clusters")."""
+
 
 def _strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
     return ArrayAttr([StringAttr(v) for v in values])
@@ -50,7 +53,7 @@ def _strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
 @irdl_op_definition
 class KernelOp(TileOp):
     """The program of one CTA. Arguments: the buffers of the `layout.kernel`, a `!tile.tmap` for each of `maps`, then one i32 per
-    name in `sizes`."""
+    name in `sizes`. `cluster`: CTAs, neighbours along x, that run together."""
 
     name = "tile.kernel"
 
@@ -65,6 +68,7 @@ class KernelOp(TileOp):
     target_features = opt_prop_def(ArrayAttr[StringAttr])
     smem_bytes = opt_prop_def(IntegerAttr)
     maps = opt_prop_def(ArrayAttr[TensorMapAttr])
+    cluster = opt_prop_def(IntegerAttr)
     body = region_def("single_block")
 
     traits = traits_def(IsolatedFromAbove(), SymbolOpInterface())
@@ -84,6 +88,7 @@ class KernelOp(TileOp):
         schedule: Attribute | None = None,
         target_features: Sequence[str] | None = None,
         maps: Sequence[TensorMap] = (),
+        cluster: int = 1,
         location: LocationAttr | None = None,
     ):
         """An empty kernel; fill `body.block` and end it with `tile.return`."""
@@ -105,6 +110,7 @@ class KernelOp(TileOp):
                 "schedule": schedule,
                 "target_features": _strings(target_features) if target_features else None,
                 "maps": maps_attr(maps),
+                "cluster": IntegerAttr(cluster, i32) if cluster != 1 else None,
             },
             regions=[Region(block)],
             location=location,
@@ -121,6 +127,11 @@ class KernelOp(TileOp):
     @property
     def buffers(self) -> tuple[BlockArgument, ...]:
         return tuple(a for a in self.block.args if isinstance(a.type, BufferType))
+
+    @property
+    def cluster_size(self) -> int:
+        """CTAs of a cluster, neighbours along x; 1 without clusters."""
+        return self.cluster.value.data if self.cluster is not None else 1
 
     @property
     def map_args(self) -> tuple[BlockArgument, ...]:
@@ -160,6 +171,8 @@ class KernelOp(TileOp):
             raise VerifyException("a grid has three expressions")
         if not 1 <= self.num_warps <= 32:
             raise VerifyException(f"{self.num_warps} warps; a CTA has 1 to 32")
+        if not 1 <= self.cluster_size <= MAX_CLUSTER:
+            raise VerifyException(f"clusters of {self.cluster_size} CTAs; every launch has room for 1 to {MAX_CLUSTER}")
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a kernel ends in tile.return")
         _check_warps(self.body, self.num_warps)
@@ -204,6 +217,7 @@ _KERNEL_PROPERTIES = (
     "target_features",
     "smem_bytes",
     "maps",
+    "cluster",
 )
 
 

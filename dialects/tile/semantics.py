@@ -8,13 +8,14 @@ that meet in rings.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, cast
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp, f32
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Operation, Region, SSAValue
 
 from ..ir import builtin_semantics
 from ..ir.interpret import Fn, Frame, Interpreter, Options
@@ -23,8 +24,9 @@ from ..layout import expressions
 from ..layout.mem import MemLayout
 from ..layout.types import BufferType
 from . import ops
-from .machine import Cta, MappedBuffer, Memory, Values, cta_of, new_smem, poison, scalar_offset
+from .machine import Cluster, Cta, MappedBuffer, Memory, Values, cta_of, new_smem, poison, scalar_offset
 from .semantics_async import SEMANTICS as ASYNCHRONOUS
+from .semantics_cluster import SEMANTICS as CLUSTERS
 from .types import SmemType, frag_of
 
 
@@ -102,7 +104,9 @@ def _atomic_add(op: Operation, args: Values, frame: Frame) -> Values:
 
 
 def _alloc(op: Operation, args: Values, frame: Frame) -> Values:
-    return (new_smem(cast(SmemType, op.results[0].type), f"shared memory %{op.results[0].name_hint or 'alloc'}"),)
+    made = new_smem(cast(SmemType, op.results[0].type), f"shared memory %{op.results[0].name_hint or 'alloc'}")
+    cta_of(frame).made[op] = made
+    return (made,)
 
 
 def _stage(op: Operation, args: Values, frame: Frame) -> Values:
@@ -267,28 +271,15 @@ def _unpack(op: Operation, args: Values, frame: Frame) -> Values:
 # roles --------------------------------------------------------------------------------------------
 def _roles(op: Operation, args: Values, frame: Frame) -> Values:
     roles = cast(ops.RolesOp, op)
-    failures: list[BaseException] = []
 
-    def run(region: Any, warps: int) -> None:
+    def run(region: Region, warps: int) -> None:
         cta = cta_of(frame)
         cta.role.warps = warps
-        try:
-            frame.run_region(region, ())
-            cta.land_stores()
-        except BaseException as failure:
-            failures.append(failure)
+        frame.run_region(region, ())
+        cta.land_stores()
 
-    threads = [
-        threading.Thread(target=run, args=(region, warps), daemon=True)
-        for region, warps in zip(roles.roles, roles.warp_counts, strict=True)
-    ]
     cta_of(frame).concurrent = True
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    _side_by_side([partial(run, r, w) for r, w in zip(roles.roles, roles.warp_counts, strict=True)])
     return ()
 
 
@@ -372,7 +363,7 @@ def run_kernel(
     module = op.parent_op()
     interp = Interpreter(
         module if isinstance(module, ModuleOp) else ModuleOp([]),
-        builtin_semantics.SEMANTICS | SEMANTICS | ASYNCHRONOUS,
+        builtin_semantics.SEMANTICS | SEMANTICS | ASYNCHRONOUS | CLUSTERS,
         options or Options(),
     )
     memories: list[Any] = []
@@ -388,11 +379,45 @@ def run_kernel(
     if grid is None:
         x, y, z = (expressions.evaluate(g.data, sizes) for g in op.grid.data)
         grid = (x, y, z)
-    for task_z, task_y, task_x in product(*(range(extent) for extent in reversed(grid))):
-        frame = Frame(interp, dict(sizes))
-        frame.data["tile.cta"] = Cta((task_x, task_y, task_z), op.num_warps)
-        frame.run_block(op.block, (*memories, *maps, *scalars))
-        cta_of(frame).land_stores()
+    together = op.cluster_size
+    if grid[0] % together:
+        raise ValueError(f"a grid of {grid[0]} CTAs along x is no multiple of the cluster of {together}")
+    for task_z, task_y, first in product(range(grid[2]), range(grid[1]), range(0, grid[0], together)):
+        cluster = Cluster(barrier=threading.Barrier(together))
+        cluster.ctas = [
+            Cta((first + rank, task_y, task_z), op.num_warps, concurrent=together > 1, cluster=cluster)
+            for rank in range(together)
+        ]
+
+        def run(cta: Cta) -> None:
+            frame = Frame(interp, dict(sizes))
+            frame.data["tile.cta"] = cta
+            frame.run_block(op.block, (*memories, *maps, *scalars))
+            cta.land_stores()
+
+        if together == 1:
+            run(cluster.ctas[0])
+        else:
+            _side_by_side([partial(run, cta) for cta in cluster.ctas])
+
+
+def _side_by_side(jobs: Sequence[Callable[[], None]]) -> None:
+    """Run every job in a thread of its own; raises the first failure."""
+    failures: list[BaseException] = []
+
+    def guarded(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=guarded, args=(job,), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 __all__ = ["SEMANTICS", "Memory", "run_kernel", "storage_of", "tensor_in"]

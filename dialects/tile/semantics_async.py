@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..ir.interpret import Fn, Frame
 from ..layout.panels import box_layout
 from . import ops
 from .machine import DEADLOCK_SECONDS, MappedBuffer, Memory, Values, cta_of, new_smem, poison, scalar_offset, wait_until
+from .semantics_cluster import peer
 from .types import MbarriersType, RingType
 
 
@@ -147,6 +149,7 @@ class Mbarriers:
 def _init(op: Operation, args: Values, frame: Frame) -> Values:
     count = cast(ops.MbarrierInitOp, op).count.value.data
     made = Mbarriers([Mbarrier(count, count) for _ in range(cast(MbarriersType, op.results[0].type).count)])
+    cta_of(frame).made[op] = made
     return (made,)
 
 
@@ -212,8 +215,20 @@ def _bulk_copy(op: Operation, args: Values, frame: Frame) -> Values:
     def copy() -> None:
         target[:] = source
 
-    send(barriers, frame.get(bulk.slot), nbytes, target, copy)
+    if bulk.multicast is None:
+        send(barriers, frame.get(bulk.slot), nbytes, target, copy)
+        return ()
+    for other, theirs in multicast(frame, bulk.multicast, memory, barriers):
+        place = other.data.view(np.uint8)[bulk.start : bulk.start + nbytes]
+        send(theirs, frame.get(bulk.slot), nbytes, place, partial(np.copyto, place, source))
     return ()
+
+
+def multicast(frame: Frame, mask: SSAValue, memory: Memory, barriers: Mbarriers) -> list[tuple[Memory, Mbarriers]]:
+    """The memory and barriers of every CTA in a mask of ranks."""
+    bits = int(frame.get(mask)) & 0xFFFF
+    ranks = [rank for rank in range(16) if bits >> rank & 1]
+    return [(peer(frame, memory, rank), peer(frame, barriers, rank)) for rank in ranks]
 
 
 # boxes ------------------------------------------------------------------------------------------
@@ -247,13 +262,12 @@ def _tma_copy(op: Operation, args: Values, frame: Frame) -> Values:
     copy = cast(ops.TmaCopyOp, op)
     mapped, memory = cast(MappedBuffer, frame.get(copy.map)), cast(Memory, frame.get(copy.dst))
     values, places = _box(mapped, copy.coordinates, frame), _places(memory, copy.start, mapped)
-    elem = memory.data.dtype.itemsize
-    whole = memory.data.view(np.uint8)[copy.start : copy.start + len(values) * elem]
-
-    def land() -> None:
-        memory.data[places] = values
-
-    send(frame.get(copy.barriers), frame.get(copy.slot), len(values) * elem, whole, land)
+    nbytes = len(values) * memory.data.dtype.itemsize
+    barriers = cast(Mbarriers, frame.get(copy.barriers))
+    pairs = [(memory, barriers)] if copy.multicast is None else multicast(frame, copy.multicast, memory, barriers)
+    for other, theirs in pairs:
+        whole = other.data.view(np.uint8)[copy.start : copy.start + nbytes]
+        send(theirs, frame.get(copy.slot), nbytes, whole, partial(other.data.__setitem__, places, values))
     return ()
 
 

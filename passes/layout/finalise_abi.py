@@ -95,7 +95,7 @@ class FinaliseAbi(Pass):
 
 
 def set_maps(kernel: KernelOp, maps: Sequence[TensorMap]) -> None:
-    """The tensor maps of a kernel. Raises LLMC0607 for a box that the hardware does not have."""
+    """The tensor maps of a kernel. Raises LLMC0751 for a box that the hardware does not have."""
     for spec in maps:
         type_ = kernel.buffers[spec.buffer].type
         assert isinstance(type_, BufferType)

@@ -8,7 +8,8 @@ A barrier stands between a write and a later read or write of the same allocatio
 (in the next iteration of a loop too), unless there is one already. Stages of one allocation with different indices are
 taken to be different memory, and so are the stages of different iterations: that is what staging promises. Fresh mbarriers
 are met by all threads before their first use; what is copied on them is guarded by them. Shared memory that a bulk store
-may still be reading is waited for (`tile.bulk_wait 0 {read}`) before it is written, and before the kernel ends. Scratch memory of reductions and relayouts is fenced where it is lowered.
+may still be reading is waited for (`tile.bulk_wait 0 {read}`) before it is written, and before the kernel ends. CTAs of a cluster
+that use each other's memory meet once their mbarriers are made, and before they end. Scratch memory of reductions and relayouts is fenced where it is lowered.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from ...dialects.tile.ops import (
     BulkCopyOp,
     BulkStoreOp,
     BulkWaitOp,
+    ClusterBarrierOp,
     CpAsyncOp,
     CpAsyncWaitOp,
+    ElectOp,
     IsThreadOp,
     KernelOp,
     LoadOp,
@@ -39,6 +42,7 @@ from ...dialects.tile.ops import (
     MbarrierExpectOp,
     MbarrierInitOp,
     MbarrierWaitOp,
+    PeerOp,
     ReturnOp,
     RolesOp,
     StageOp,
@@ -100,6 +104,8 @@ def key_of(memory: SSAValue) -> Key | None:
             memory = owner.smem
         elif isinstance(owner, ViewOp):
             memory = owner.smem
+        elif isinstance(owner, PeerOp):
+            memory = owner.value
         elif isinstance(owner, AllocOp):
             return (owner.alias.data if owner.alias is not None else owner, stage)
         elif isinstance(owner, MbarrierInitOp):
@@ -155,7 +161,7 @@ def overwrites(op: Operation, state: State) -> bool:
 
 def apply(op: Operation, state: State) -> State:
     """The state after an op without regions."""
-    if isinstance(op, BarrierOp) or "scratch" in op.attributes:
+    if isinstance(op, BarrierOp | ClusterBarrierOp) or "scratch" in op.attributes:
         return state.after_barrier()
     match op:
         case CpAsyncWaitOp():
@@ -179,14 +185,23 @@ def apply(op: Operation, state: State) -> State:
     return state
 
 
-class _Inserter:
-    def __init__(self) -> None:
-        self.inserted = 0
+def _multicasts(op: Operation) -> bool:
+    return isinstance(op, BulkCopyOp | TmaCopyOp) and op.multicast is not None
 
-    def barrier_before(self, op: Operation) -> None:
+
+class _Inserter:
+    def __init__(self, kernel: KernelOp) -> None:
+        self.inserted = 0
+        self.cluster = kernel.cluster_size > 1
+        self.talks = self.cluster and any(isinstance(op, PeerOp) or _multicasts(op) for op in kernel.walk())
+
+    def barrier_before(self, op: Operation, state: State) -> None:
+        """All threads meet; those of the whole cluster where peers may use what was made."""
         block = op.parent
         assert block is not None
-        block.insert_op_before(BarrierOp(location=op.location), op)
+        fresh = any(isinstance(key[0], MbarrierInitOp) for key in state.written)
+        barrier = ClusterBarrierOp if self.talks and fresh else BarrierOp
+        block.insert_op_before(barrier(location=op.location), op)
         self.inserted += 1
 
     def wait_for_stores(self, op: Operation, state: State) -> State:
@@ -216,6 +231,8 @@ class _Inserter:
                 state = state.union(entry.next_iteration())
             return state
         if isinstance(op, RolesOp):
+            if self.talks and any(isinstance(key[0], MbarrierInitOp) for key in state.written):
+                self.barrier_before(op, state)
             after = State()
             for region in op.roles:
                 after = after.union(self.block(region.block, State()))
@@ -224,18 +241,22 @@ class _Inserter:
         if overwrites(op, state) or (ends and state.storing):
             state = self.wait_for_stores(op, state)
         if conflicts(op, state):
-            self.barrier_before(op)
+            self.barrier_before(op, state)
             state = state.after_barrier()
+        if isinstance(op, ReturnOp) and self.talks and not isinstance(op.prev_op, ClusterBarrierOp):
+            assert op.parent is not None
+            op.parent.insert_op_before(ClusterBarrierOp(location=op.location), op)
+            self.inserted += 1
         return apply(op, state)
 
     def branch(self, op: scf.IfOp, state: State) -> State:
         """One thread alone must not wait for the others: the barrier stands before such a branch."""
-        if isinstance(op.cond.owner, IsThreadOp):
+        if isinstance(op.cond.owner, IsThreadOp | ElectOp):
             inner = [o for region in op.regions for o in region.walk()]
             if any(overwrites(o, state) for o in inner):
                 state = self.wait_for_stores(op, state)
             if any(conflicts(o, state) for o in inner):
-                self.barrier_before(op)
+                self.barrier_before(op, state)
                 state = state.after_barrier()
             for o in inner:
                 state = apply(o, state)
@@ -247,7 +268,7 @@ class _Inserter:
 
 def insert_fences(kernel: KernelOp) -> int:
     """Inserts the barriers (and waits for stores) that a kernel lacks; returns how many."""
-    inserter = _Inserter()
+    inserter = _Inserter(kernel)
     inserter.block(kernel.block, State())
     return inserter.inserted
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from ...dialects.ir.diagnostics import LlmcError
 from ..device import Allocation, Argument, Function, Grid, KernelImage, check_grid, check_range
-from ..tensor_map import PARAMETER_BYTES, is_tensor_map
+from ..tensor_map import PARAMETER_BYTES, as_tensor_map
 from .driver import check, driver, error_of, missing
 from .tensor_maps import encoded
 
@@ -298,8 +298,8 @@ class CudaDevice:
         if len(args) != len(values):
             raise LlmcError("LLMC0949", f"kernel {function.name} takes {len(values)} arguments, {len(args)} are given")
         for value, arg, is_float in zip(values, args, loaded.floats, strict=True):
-            if is_tensor_map(ctypes.sizeof(value), arg, function.name):
-                value[:] = encoded(arg)
+            if (mapped := as_tensor_map(ctypes.sizeof(value), arg, function.name)) is not None:
+                value[:] = encoded(mapped)
             else:
                 value.value = float(cast(Any, arg)) if is_float else int(cast(Any, arg))
         config = loaded.config

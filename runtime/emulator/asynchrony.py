@@ -6,7 +6,7 @@ from the seed, and only when no thread can go on without them. A kernel that rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,16 @@ class Bulk:
     pc: int
     reduce: str = ""
     boxes: list[Box] | None = None
+
+    def sent(self, rows: Array, moved: Array) -> Bulk:
+        """The copies of a multicast: of thread `rows[i]`, `moved[i]` bytes further in shared memory."""
+        assert self.barrier is not None
+        boxes = None
+        if self.boxes is not None:
+            boxes = [replace(self.boxes[r], target=self.boxes[r].target + m) for r, m in zip(rows, moved, strict=True)]
+        barrier = self.barrier[rows] + (moved >> 3)
+        target = self.target[rows] + moved
+        return Bulk(self.slots[rows], self.source[rows], target, self.nbytes[rows], barrier, None, self.pc, self.reduce, boxes)
 
     def part(self, which: Array) -> Bulk:
         """The copies of some of the threads."""

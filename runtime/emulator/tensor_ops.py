@@ -11,7 +11,7 @@ from .asynchrony import Bulk
 from .bind import DTYPES, Binder, Bound
 from .decode import Instr
 from .fault import Fault
-from .memory_ops import Index, address_of, shared_offsets
+from .memory_ops import RANK_SHIFT, Index, address_of, multicast, shared_offsets
 from .tensor import box_of, map_at
 
 Array = np.ndarray[Any, Any]
@@ -22,8 +22,7 @@ def tensor_copy(b: Binder, instr: Instr) -> Bound:
     if "prefetch" in instr.mods:
         return (lambda: None), (lambda mask: None)
     ctx, asynchrony, args = b.ctx, b.asynchrony, instr.args
-    if "multicast::cluster" in instr.mods:
-        raise Fault(f"the emulator does not have {instr.opcode}")
+    mask = b.source(args[3], DTYPES["u16"]) if "multicast::cluster" in instr.mods else None
     is_store = "bulk_group" in instr.mods
     place, shared = (args[0], args[1]) if is_store else (args[1], args[0])
     if not isinstance(place, TensorAddress) or not isinstance(place.map, Register):
@@ -35,11 +34,12 @@ def tensor_copy(b: Binder, instr: Instr) -> Bound:
 
     def run(index: Index, slots: Array) -> None:
         near = address(index)
-        shared_offsets(b, near, slots, 16)
+        inner = near & np.uint64((1 << RANK_SHIFT) - 1)
+        base = shared_offsets(b, near, slots, 16) - inner.view(np.int64)
         chosen = np.broadcast_to(maps if len(maps) == 1 else maps[index], slots.shape)
         at = [np.broadcast_to(c if len(c) == 1 else c[index], slots.shape) for c in coordinates]
         boxes = [
-            box_of(ctx, map_at(ctx, int(chosen[i])), [int(c[i]) for c in at], int(near[i]), int(ctx.smem_base[slots[i]]))
+            box_of(ctx, map_at(ctx, int(chosen[i])), [int(c[i]) for c in at], int(inner[i]), int(base[i]))
             for i in range(len(slots))
         ]
         nbytes = np.array([box.nbytes for box in boxes], np.int64)
@@ -52,6 +52,10 @@ def tensor_copy(b: Binder, instr: Instr) -> Bound:
         assert barrier is not None
         where = shared_offsets(b, barrier(index), slots, 8) >> 3
         asynchrony.check_exists(where)
-        asynchrony.loads.append(Bulk(slots, nothing, nothing, nbytes, where, None, instr.pc, boxes=boxes))
+        bulk = Bulk(slots, nothing, nothing, nbytes, where, None, instr.pc, boxes=boxes)
+        if mask is not None:
+            bulk = bulk.sent(*multicast(b, np.broadcast_to(mask if len(mask) == 1 else mask[index], slots.shape), slots))
+            asynchrony.check_exists(bulk.barrier)  # pyright: ignore[reportArgumentType]
+        asynchrony.loads.append(bulk)
 
     return b.indexed(instr, run)

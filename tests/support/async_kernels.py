@@ -285,6 +285,105 @@ def counters_between_roles() -> Feature:
     return Feature(b.finish(), [zeros, zeros, np.zeros(1, np.int32)], {1: zeros + 3, 2: np.ones(1, np.int32)})
 
 
+# -- clusters ---------------------------------------------------------------------------------------------------------
+ROW = Tv.blocked((1, 256), 4, None, 2)
+
+
+def cluster_kernel(name: str, cluster: int, rows: int, **options: Any) -> Any:
+    """A kernel of two warps a CTA from `rows` rows to as many, and its builder."""
+    type_ = BufferType.of([rows, 256], f32)
+    return start(name, [type_, type_], ["r", "w"], warps=2, grid=[rows, 1, 1], cluster=cluster, **options)
+
+
+def peers() -> Feature:
+    """Each CTA reads what its neighbour in the cluster has put into its shared memory."""
+    b = cluster_kernel("peers", 4, 8)
+    mine, task, rank = b.alloc([1, 256], f32), b.task()[0], b.rank()
+    b.store(b.load(b.arg(0), [task, 0], ROW), mine, [0, 0])
+    b.cluster_barrier()
+    b.store(b.load(b.peer(mine, b.rem(b.add(rank, 1), 4)), [0, 0], ROW), b.arg(1), [task, 0])
+    x = numbers(8, 256)
+    wanted = np.concatenate([np.roll(x[:4], -1, 0), np.roll(x[4:], -1, 0)])
+    return Feature(b.finish(), [x, np.zeros_like(x)], {1: wanted})
+
+
+def arrivals_from_peers() -> Feature:
+    """All CTAs write into the memory of rank 0 and arrive at its barrier; rank 0 waits and hands the rows on."""
+    b = cluster_kernel("arrivals", 4, 4)
+    rows, full = b.alloc([4, 256], f32), b.mbarriers(1, 4)
+    task, rank = b.task()[0], b.rank()
+    first = b.peer(rows, 0)
+    x = b.load(b.arg(0), [task, 0], ROW)
+    b.cluster_barrier()
+    b.store(b.map(lambda s, v: s.add(v, v), x), first, [rank, 0])
+    b.barrier()
+    b.mbarrier_arrive(b.peer(full, 0), 0, by="role")
+
+    def hand_on() -> None:
+        b.mbarrier_wait(full, 0, 0)
+        for row in range(4):
+            b.store(b.load(rows, [row, 0], ROW), b.arg(1), [row, 0])
+
+    b.if_(b.cmp("eq", rank, 0), hand_on)
+    x = numbers(4, 256)
+    return Feature(b.finish(), [x, np.zeros_like(x)], {1: 2 * x})
+
+
+def multicast(by_map: bool) -> Feature:
+    """Each of two CTAs sends one half of a block to both; each waits for the whole."""
+    maps = [TensorMap(0, (1, 128))] if by_map else []
+    type_ = BufferType.of([1, 256], f32)
+    b = start("multicast", [type_, BufferType.of([2, 256], f32)], ["r", "w"], warps=2, grid=[2, 1, 1], cluster=2, maps=maps)
+    whole, full, rank = b.alloc([1, 2, 128], f32), b.mbarriers(1, 1), b.rank()
+    b.mbarrier_expect(full, 0, 1024)
+    for r in range(2):
+
+        def send(r: int = r) -> None:
+            if by_map:
+                b.tma_copy(b.arg(2), [0, 128 * r], whole, full, 0, at=512 * r, multicast=3)
+            else:
+                b.bulk_copy(b.arg(0), [128 * r], whole, full, 0, 512, at=512 * r, multicast=3)
+
+        b.if_(b.cmp("eq", rank, r), send)
+    b.mbarrier_wait(full, 0, 0)
+    flat = b.view(whole, [1, 256], f32)
+    b.store(b.load(flat, [0, 0], ROW), b.arg(1), [b.task()[0], 0])
+    x = numbers(1, 256)
+    return Feature(b.finish(), [x, np.zeros((2, 256), np.float32)], {1: np.repeat(x, 2, 0)})
+
+
+def split_reduce_of_a_cluster() -> Feature:
+    """The rows of a cluster's CTAs are summed in the order of ranks; the sum is not exact, so another order would show."""
+    b = cluster_kernel("cluster_sum", 4, 8)
+    task = b.task()[0]
+    b.store(b.split_reduce(b.load(b.arg(0), [task, 0], ROW)), b.arg(1), [task, 0])
+    x = np.random.default_rng(3).standard_normal((8, 256)).astype(np.float32)
+    sums = [((x[c] + x[c + 1]) + x[c + 2]) + x[c + 3] for c in (0, 4)]
+    return Feature(b.finish(), [x, np.zeros_like(x)], {1: np.repeat(np.stack(sums), 4, 0)})
+
+
+def split_reduce_of_a_cta() -> Feature:
+    """The parts of four warps are summed in their order."""
+    type_ = BufferType.of([4, 128], f32)
+    b = start("cta_sum", [type_, BufferType.of([1, 128], f32)], ["r", "w"], warps=4)
+    parts = Tv((4, 128), ((4, (0, 1)),), ((32, (0, 4)),), ((4, (1, 0)),))
+    b.store(b.split_reduce(b.load(b.arg(0), [0, 0], parts), "cta"), b.arg(1), [0, 0])
+    x = np.random.default_rng(4).standard_normal((4, 128)).astype(np.float32)
+    total = ((x[0] + x[1]) + x[2]) + x[3]
+    return Feature(b.finish(), [x, np.zeros((1, 128), np.float32)], {1: total[None]})
+
+
+def elected() -> Feature:
+    """One elected thread of two warps writes."""
+    b = start("elected", [BufferType.of([2], i32)], ["rw"], warps=2)
+
+    def add() -> None:
+        b.atomic_add(b.i32(1), b.arg(0), 1)
+
+    b.if_(b.elect(), add)
+    return Feature(b.finish(), [np.zeros(2, np.int32)], {0: np.array([0, 1], np.int32)})
+
+
 FEATURES: dict[str, Callable[[], Feature]] = {
     "mbarriers_by_hand": mbarriers_by_hand,
     "ring": lambda: ring(1, 3),
@@ -293,6 +392,13 @@ FEATURES: dict[str, Callable[[], Feature]] = {
     **{f"boxes_with_swizzle_{swizzle}": partial(boxes, swizzle) for swizzle in (0, 32, 64, 128)},
     **{f"boxes_of_rank_{rank}": partial(boxes_of_rank, rank) for rank in range(1, 6)},
     "ring_of_boxes": ring_of_boxes,
+    "peers": peers,
+    "arrivals_from_peers": arrivals_from_peers,
+    "multicast_bytes": partial(multicast, False),
+    "multicast_boxes": partial(multicast, True),
+    "split_reduce_of_a_cluster": split_reduce_of_a_cluster,
+    "split_reduce_of_a_cta": split_reduce_of_a_cta,
+    "elected": elected,
     "grid_dependency": grid_dependency,
     "counters": counters,
     "counters_between_roles": counters_between_roles,

@@ -16,7 +16,20 @@ from ....dialects.ptx.ops import KernelOp as PtxKernelOp
 from ....dialects.tile import ops as tile
 from ....dialects.tile.types import FragType, InflightType, TmapType
 from ..allocate_shared import allocate
-from . import async_copy, compute, dependencies, mbarriers, memory, mma, reduce, relayout, scalar_memory, transfers, wgmma
+from . import (
+    async_copy,
+    cluster,
+    compute,
+    dependencies,
+    mbarriers,
+    memory,
+    mma,
+    reduce,
+    relayout,
+    scalar_memory,
+    transfers,
+    wgmma,
+)
 from . import map as map_
 from .emitter import Emitter, Scalar
 from .packing import Element, as_kind, rounded
@@ -62,6 +75,7 @@ class KernelLowering:
         assert kernel.smem_bytes is not None
         self.kernel = kernel
         self.values: dict[SSAValue, Any] = {}
+        self.cluster = kernel.cluster_size
         self.single_thread = False
         self.scratch_dirty = False
         self.feeds_async = any(isinstance(op, tile.WgmmaOp | tile.BulkStoreOp | tile.TmaStoreOp) for op in kernel.walk())
@@ -78,6 +92,7 @@ class KernelLowering:
             dyn_smem=kernel.smem_bytes.value.data,
             # Always said: without it ptxas 13.0 takes 32 registers for full occupancy and sinks every load to its use,
             # which leaves nothing in flight.
+            cluster=kernel.cluster_size if kernel.cluster_size > 1 else None,
             minnctapersm=kernel.min_ctas.value.data if kernel.min_ctas is not None else 1,
             location=kernel.location,
             attributes=attributes,
@@ -357,7 +372,7 @@ def lower_if(k: KernelLowering, op: scf.IfOp) -> None:
             dirty_after.append(was_dirty)
             continue
         k.scratch_dirty = was_dirty
-        k.single_thread = single or (block is then and isinstance(op.cond.owner, tile.IsThreadOp))
+        k.single_thread = single or (block is then and isinstance(op.cond.owner, tile.IsThreadOp | tile.ElectOp))
         e.push(block, hoists=False)
         _lower_branch(k, region, join)
         e.pop()
@@ -479,7 +494,9 @@ def lower_view(k: KernelLowering, op: tile.ViewOp) -> None:
     type_: Any = op.result.type
     moved = op.offset.value.data
     alignment = min(source.alignment, moved & -moved) if moved else source.alignment
-    k.values[op.result] = Smem(type_.layout, type_.shape, type_.element_type, source.base, source.offset + moved, alignment)
+    k.values[op.result] = Smem(
+        type_.layout, type_.shape, type_.element_type, source.base, source.offset + moved, alignment, source.cluster
+    )
 
 
 Handler = Callable[[KernelLowering, Any], None]
@@ -529,6 +546,11 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.MbarrierExpectOp: mbarriers.lower_expect,
     tile.MbarrierWaitOp: mbarriers.lower_wait,
     tile.BulkCopyOp: mbarriers.lower_bulk_copy,
+    tile.RankOp: cluster.lower_rank,
+    tile.PeerOp: cluster.lower_peer,
+    tile.ElectOp: cluster.lower_elect,
+    tile.ClusterBarrierOp: lambda k, op: cluster.cluster_barrier(k),
+    tile.SplitReduceOp: cluster.lower_split_reduce,
     tile.TmaCopyOp: mbarriers.lower_tma_copy,
     tile.BulkStoreOp: transfers.lower_bulk_store,
     tile.TmaStoreOp: transfers.lower_tma_store,

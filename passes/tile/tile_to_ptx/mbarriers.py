@@ -53,7 +53,7 @@ def lower_wait(k: KernelLowering, op: MbarrierWaitOp) -> None:
     if k.e.location is not None:
         builder.location = k.e.location
     address = barrier_address(k, k.values[op.barriers], k.scalar(op.slot))
-    builder.wait_parity(address, k.scalar(op.parity))  # pyright: ignore
+    builder.wait_parity(address, k.scalar(op.parity), cluster=k.cluster > 1)  # pyright: ignore
     k.e.count += 2
 
 
@@ -64,8 +64,9 @@ def lower_arrive(k: KernelLowering, op: MbarrierArriveOp) -> None:
     if op.arrivals == "warp" and not k.single_thread:
         e.do("bar.warp.sync", -1)
         predicate = (cast(SSAValue, e.compare("eq.s32", k.lane, 0)), False)
-    address = barrier_address(k, k.values[op.barriers], k.scalar(op.slot))
-    e.do("mbarrier.arrive.shared::cta.b64", address, pred=predicate)
+    barriers: Mbarriers = k.values[op.barriers]
+    opcode = "mbarrier.arrive.release.cluster.shared::cluster.b64" if barriers.cluster else "mbarrier.arrive.shared::cta.b64"
+    e.do(opcode, barrier_address(k, barriers, k.scalar(op.slot)), pred=predicate)
 
 
 def lower_expect(k: KernelLowering, op: MbarrierExpectOp) -> None:
@@ -108,12 +109,12 @@ def tensor_address(k: KernelLowering, map: SSAValue, coordinates: Sequence[SSAVa
 
 
 def check_alignment(smem: Smem, start: int, map: SSAValue, op: object) -> None:
-    """Raises LlmcError LLMC0608 where a box would begin inside its swizzle's pattern."""
+    """Raises LlmcError LLMC0607 where a box would begin inside its swizzle's pattern."""
     assert isinstance(map.type, TmapType)
     pattern = PANELS[map.type.swizzle].pattern
     if smem.alignment % pattern or start % pattern:
         raise LlmcError(
-            "LLMC0608",
+            "LLMC0607",
             f"a box with a swizzle of {map.type.swizzle} bytes lies at a multiple of {min(smem.alignment, start or smem.alignment)} "
             f"bytes of shared memory, its pattern repeats every {pattern}",
             op,

@@ -49,6 +49,8 @@ class Smem:
     offset: int
     alignment: int
     """Bytes to which `base` + `offset` is aligned."""
+    cluster: bool = False
+    """It may be another CTA's: addressed in the cluster's window."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Mbarriers:
     count: int
     base: Scalar
     offset: int
+    cluster: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,13 @@ class Mapped:
 
 
 Memory = Buffer | Smem
+
+
+def space_of(memory: Memory) -> str:
+    """The state space of its loads and stores."""
+    if isinstance(memory, Buffer):
+        return "global"
+    return "shared::cluster" if memory.cluster else "shared"
 
 
 @dataclass(frozen=True)

@@ -290,3 +290,37 @@ tile.kernel @boxes_begin_at_patterns(%x: !layout.buffer<["T", 256], bf16>, %m: !
   tile.tma_load %m[%c, %c], %r[%c] {at = 128 : i64} : !tile.tmap<8x64xbf16, swizzle = 128> -> !tile.ring<2, 16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
   tile.return
 }
+
+// -----
+
+// expected-error @below {{clusters of 9 CTAs}}
+tile.kernel @clusters_are_small() attributes {cluster = 9 : i32, effects = [], grid = ["9", "1", "1"], sizes = [], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+tile.kernel @peers_have_memory() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{a peer's memory is the same}}
+  %0 = tile.peer %c at %c : i32 -> i32
+  tile.return
+}
+
+// -----
+
+tile.kernel @parts_are_f32() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %0 = tile.full 1.0 : bf16 : !tile.frag<32xbf16, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  // expected-error @below {{partial sums are f32, not bf16}}
+  %1 = tile.split_reduce %0 {scope = "cluster"} : !tile.frag<32xbf16, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>> -> !tile.frag<32xbf16, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @scopes() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %0 = tile.full 1.0 : f32 : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  // expected-error @below {{scope 'grid' is none of cta, cluster}}
+  %1 = tile.split_reduce %0 {scope = "grid"} : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>> -> !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  tile.return
+}

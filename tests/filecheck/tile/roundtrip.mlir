@@ -290,3 +290,28 @@ tile.kernel @boxes(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x64xbf
   // CHECK: tile.return
   tile.return
 }
+// CHECK: tile.kernel @cluster() attributes {cluster = 4 : i32, effects = [], grid = ["8", "1", "1"], sizes = [], warps = 2 : i32} {
+tile.kernel @cluster() attributes {cluster = 4 : i32, effects = [], grid = ["8", "1", "1"], sizes = [], warps = 2 : i32} {
+  // CHECK: %0 = tile.rank
+  %0 = tile.rank
+  // CHECK: %1 = tile.elect
+  %1 = tile.elect
+  // CHECK: %2 = tile.alloc : !tile.smem<64xf32>
+  %2 = tile.alloc : !tile.smem<64xf32>
+  // CHECK: %3 = tile.mbarrier_init
+  %3 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<2>
+  // CHECK: %4 = tile.peer %2 at %0 : !tile.smem<64xf32> -> !tile.smem<64xf32>
+  %4 = tile.peer %2 at %0 : !tile.smem<64xf32> -> !tile.smem<64xf32>
+  // CHECK: %5 = tile.peer %3 at %0 : !tile.mbarriers<2> -> !tile.mbarriers<2>
+  %5 = tile.peer %3 at %0 : !tile.mbarriers<2> -> !tile.mbarriers<2>
+  // CHECK: tile.cluster_barrier
+  tile.cluster_barrier
+  // CHECK: %6 = tile.full
+  %6 = tile.full 1.0 : f32 : !tile.frag<2x32xf32, #layout.tv<shape = [2, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [1, 0]]]>>
+  // CHECK: %7 = tile.split_reduce %6 {scope = "cluster", ordered} : !tile.frag<2x32xf32,
+  %7 = tile.split_reduce %6 {scope = "cluster", ordered} : !tile.frag<2x32xf32, #layout.tv<shape = [2, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [1, 0]]]>> -> !tile.frag<2x32xf32, #layout.tv<shape = [2, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [1, 0]]]>>
+  // CHECK: %8 = tile.split_reduce %6 {scope = "cta"} : !tile.frag<2x32xf32,
+  %8 = tile.split_reduce %6 {scope = "cta"} : !tile.frag<2x32xf32, #layout.tv<shape = [2, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [1, 0]]]>> -> !tile.frag<1x32xf32, #layout.tv<shape = [1, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [0, 0]]]>>
+  // CHECK: tile.return
+  tile.return
+}

@@ -110,13 +110,13 @@ def test_a_box_that_no_map_has_is_an_error_that_says_why(boxed: Boxed) -> None:
     boxed.box = (16, 64)
     with pytest.raises(LlmcError, match="no tensor map has the box") as error:
         finalised()
-    assert error.value.code == "LLMC0607" and "rows of 256 bytes" in (error.value.why or "")
+    assert error.value.code == "LLMC0751" and "rows of 256 bytes" in (error.value.why or "")
 
 
 def test_memory_that_begins_in_the_middle_is_an_error() -> None:
     with pytest.raises(LlmcError, match="begins at 0x1008") as error:
         tensor_map(TensorMap(0, (8, 8)), BufferType.of([8, 64], bf16), {}, 0x1008)
-    assert error.value.code == "LLMC0609"
+    assert error.value.code == "LLMC0961"
 
 
 def test_the_emulator_refuses_a_pointer_where_a_map_is_wanted(boxed: Boxed) -> None:
@@ -126,4 +126,4 @@ def test_the_emulator_refuses_a_pointer_where_a_map_is_wanted(boxed: Boxed) -> N
     x = device.alloc(1024)
     with pytest.raises(LlmcError, match="takes a tensor map") as error:
         device.launch(device.load(code.image), (1, 1, 1), [x.ptr, x.ptr, x.ptr, x.ptr, 4])
-    assert error.value.code == "LLMC0610"
+    assert error.value.code == "LLMC0962"

@@ -51,3 +51,27 @@ tile.kernel @stores(%x: !layout.buffer<[64], f32>) attributes {effects = ["rw"],
 // CHECK-NEXT: tile.bulk_commit
 // CHECK-NEXT: tile.bulk_wait 0 : i64 {read}
 // CHECK-NEXT: tile.return
+
+// -----
+
+// CTAs that send to each other meet when their barriers are made, and before they end.
+
+tile.kernel @cluster(%x: !layout.buffer<[64], f32>) attributes {cluster = 2 : i32, effects = ["r"], grid = ["2", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %mask = arith.constant 3 : i32
+  %s = tile.alloc : !tile.smem<64xf32>
+  %b = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<1>
+  tile.mbarrier_expect %b[%c] {bytes = 512 : i64} : !tile.mbarriers<1>
+  tile.bulk_copy %x[%c], %s, %b[%c] multicast %mask {bytes = 256 : i64} : !layout.buffer<[64], f32>[i32] -> !tile.smem<64xf32>, !tile.mbarriers<1>
+  tile.mbarrier_wait %b[%c] parity %c : !tile.mbarriers<1>
+  tile.return
+}
+
+// CHECK-LABEL: tile.kernel @cluster
+// CHECK:      tile.mbarrier_init
+// CHECK-NEXT: tile.cluster_barrier
+// CHECK-NEXT: tile.mbarrier_expect
+// CHECK-NEXT: tile.bulk_copy
+// CHECK-NEXT: tile.mbarrier_wait
+// CHECK-NEXT: tile.cluster_barrier
+// CHECK-NEXT: tile.return
