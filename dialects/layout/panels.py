@@ -16,7 +16,7 @@ from math import prod
 import numpy as np
 
 from .mem import MemLayout
-from .types import BufferType, Dim, elem_bytes
+from .types import BufferType, elem_bytes
 
 MAX_RANK = 5
 MAX_EXTENT = 256
@@ -71,25 +71,34 @@ def box_problem(type_: BufferType, box: Sequence[int], swizzle: int) -> str | No
         fitting = next((w for w in (128, 64, 32) if row % w == 0), 0)
         hint = f"take {fitting // elem} columns" if row > panel.width else f"take a swizzle of {row if row in PANELS else 0}"
         return f"rows of {row} bytes in panels of {panel.width}: the {swizzle}-byte swizzle has rows of {panel.width} bytes; {hint}"
-    return _stride_problem(type_, dims, elem)
+    return _stride_problem(type_, elem)
 
 
-def _stride_problem(type_: BufferType, dims: Sequence[Dim], elem: int) -> str | None:
+def _stride_problem(type_: BufferType, elem: int) -> str | None:
     strides = map_strides(type_)
     if strides is None:
         return f"the buffer's layout {type_.mem} is not one stride for each dimension"
     if strides[-1] != elem:
         return f"neighbours of the last dimension are {strides[-1]} bytes apart; they must be {elem}"
-    for dim, stride in zip(dims[:-1], strides[:-1], strict=True):
-        if dim != 1 and (stride % 16 or not 0 < stride < MAX_STRIDE):
+    for stride in strides[:-1]:
+        if stride % 16 or not 0 < stride < MAX_STRIDE:
             return f"a stride of {stride} bytes; tensor maps have multiples of 16 below 2^40"
     return None
 
 
 def map_strides(type_: BufferType) -> tuple[int, ...] | None:
-    """Bytes from one element to the next, by dimension; None where the layout has digits or a swizzle."""
-    strides = type_.layout.strides()
-    return None if strides is None else tuple(s * elem_bytes(type_.element_type) for s in strides)
+    """Bytes from one element to the next, by dimension; None where the layout has digits or a swizzle.
+
+    A dimension of extent 1 has any stride; here one that tensor maps take.
+    """
+    strides, elem = type_.layout.strides(), elem_bytes(type_.element_type)
+    if strides is None:
+        return None
+    last = len(strides) - 1
+    return tuple(
+        elem * s if dim != 1 else (elem if axis == last else 16)
+        for axis, (dim, s) in enumerate(zip(type_.dims, strides, strict=True))
+    )
 
 
 def holds_box(layout: MemLayout, shape: Sequence[int], start: int, box: Sequence[int], elem: int, swizzle: int) -> str | None:

@@ -30,15 +30,15 @@ def encoded(argument: TensorMapArgument) -> bytes:
 
     made = check(
         cu.cuTensorMapEncodeTiled(
-            cu.CUtensorMapDataType[f"CU_TENSOR_MAP_DATA_TYPE_{kind}"],
+            getattr(cu.CUtensorMapDataType, f"CU_TENSOR_MAP_DATA_TYPE_{kind}"),
             rank,
             argument.pointer,
             wide(argument.extents),
-            wide(argument.strides),
+            wide(argument.strides or (16,)),  # rank 1 has none, but the driver wants a pointer
             narrow(argument.box),
             narrow((1,) * rank),
             cu.CUtensorMapInterleave.CU_TENSOR_MAP_INTERLEAVE_NONE,
-            cu.CUtensorMapSwizzle[swizzle],
+            getattr(cu.CUtensorMapSwizzle, swizzle),
             cu.CUtensorMapL2promotion.CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
             cu.CUtensorMapFloatOOBfill.CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
         ),

@@ -100,6 +100,7 @@ class Scheduler:
         self.needed: dict[int, int] = {}
         self.cluster_phase = np.zeros(ctx.ctas // ctx.cluster, np.int32)
         self.cluster_seen = np.zeros(ctx.slots, np.int32)  # cluster barriers that each thread has arrived at
+        self.cluster_waited = np.ones(ctx.slots, np.bool_)  # … and waited for
         self.groups = []
         self.executed = 0
         self._add(0, 0, ctx.warps, existing)
@@ -377,14 +378,16 @@ class Scheduler:
         """Arrive, or wait for the phase that these threads have arrived at."""
         group.pc += 1
         if what == "arrive":
-            seen = self.cluster_seen[self._slice(group)]
+            seen, waited = self.cluster_seen[self._slice(group)], self.cluster_waited[self._slice(group)]
             mine = np.ones(len(seen), np.bool_) if group.mask is None else group.mask
-            phase = self.cluster_phase[self.ctx.cluster_of_slot[self._slice(group)]]
-            if (seen[mine] > phase[mine]).any():
+            if not waited[mine].all():
                 raise Fault("arrives at the cluster's barrier again before it has waited", 0)
             seen[mine] += 1
+            waited[mine] = False
             self._release_clusters()
             return True
+        waits = self.cluster_waited[self._slice(group)]
+        waits[:] = True if group.mask is None else waits | group.mask
         group.blocked, group.at = ("cluster", 0), instr.pc
         self._release_clusters()
         return group in self.groups and not group.blocked
