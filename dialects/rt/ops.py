@@ -55,6 +55,7 @@ from xdsl.utils.exceptions import VerifyException
 from ..ir.diagnostics import LlmcError
 from ..layout import expressions
 from ..layout.ops import strings
+from ..layout.tensor_map import TensorMapAttr, maps_problem
 from ..layout.types import BufferType
 
 Range = tuple[int, int]
@@ -366,9 +367,16 @@ class ReinterpretOp(IRDLOperation):
                 raise VerifyException("only row-major buffers can be reinterpreted")
 
 
+def _tensor_map(parser: Parser) -> TensorMapAttr:
+    found = parser.parse_attribute()
+    if not isinstance(found, TensorMapAttr):
+        parser.raise_error("expected #layout.tensor_map<…>")
+    return found
+
+
 @irdl_op_definition
 class LaunchOp(IRDLOperation):
-    """Runs a kernel on buffers. The kernel's last arguments are the values of `sizes`. With `for "T" in [1, 4]` the launch
+    """Runs a kernel on buffers. After them come the tensor maps of `maps`, encoded for these buffers, and the values of `sizes`. With `for "T" in [1, 4]` the launch
     happens only when the size lies in that range, ends included."""
 
     name = "rt.launch"
@@ -378,6 +386,7 @@ class LaunchOp(IRDLOperation):
     sizes = prop_def(ArrayAttr[StringAttr])
     grid = opt_prop_def(ArrayAttr[StringAttr])
     when = opt_prop_def(DictionaryAttr)
+    maps = opt_prop_def(ArrayAttr[TensorMapAttr])
 
     traits = traits_def(MemoryReadEffect(), MemoryWriteEffect(), HasParent(ProgramOp))
 
@@ -389,6 +398,7 @@ class LaunchOp(IRDLOperation):
         grid: Sequence[str] | None = None,
         when: Mapping[str, Range] | None = None,
         *,
+        maps: ArrayAttr[TensorMapAttr] | None = None,
         location: LocationAttr | None = None,
     ):
         super().__init__(
@@ -398,10 +408,15 @@ class LaunchOp(IRDLOperation):
                 "sizes": strings(sizes),
                 "grid": strings(grid) if grid is not None else None,
                 "when": encode_ranges(when) if when else None,
+                "maps": maps,
             },
         )
         if location is not None:
             self.location = location
+
+    def verify_(self) -> None:
+        if (problem := maps_problem(self.maps, [b.type for b in self.buffers])) is not None:
+            raise VerifyException(problem)
 
     def happens(self, sizes: Mapping[str, int]) -> bool:
         """Whether the launch happens for these sizes."""
@@ -425,6 +440,9 @@ class LaunchOp(IRDLOperation):
             return parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_str_literal)
 
         grid = texts() if parser.parse_optional_keyword("grid") is not None else None
+        maps: ArrayAttr[TensorMapAttr] | None = None
+        if parser.parse_optional_keyword("maps") is not None:
+            maps = ArrayAttr(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _tensor_map(parser)))
         sizes = texts() if parser.parse_optional_keyword("sizes") is not None else []
         when: dict[str, Range] = {}
         while parser.parse_optional_keyword("for") is not None:
@@ -436,7 +454,7 @@ class LaunchOp(IRDLOperation):
             when[size] = (low, high)
         parser.parse_punctuation(":")
         types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
-        return cls(kernel, parser.resolve_operands(names, types, parser.pos), sizes, grid, when)
+        return cls(kernel, parser.resolve_operands(names, types, parser.pos), sizes, grid, when, maps=maps)
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
@@ -449,6 +467,10 @@ class LaunchOp(IRDLOperation):
 
         if self.grid is not None:
             printer.print_string(f" grid {texts(self.grid)}")
+        if self.maps is not None:
+            printer.print_string(" maps [")
+            printer.print_list(self.maps.data, printer.print_attribute)
+            printer.print_string("]")
         if self.sizes.data:
             printer.print_string(f" sizes {texts(self.sizes)}")
         for name, (low, high) in decode_ranges(self.when).items():

@@ -25,6 +25,8 @@ rt.program @decode attributes {sizes = ["B", "T"], ranges = {T = [1 : i64, 8 : i
   %3 = rt.reinterpret %2 : !layout.buffer<["T", 64], bf16> -> !layout.buffer<["T", 2, 32], bf16>
   // CHECK: rt.launch @gather(%ids, %0, %2) grid ["1", "ceildiv(T, 2)", "1"] sizes ["T"] for "T" in [2, 4]
   rt.launch @gather(%ids, %0, %2) grid ["1", "ceildiv(T, 2)", "1"] sizes ["T"] for "T" in [2, 4] : (!layout.buffer<["T"], i32>, !layout.buffer<[512, 64], bf16>, !layout.buffer<["T", 64], bf16>)
+  // CHECK: rt.launch @boxes(%ids, %0, %2) grid ["1", "1", "1"] maps [#layout.tensor_map<buffer = 1, box = [16, 32], swizzle = 64>] sizes ["T"] : (
+  rt.launch @boxes(%ids, %0, %2) grid ["1", "1", "1"] maps [#layout.tensor_map<buffer = 1, box = [16, 32], swizzle = 64>] sizes ["T"] : (!layout.buffer<["T"], i32>, !layout.buffer<[512, 64], bf16>, !layout.buffer<["T", 64], bf16>)
   // CHECK: rt.launch @nothing() : ()
   rt.launch @nothing() : ()
   // CHECK: rt.return
