@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -300,7 +300,7 @@ def attach_options(module: ModuleOp, target: str | None = None) -> None:
     """Write on a module the options that it is compiled with: what it says itself, and defaults. `target` replaces its own."""
     options = CompileOptions.of(module)
     if target is not None:
-        options = CompileOptions(**{**vars(options), "target": target})
+        options = replace(options, target=target)
     options.attach(module)
 
 
