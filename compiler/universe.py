@@ -1,6 +1,7 @@
 """llmc's dialects and passes for stock xDSL: `xdsl-opt model.nn -p canonicalise` has them where llmc is installed.
 
-xDSL reads the entry point `xdsl.universe` of every distribution. Nothing is imported here before xDSL asks for it.
+xDSL reads the entry point `xdsl.universe` of every distribution. Nothing is imported here before xDSL asks for it. It refuses names
+that two universes have, so passes that it has itself under the same name (`cse`, `dce`) are its own there.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xdsl.passes import ModulePass
-from xdsl.universe import Universe
+from xdsl.universe import XDSL_UNIVERSE, Universe
 
 from ..dialects.ir.context import OWN, dialect_loaders
 from ..passes.framework.registry import lookup_pass, pass_names
@@ -20,5 +21,5 @@ def _pass(name: str) -> Callable[[], type[ModulePass]]:
 
 UNIVERSE = Universe(
     all_dialects={name: load for name, load in dialect_loaders().items() if name in OWN},
-    all_passes={name: _pass(name) for name in pass_names()},
+    all_passes={name: _pass(name) for name in pass_names() if name not in XDSL_UNIVERSE.all_passes},
 )

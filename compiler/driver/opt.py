@@ -107,7 +107,7 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     from .instruments.printing import check_names
 
     registry = passes.registry
-    check_names(arguments, registry.find)
+    check_names(arguments, registry.find_pass)
     asked = asked_pipeline(arguments, registry)
     instruments = make_instruments(arguments)
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics)

@@ -115,6 +115,15 @@ class Registry:
         hint = f"did you mean {', '.join(near)}?" if near else "llmc-opt --list-passes shows all"
         raise LlmcError("LLMC0201", f"unknown pass '{name}'", fix=hint)
 
+    def find_pass(self, name: str) -> type[Pass]:
+        """The pass called `name`; LLMC0201 for what is none, a named pipeline included."""
+        from .pass_ import Pass
+
+        found = self.find(name)
+        if not issubclass(found, Pass):
+            raise LlmcError("LLMC0201", f"unknown pass '{name}'", why="it is a named pipeline", fix="name a pass that it holds")
+        return found
+
     def passes(self) -> dict[str, type[Pass]]:
         """Every pass by name, imported: llmc's own first."""
         return list_passes() | {cls.name: cls for plugin in self.plugins for cls in plugin.passes}
@@ -239,8 +248,4 @@ def list_passes() -> dict[str, type[Pass]]:
 
 def lookup_pass(name: str) -> type[Pass]:
     """The class of llmc's pass `name`. Raises LLMC0201 for an unknown one, with the nearest names."""
-    from .pass_ import Pass
-
-    found = Registry().find(name)
-    assert issubclass(found, Pass)
-    return found
+    return Registry().find_pass(name)

@@ -47,6 +47,7 @@ class Canonicalise(Pass):
     name: ClassVar[str] = "canonicalise"
     produces: ClassVar[tuple[str, ...] | None] = None
     required: ClassVar[bool] = False
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func", "fusion.kernel", "layout.kernel", "tile.kernel")
     max_iterations: int = 10
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:

@@ -48,6 +48,7 @@ class SymbolDce(Pass):
     name: ClassVar[str] = "symbol-dce"
     produces: ClassVar[tuple[str, ...] | None] = ()
     required: ClassVar[bool] = False
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
     keep: tuple[str, ...] = ()
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:

@@ -80,7 +80,7 @@ def test_compiling_goes_on_from_where_the_module_stands():
 
 def test_every_step_of_the_pipeline_is_a_pass():
     registry = Registry()
-    assert {registry.find(item.name).name for items in PIPELINE.values() for item in items} == set(registry.passes())
+    assert {item.name for items in PIPELINE.values() for item in items} <= set(registry.passes())
 
 
 def test_three_lines_of_python_run_passes_on_text():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from llmc.codegen.ptx.assemble import assemble, find_ptxas
-from llmc.codegen.schedules.base import candidates
+from llmc.codegen.schedules import BUILTIN
 from llmc.dialects.ir.diagnostics import LlmcError
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntegerAttr, i64
 
@@ -37,8 +37,8 @@ def assert_no_spills(case: Case, family: str, first: bool = True) -> None:
     low_high = ArrayAttr([IntegerAttr(1, i64), IntegerAttr(case.sizes["T"], i64)])
     case.kernel.properties["ranges"] = DictionaryAttr({"T": low_high})
     if first:
-        assert candidates(case.kernel, TARGET)[0][0].name == family
-    attribute = next(a for schedule, a in candidates(case.kernel, TARGET) if schedule.name == family)
+        assert BUILTIN.candidates(case.kernel, TARGET)[0][0].name == family
+    attribute = next(a for schedule, a in BUILTIN.candidates(case.kernel, TARGET) if schedule.name == family)
     for program in programs_of(case, attribute):
         assembled = assemble(image_of(program).ptx, TARGET.name)
         assert assembled.spills == 0, attribute

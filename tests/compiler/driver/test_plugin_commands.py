@@ -55,7 +55,7 @@ def test_a_schedule_and_a_target_of_a_plugin_are_compiled_with(command: Command,
 
 def test_traces_name_the_passes_of_plugins(command: Command, module: Path) -> None:
     result = command("opt", module, *BOTH, "--pass-pipeline", "lower-act", "--mlir-print-ir-after-all")
-    assert "IR Dump After lower-act" in result.err
+    assert "IR Dump After LowerAct (lower-act)" in result.err
 
 
 def test_without_its_plugin_nothing_of_it_is_known(command: Command, module: Path) -> None:

@@ -15,7 +15,7 @@ from plugins import EXAMPLES, install
 PASS = """
 from dataclasses import dataclass
 from llmc.passes.framework.pass_ import Pass
-from llmc.passes.nn.canonicalise import Canonicalise
+from llmc.passes.ir.canonicalise import Canonicalise
 
 @dataclass(frozen=True)
 class Nothing(Pass):
