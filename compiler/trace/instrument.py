@@ -86,7 +86,7 @@ class LowerTrace(Instrument):
                 "id": number,
                 "stream": stream.number,
                 "name": pass_.name,
-                "phase": phase_of(pass_),
+                "phase": self._phase(pass_),
                 "options": print_pass(pass_)[len(pass_.name) :].strip("{}"),
                 "before": state.number,
                 "file": self.writer.file(self._folder(stream), f"{name}.before.mlir", self._texts[stream.number]),
@@ -100,7 +100,7 @@ class LowerTrace(Instrument):
         running = self._running.pop()
         state = self._exit(running, module)
         self._record(pass_, running, state, seconds, None)
-        if phase_of(pass_) == "ptx":
+        if self._phase(pass_) == "ptx":
             self._ptx_text(running.stream, module)
 
     def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
@@ -112,7 +112,7 @@ class LowerTrace(Instrument):
     def skipped(self, pass_: Pass, module: Operation) -> None:
         stream, state = self._entry(module)
         number, self.number = self.number, self.number + 1
-        item: dict[str, object] = {"id": number, "stream": stream.number, "name": pass_.name, "phase": phase_of(pass_)}
+        item: dict[str, object] = {"id": number, "stream": stream.number, "name": pass_.name, "phase": self._phase(pass_)}
         self.writer.record({"k": "skipped", **item, "before": state.number, "after": state.number})
 
     # States ---------------------------------------------------------------------------------------------------------------
@@ -198,6 +198,13 @@ class LowerTrace(Instrument):
     def _folder(self, stream: Stream) -> str | None:
         return stream.name if stream.parent is not None else None
 
+    def _phase(self, pass_: Pass) -> str:
+        """The phase that a pass runs in; the one whose folder it is from where it runs in none; empty for a pass from elsewhere."""
+        inside = self.context.pipelines if self.context is not None else ()
+        phases = [name.removesuffix("-phase") for name in reversed(inside) if name.removesuffix("-phase") in PHASES]
+        folders = [part for part in reversed(type(pass_).__module__.split(".")) if part in PHASES]
+        return next(iter([*phases, *folders]), "")
+
     def _counted(self, pass_: Pass) -> dict[str, int]:
         return dict(self.context.statistics.get(pass_.name, {})) if self.context is not None else {}
 
@@ -223,7 +230,7 @@ class LowerTrace(Instrument):
                 "id": running.number,
                 "stream": running.stream.number,
                 "name": pass_.name,
-                "phase": phase_of(pass_),
+                "phase": self._phase(pass_),
                 "options": print_pass(pass_)[len(pass_.name) :].strip("{}"),
                 "before": before.number,
                 "after": state.number,
@@ -269,8 +276,3 @@ def placed(remarks: Sequence[tuple[Remark, frozenset[int]]], after: State, befor
         }
         for r, tags in remarks
     ]
-
-
-def phase_of(pass_: Pass) -> str:
-    """The phase whose folder a pass is from; empty for a pass from elsewhere."""
-    return next((part for part in reversed(type(pass_).__module__.split(".")) if part in PHASES), "")

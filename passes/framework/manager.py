@@ -36,7 +36,7 @@ class PassManager:
 
     def run_pass(self, pass_: Pass, module: ModuleOp) -> None:
         """Run one pass on a whole module, unless an instrument or the counter of passes says no."""
-        self._run_pass(pass_, Anchor(module, module))
+        self._run_pass(pass_, Anchor(module, module), ())
 
     def _run(self, elements: Sequence[Element], anchor: Anchor, inside: tuple[str, ...]) -> None:
         """Run elements on one anchor; `inside` names the pipelines around them."""
@@ -54,7 +54,7 @@ class PassManager:
                     with anchor.alone() as module:
                         element.finish(module)
                 case Pass():
-                    self._run_pass(element, anchor)
+                    self._run_pass(element, anchor, inside)
 
     def _run_nested(self, nested: Nested, outer: Anchor, inside: tuple[str, ...]) -> None:
         """Run passes on each op of the anchor's name directly inside of another."""
@@ -68,8 +68,9 @@ class PassManager:
                     for instrument in self.instruments:
                         instrument.leave(anchor)
 
-    def _run_pass(self, pass_: Pass, anchor: Anchor) -> None:
+    def _run_pass(self, pass_: Pass, anchor: Anchor, inside: tuple[str, ...]) -> None:
         check_anchor(pass_, anchor.op.name)
+        self.context.pipelines = inside
         with anchor.alone() as module:
             if not self._may_run(pass_, module):
                 for instrument in self.instruments:

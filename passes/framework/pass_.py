@@ -36,7 +36,8 @@ class PassContext:
     """What a pass may use besides the IR: xDSL's context, the registry (targets and schedules above all), remarks, the
     statistics it counts, analyses, actions that may be cut off, and the tree of times.
 
-    `running` and `anchor` say which pass runs on what (`func.func @main`; `builtin.module` for the whole). `statistics` is by
+    `running` and `anchor` say which pass runs on what (`func.func @main`; `builtin.module` for the whole), `pipelines` in which named
+    pipelines, outermost first. `statistics` is by
     pass, `anchored` by pass and anchor.
     """
 
@@ -48,6 +49,7 @@ class PassContext:
     timing: Timing = field(default_factory=Timing)
     registry: Registry = field(default_factory=builtin_registry)
     anchor: str = "builtin.module"
+    pipelines: tuple[str, ...] = ()
     anchored: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict[tuple[str, str], dict[str, int]])
     analyses: Analyses = field(init=False)
 

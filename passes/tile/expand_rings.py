@@ -246,7 +246,7 @@ class ExpandRings(Pass):
     """
 
     name: ClassVar[str] = "expand-rings"
-    produces: ClassVar[tuple[str, ...] | None] = ()
+    produces: ClassVar[tuple[str, ...] | None] = ("tile", "arith")
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "tile.kernel")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:

@@ -46,12 +46,18 @@ def test_every_pass_has_a_file_before_and_after_it(module: Path, tmp_path: Path)
     assert again.read_text() == (tmp_path / "out.mlir").read_text()
 
 
+def test_passes_stand_in_the_phase_that_they_run_in(module: Path, tmp_path: Path) -> None:
+    opt(module, "--pass-pipeline=nn-phase,fusion-phase,canonicalise", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
+    passes = [(p["name"], p["phase"]) for p in read_trace(tmp_path / "t" / "index.html").of("pass")]
+    assert passes[0] == ("canonicalise", "nn") and ("form-kernels", "fusion") in passes and passes[-1] == ("canonicalise", "")
+
+
 def test_the_page_knows_times_counts_changes_and_statistics(module: Path, tmp_path: Path) -> None:
     opt(module, "--pass-pipeline=canonicalise,recognise,generalise", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
     passes = read_trace(tmp_path / "t" / "index.html").of("pass")
     assert [(p["name"], p["changed"]) for p in passes] == [("canonicalise", True), ("recognise", False), ("generalise", True)]
     assert passes[0]["ops"] == [5, 4] and passes[0]["delta"] == {"nn.exp": -1} and passes[0]["statistics"] == {"erased": 1}
-    assert passes[0]["phase"] == "nn" and passes[2]["phase"] == "fusion"
+    assert [p["phase"] for p in passes] == ["", "nn", "fusion"], "canonicalise is a pass of all phases"
     assert all(p["seconds"] > 0 for p in passes)
     assert passes[1]["before"] == passes[0]["after"]
 
