@@ -142,13 +142,30 @@ def texts(what: ast.expr | None, function: Function | None, calls: Mapping[str, 
     return list(dict.fromkeys(t for t in assigned if t not in ("", "…"))) or ["…"]
 
 
+def spell_constants(tree: ast.Module) -> ast.Module:
+    """The tree with names of the module's string constants replaced by their texts, so that `fix=REBUILD` says what it says."""
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id.isupper()
+    }
+
+    class Speller(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return constants.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
+
+    return Speller().visit(tree) if constants else tree
+
+
 def catalogue(root: Path) -> dict[str, list[Place]]:
     """Code → its places, for the sources under `root`."""
     raised: list[Raised] = []
     calls: dict[str, list[ast.Call]] = {}
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.py")):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            tree = spell_constants(ast.parse(path.read_text(encoding="utf-8")))
             raised += raised_in(tree, path.relative_to(root).as_posix())
             for node in ast.walk(tree):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
@@ -204,25 +221,31 @@ def errors_page(root: Path) -> str:
             continue
         lines += ["", f"## {digits}xx: {title}"]
         for code, places in codes.items():
-            lines += ["", f"### {code}", ""]
-            if code in FAMILIES:
-                lines += [f"{FAMILIES[code][0].upper()}{FAMILIES[code][1:]}.", ""]
-            seen: set[tuple[str, str, str]] = set()
-            for place in places:
-                key = (place.what, place.why, place.fix)
-                if key in seen or (place.what in ("", "…") and len(places) > 1):
-                    continue
-                seen.add(key)
-                lines.append(
-                    f"- {plain(place.what) if place.what not in ('', '…') else '(the message is put together where it is raised)'}"
-                )
-                lines += [f"  - why: {plain(place.why)}"] if place.why else []
-                lines += [f"  - fix: {plain(place.fix)}"] if place.fix else []
-            homes: dict[str, dict[str, None]] = {}
-            for place in places:
-                homes.setdefault(place.file, {})[place.scope] = None
-            lines += ["", "Raised in " + ", ".join(f"`{file}` ({', '.join(scopes)})" for file, scopes in homes.items()) + "."]
+            lines += ["", f"### {code}", "", *section(code, places)]
     return "\n".join(lines) + "\n"
+
+
+def section(code: str, places: Sequence[Place]) -> list[str]:
+    """What one code stands for, as lines of Markdown."""
+    lines: list[str] = []
+    if code in FAMILIES:
+        lines += [f"{FAMILIES[code][0].upper()}{FAMILIES[code][1:]}.", ""]
+    seen: set[tuple[str, str, str]] = set()
+    for place in places:
+        key = (place.what, place.why, place.fix)
+        if key in seen or (place.what in ("", "…") and len(places) > 1):
+            continue
+        seen.add(key)
+        lines.append(
+            f"- {plain(place.what) if place.what not in ('', '…') else '(the message is put together where it is raised)'}"
+        )
+        lines += [f"  - why: {plain(place.why)}"] if place.why else []
+        lines += [f"  - fix: {plain(place.fix)}"] if place.fix else []
+    homes: dict[str, dict[str, None]] = {}
+    for place in places:
+        homes.setdefault(place.file, {})[place.scope] = None
+    lines += ["", "Raised in " + ", ".join(f"`{file}` ({', '.join(scopes)})" for file, scopes in homes.items()) + "."]
+    return lines
 
 
 def plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`llmc`: run, build and inspect models.
+"""`llmc`: run, build and inspect models, explain errors.
 
 Only argparse is imported before the arguments are read.
 """
@@ -13,7 +13,11 @@ from .arguments import Parser, add_remark_flags, load_plugins
 
 
 def parser() -> argparse.ArgumentParser:
-    p = Parser(prog="llmc", description="Compile transformer models to PTX and run them.")
+    p = Parser(
+        prog="llmc",
+        description="Compile transformer models to PTX and run them.",
+        epilog="`llmc explain CODE` says what an error such as error[LLMC0221] stands for and what to do about it.",
+    )
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a checkpoint, or what `llmc build` wrote")
     run.add_argument("model", metavar="DIR", help="a Hugging Face directory or an artefact")
@@ -56,6 +60,12 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("model", metavar="OUT")
     diagnosing(inspect)
     load_plugins(inspect)
+    explain = commands.add_parser("explain", help="say what an error code, a pass, a schedule or a target is")
+    explain.add_argument(
+        "word", nargs="?", default=None, metavar="WORD", help="LLMC0221, or a name; nothing: list the codes of all errors"
+    )
+    load_plugins(explain)
+    diagnosing(explain)
     return p
 
 
@@ -93,8 +103,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .command import guarded
     from .error_text import ErrorStyle
 
-    body = {"run": model_commands.run, "build": model_commands.build, "inspect": model_commands.inspect}[arguments.command]
+    bodies = {"run": model_commands.run, "build": model_commands.build, "inspect": model_commands.inspect, "explain": say}
+    body = bodies[arguments.command]
     return guarded(lambda: body(arguments), debug=arguments.debug, style=ErrorStyle(color=arguments.color))
+
+
+def say(arguments: argparse.Namespace) -> int:
+    """`llmc explain`."""
+    from ..phases import make_registry
+    from .explain import explain
+
+    print(explain(arguments.word, make_registry(arguments.load_pass_plugin)), end="")
+    return 0
 
 
 if __name__ == "__main__":
