@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.parser.core import ForwardDeclaredValue
 from xdsl.traits import IsolatedFromAbove
 
 from .diagnostics import LlmcError, excerpt
 
+Report = Callable[[Operation, int, LlmcError], None]
+"""Takes an op, the number of an operand that is not defined before it, and the error that says so."""
 
-def verify_dominance(root: Operation) -> None:
-    """Raise LLMC0120 at the first operand below `root` whose definition does not dominate its use. Linear time for
-    single-block regions; regions of several blocks compute immediate dominators once."""
+
+def _raise(op: Operation, index: int, error: LlmcError) -> None:
+    raise error
+
+
+def verify_dominance(root: Operation, report: Report = _raise) -> None:
+    """Raise LLMC0120 at the first operand below `root` whose definition does not dominate its use, or hand each to `report`. Linear
+    time for single-block regions; regions of several blocks compute immediate dominators once."""
     for region in root.regions:
-        _region(region, set())
+        _region(region, set(), report)
 
 
-def _region(region: Region, visible: set[SSAValue]) -> None:
+def _region(region: Region, visible: set[SSAValue], report: Report) -> None:
     if not region.blocks:
         return
     if len(region.blocks) == 1:
-        _block(region.blocks[0], visible)
+        _block(region.blocks[0], visible, report)
         return
     order, idom = dominators(region)
     out: dict[Block, set[SSAValue]] = {}
     for block in order:
         seen = set(out[idom[block]]) if idom[block] is not block else set(visible)
-        _block(block, seen)
+        _block(block, seen, report)
         out[block] = seen
 
 
-def _block(block: Block, visible: set[SSAValue]) -> None:
+def _block(block: Block, visible: set[SSAValue], report: Report) -> None:
     visible.update(block.args)
     for op in block.ops:
         for index, operand in enumerate(op.operands):
             if operand not in visible:
-                raise LlmcError(
-                    "LLMC0120",
-                    f"operand {index} of {op.name} is used before it is defined",
-                    op,
-                    why="its definition does not dominate this use" + _definition(operand),
-                    fix="move the definition up, or this op down",
-                )
+                report(op, index, _error(op, index, operand))
         for region in op.regions:
-            _region(region, set() if op.has_trait(IsolatedFromAbove) else set(visible))
+            _region(region, set() if op.has_trait(IsolatedFromAbove) else set(visible), report)
         visible.update(op.results)
 
 
-def _definition(value: SSAValue) -> str:
-    owner = value.owner
-    return f": {excerpt(owner)}" if isinstance(owner, Operation) else ""
+def _error(op: Operation, index: int, operand: SSAValue) -> LlmcError:
+    owner = None if isinstance(operand, ForwardDeclaredValue) else operand.owner
+    return LlmcError(
+        "LLMC0120",
+        f"operand {index} of {op.name} is used before it is defined",
+        op,
+        why="its definition does not dominate this use" + (f": {excerpt(owner)}" if isinstance(owner, Operation) else ""),
+        fix="move the definition up, or this op down",
+    )
 
 
 def dominators(region: Region) -> tuple[list[Block], dict[Block, Block]]:

@@ -1,0 +1,122 @@
+"""The dialects, ops, attributes and passes that the server knows, and their documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from xdsl.context import Context
+from xdsl.ir import Attribute, Dialect, Operation
+from xdsl.irdl import IRDLOperation
+
+from ...dialects.ir.context import make_context
+from ...dialects.nn.pointwise import PointwiseOp
+from ...dialects.ptx.ops import INSTRUCTIONS
+from ...dialects.ptx.table import TABLE, Row
+from ...passes.framework.pass_ import Pass
+from ...passes.framework.registry import list_passes
+from ..driver.error_catalogue import FAMILIES, Place, catalogue, plain
+from ..driver.reference import definition_table, documentation, pass_documentation
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Vocabulary:
+    """What has a name. All dialects come from `context`, all passes from `passes`: nothing else in the server names one."""
+
+    def __init__(self) -> None:
+        self.context: Context = make_context()
+
+    @cached_property
+    def passes(self) -> Mapping[str, type[Pass]]:
+        """Every pass by name."""
+        return list_passes()
+
+    @cached_property
+    def ops(self) -> Mapping[str, type[Operation]]:
+        """Every op by name; imports all dialects."""
+        return {op.name: op for dialect in self._dialects() for op in dialect.operations}
+
+    @cached_property
+    def attributes(self) -> Mapping[str, type[Attribute]]:
+        """Every attribute and type by name."""
+        return {a.name: a for dialect in self._dialects() for a in dialect.attributes}
+
+    def _dialects(self) -> list[Dialect]:
+        names = sorted(self.context.registered_dialect_names)
+        return [d for name in names if (d := self.context.get_optional_dialect(name)) is not None]
+
+    @cached_property
+    def symbol_ops(self) -> frozenset[str]:
+        """The ops that define symbols."""
+        found: set[str] = set()
+        for name, op in self.ops.items():
+            if issubclass(op, IRDLOperation):
+                definition = op.get_irdl_definition()
+                if "sym_name" in definition.properties or "sym_name" in definition.attributes:
+                    found.add(name)
+        return frozenset(found)
+
+    @cached_property
+    def _errors(self) -> dict[str, list[Place]]:
+        return catalogue(ROOT)
+
+    def pass_text(self, name: str) -> str | None:
+        """What a pass does, as Markdown."""
+        found = self.passes.get(name)
+        return None if found is None else f"**`{name}`**\n\n{pass_documentation(found)}"
+
+    def error_text(self, code: str) -> str | None:
+        """What `LLMCnnnn` stands for, as Markdown."""
+        places = self._errors.get(code)
+        if places is None:
+            return None
+        lines = [f"**{code}**", ""]
+        if code in FAMILIES:
+            lines += [FAMILIES[code][0], ""]
+        for place in places:
+            if place.what and place.what != "…":
+                told = [plain(place.what)]
+                told += [f"{word}: {plain(text)}" for word, text in (("why", place.why), ("fix", place.fix)) if text]
+                line = "- " + "\n  - ".join(told)
+                lines += [] if line in lines else [line]
+        return "\n".join(lines)
+
+    def op_text(self, name: str) -> str | None:
+        """What an op does and takes, as Markdown."""
+        op = self.ops.get(name)
+        if op is None:
+            return None
+        if issubclass(op, PointwiseOp):
+            row = op.ROW
+            torch = f", PyTorch {', '.join(f'`{a}`' for a in row.aten)}" if row.aten else ""
+            operands = f"{row.arity} operand{'s' if row.arity != 1 else ''}"
+            return f"**`{name}`** broadcasts as numpy does: {operands}, elements {row.elems}{torch}."
+        if op in INSTRUCTIONS.values():
+            return "\n".join([f"**`{name}`** {documentation(op)}", "", *_forms(name.split(".", 1)[1])])
+        lines = [f"**`{name}`**", "", documentation(op), ""]
+        if issubclass(op, IRDLOperation):
+            lines += definition_table(op.get_irdl_definition())
+        return "\n".join(lines).strip()
+
+    def attribute_text(self, name: str) -> str | None:
+        """What an attribute or type holds, as Markdown."""
+        found = self.attributes.get(name)
+        return None if found is None else f"**`{name}`**\n\n{documentation(found)}"
+
+
+def _forms(base: str) -> list[str]:
+    """The forms of a PTX instruction, as a table."""
+    lines = ["| form | takes | gives | needs |", "|---|---|---|---|"]
+    for row in TABLE:
+        if base in _bases(row):
+            needs = f"sm_{row.sm}{'a' if row.arch else ''}, PTX {row.ptx // 10}.{row.ptx % 10}"
+            cells = [f"`{cell}`".replace("|", "\\|") if cell else "" for cell in (row.pattern, row.operands, row.results)]
+            lines.append(f"| {' | '.join(cells)} | {needs} |")
+    return lines
+
+
+def _bases(row: Row) -> list[str]:
+    return re.split(r"[.\[]", row.pattern, maxsplit=1)[0].strip("{}").split(",")
