@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser
+from .arguments import Parser, load_plugins
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--stdio", action="store_true", help="speak on standard input and output (default)")
     p.add_argument("--tcp", default=None, metavar="HOST:PORT", help="wait for one client on a port of this machine instead")
+    load_plugins(p)
     p.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return p
 
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     gc.enable()  # a server does not end soon
     gc.set_threshold(100_000, 20, 100)
-    return serve(tcp)
+    return serve(tcp, arguments.load_pass_plugin, arguments.debug)
 
 
 if __name__ == "__main__":

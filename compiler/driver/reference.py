@@ -32,7 +32,7 @@ from ...passes.framework.pass_ import Pass
 from ...passes.framework.registry import OURS, Registry
 from ..knobs import VARIABLES
 from ..phases import PHASES, PIPELINE, make_registry
-from . import llmc, opt
+from . import llmc, lsp, opt
 from .arguments import Parser, load_plugins
 from .command import guarded
 from .error_catalogue import errors_page
@@ -383,6 +383,14 @@ def flags_page() -> str:
     lines += flag_rows(opt.parser())
     for name, parser in subparsers(llmc.parser()).items():
         lines += ["", f"## `llmc {name}`", "", *flag_rows(parser)]
+    lines += [
+        "",
+        "## `llmc-lsp`",
+        "",
+        "The language server; [editor.md](editor.md) says how editors start it.",
+        "",
+        *flag_rows(lsp.parser()),
+    ]
     lines += [
         "",
         "## Environment",

@@ -15,6 +15,9 @@ from ...dialects.ir.dominance import verify_dominance
 from .document import Document, Part, Reading
 from .recovering import Finding, RecoveringParser
 
+NO_OWNER = "Forward declared values do not have an owner"
+"""What xDSL says when a verifier looks at a value that is not defined."""
+
 MOST = 100
 """Findings of one part that are told."""
 
@@ -119,6 +122,8 @@ def _verify_op(op: Operation, parser: RecoveringParser) -> Iterator[Finding]:
             return  # told at the symbols
         yield _at(op, parser, "LLMC0121", f"invalid IR: {error}")
     except Exception as error:
+        if str(error) == NO_OWNER:
+            return  # told where the value is used
         yield _at(op, parser, "LLMC0121", f"invalid IR: {error or type(error).__name__}")
 
 

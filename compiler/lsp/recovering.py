@@ -134,7 +134,7 @@ class RecoveringParser(_OpParser):
             if self._current_token.kind in (MLIRTokenKind.HASH_IDENT, MLIRTokenKind.EXCLAMATION_IDENT):
                 self._attempt_alias()
             elif self._current_token.kind is MLIRTokenKind.FILE_METADATA_BEGIN:
-                self._parse_file_metadata_dictionary()
+                self._attempt_resources()
             else:
                 op = self._attempt()
                 if op is not None:
@@ -150,6 +150,14 @@ class RecoveringParser(_OpParser):
             self._parse_alias_def()
         except Exception as error:
             self._failed_aliases.add(name)
+            self._report(error, begin)
+            self._recover(begin, error)
+
+    def _attempt_resources(self) -> None:
+        begin = self._current_token.span.start
+        try:
+            self._parse_file_metadata_dictionary()
+        except Exception as error:
             self._report(error, begin)
             self._recover(begin, error)
 
@@ -203,14 +211,23 @@ class RecoveringParser(_OpParser):
             if (again := re.fullmatch(r"SSA value %(\S+) is already defined", message)) is not None:
                 before = self._scope.lookup(again.group(1))
                 related = () if before is None else ((before.start, before.end, "it is defined here"),)
-            if end <= start:
+            record = self._unread(begin)
+            if (
+                start >= len(text.rstrip()) and record is not None
+            ):  # the op lacks its end: there is nothing to mark but its name
+                start, end = record.name_start, record.name_end
+            elif end <= start:
                 end = next((t.end for t in tokens(text, start) if t.start == start), min(start + 1, len(text)))
             self._find(start, end, f"syntax error: {message}", fix=self._near_op(message), related=related)
             return
-        record = next((op for op in reversed(self.ops) if op.start >= begin and op.op is None and op.name), None)
+        record = self._unread(begin)
         start, end = (record.name_start, record.name_end) if record is not None else (begin, begin + 1)
         what = "regions nest too deep" if isinstance(error, RecursionError) else str(error) or type(error).__name__
         self._find(start, end, f"invalid IR: {what}")
+
+    def _unread(self, begin: int) -> OpText | None:
+        """The innermost op behind an offset that could not be read."""
+        return next((op for op in reversed(self.ops) if op.start >= begin and op.op is None and op.name), None)
 
     def _near_op(self, message: str) -> str | None:
         match = re.fullmatch(r"Operation (\S+) is not registered", message)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -15,9 +17,12 @@ from . import completion, highlighting, hover, navigation, outline, rename
 from .positions import LineIndex
 from .recovering import Finding
 from .session import Session, View
+from .vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from .completion import Proposal
+
+Answer = TypeVar("Answer")
 
 REQUEST_FAILED = -32803
 
@@ -43,46 +48,53 @@ PROPOSAL_KINDS = {
 }
 
 
-def make_server() -> LanguageServer:
+def make_server(vocabulary: Vocabulary) -> LanguageServer:
     """A server that answers one client."""
     version = import_module(__name__.rsplit(".", 3)[0]).__version__
     server = LanguageServer("llmc-lsp", version, types.TextDocumentSyncKind.Incremental)
-    _Handlers(server)
+    _Handlers(server, vocabulary)
     return server
 
 
 class _Handlers:
-    """Registers itself as the server's features; a method is a feature."""
+    """The server's features, one a method."""
 
-    def __init__(self, server: LanguageServer) -> None:
+    def __init__(self, server: LanguageServer, vocabulary: Vocabulary) -> None:
         self.server = server
+        self.vocabulary = vocabulary
         self._session: Session | None = None
-        feature = server.feature
-        feature(types.TEXT_DOCUMENT_DID_OPEN)(self.did_open)
-        feature(types.TEXT_DOCUMENT_DID_CHANGE)(self.did_change)
-        feature(types.TEXT_DOCUMENT_DID_CLOSE)(self.did_close)
-        feature(types.SHUTDOWN)(self.shutdown)
-        feature(types.TEXT_DOCUMENT_HOVER)(self.hover)
-        feature(types.TEXT_DOCUMENT_DEFINITION)(self.definition)
-        feature(types.TEXT_DOCUMENT_REFERENCES)(self.references)
-        feature(types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT)(self.document_highlight)
-        feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)(self.document_symbol)
-        feature(types.TEXT_DOCUMENT_FOLDING_RANGE)(self.folding_range)
-        feature(types.TEXT_DOCUMENT_PREPARE_RENAME)(self.prepare_rename)
-        feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))(self.rename)
+        register = self._register
+        register(types.TEXT_DOCUMENT_DID_OPEN, self.did_open)
+        register(types.TEXT_DOCUMENT_DID_CHANGE, self.did_change)
+        register(types.TEXT_DOCUMENT_DID_CLOSE, self.did_close)
+        register(types.SHUTDOWN, self.shutdown)
+        register(types.TEXT_DOCUMENT_HOVER, self.hover)
+        register(types.TEXT_DOCUMENT_DEFINITION, self.definition)
+        register(types.TEXT_DOCUMENT_REFERENCES, self.references)
+        register(types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, self.document_highlight)
+        register(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, self.document_symbol)
+        register(types.TEXT_DOCUMENT_FOLDING_RANGE, self.folding_range)
+        register(types.TEXT_DOCUMENT_PREPARE_RENAME, self.prepare_rename)
+        register(types.TEXT_DOCUMENT_RENAME, self.rename, types.RenameOptions(prepare_provider=True))
         triggers = types.CompletionOptions(trigger_characters=[*"%@#!^.{'=-,"], resolve_provider=True)
-        feature(types.TEXT_DOCUMENT_COMPLETION, triggers)(self.completion)
-        feature(types.COMPLETION_ITEM_RESOLVE)(self.completion_resolve)
+        register(types.TEXT_DOCUMENT_COMPLETION, self.completion, triggers)
+        register(types.COMPLETION_ITEM_RESOLVE, self.completion_resolve)
         actions = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
-        feature(types.TEXT_DOCUMENT_CODE_ACTION, actions)(self.code_action)
+        register(types.TEXT_DOCUMENT_CODE_ACTION, self.code_action, actions)
         legend = types.SemanticTokensLegend(list(highlighting.TYPES), list(highlighting.MODIFIERS))
-        feature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, legend)(self.semantic_tokens)
-        feature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_RANGE, legend)(self.semantic_tokens_range)
+        register(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, self.semantic_tokens, legend)
+        register(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_RANGE, self.semantic_tokens_range, legend)
+
+    def _register(self, name: str, method: Callable[[Any], Awaitable[Any]], options: object = None) -> None:
+        async def handler(params: Any) -> Any:  # pygls writes on what it registers, which a method does not let it
+            return await method(params)
+
+        self.server.feature(name, options)(handler)
 
     @property
     def session(self) -> Session:
         if self._session is None:
-            self._session = Session(self.publish)
+            self._session = Session(self.publish, self.vocabulary)
             self._session.encoding = str(getattr(self.server.workspace.position_encoding, "value", "utf-16"))
         return self._session
 
@@ -191,9 +203,10 @@ class _Handlers:
 
         return await self._ask_or_refuse(uri, answer)
 
-    async def _ask_or_refuse(self, uri: str, answer):  # pyright: ignore
+    async def _ask_or_refuse(self, uri: str, answer: Callable[[View], Answer]) -> Answer | None:
+        """An answer; an `LlmcError` becomes the request's error, which editors show."""
         try:
-            return await self.session.ask(uri, answer)  # pyright: ignore
+            return await self.session.ask(uri, answer)
         except LlmcError as error:
             raise JsonRpcException(_message(error.what, error.why, error.fix), REQUEST_FAILED, {"code": error.code}) from None
 
@@ -207,14 +220,15 @@ class _Handlers:
 
     async def completion_resolve(self, item: types.CompletionItem) -> types.CompletionItem:
         """Documentation, for the item that is looked at alone."""
-        vocabulary = self.session.vocabulary
+        vocabulary = self.vocabulary
+        name = item.label
         text: str | None = None
-        if item.kind is types.CompletionItemKind.Function:
-            text = vocabulary.op_text(item.label)
-        elif item.kind is types.CompletionItemKind.Module:
-            text = vocabulary.pass_text(item.label)
-        elif item.kind is types.CompletionItemKind.Struct:
-            text = vocabulary.attribute_text(item.label[1:])
+        if item.kind == types.CompletionItemKind.Function:
+            text = await self.session.work(lambda: vocabulary.op_text(name))
+        elif item.kind == types.CompletionItemKind.Module:
+            text = await self.session.work(lambda: vocabulary.pass_text(name))
+        elif item.kind == types.CompletionItemKind.Struct:
+            text = await self.session.work(lambda: vocabulary.attribute_text(name[1:]))
         if text is not None:
             item.documentation = types.MarkupContent(types.MarkupKind.Markdown, text)
         return item
@@ -312,10 +326,13 @@ def _tokens(view: View, start: int, end: int) -> types.SemanticTokens:
     return types.SemanticTokens(data)
 
 
-def serve(tcp: tuple[str, int] | None) -> int:
+def serve(tcp: tuple[str, int] | None, plugins: Sequence[str], debug: bool = False) -> int:
     """Answer a client on standard input and output, or the first that connects to a port of this machine. Raises LLMC0272 when
-    the port can't be had."""
-    server = make_server()
+    the port can't be had, LLMC0215 to LLMC0218 for a plugin file that can't be used. With `debug` pygls writes to stderr what it answers
+    with an error, traceback and all."""
+    if not debug:
+        logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    server = make_server(Vocabulary(plugins))
     if tcp is None:
         output = sys.stdout.buffer
         sys.stdout = sys.stderr  # standard output belongs to the protocol

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
+from ..driver.command import unforeseen
 from .checking import check_steps
 from .document import Document
 from .positions import LineIndex
@@ -51,23 +51,25 @@ class View:
 
 
 class Session:
-    """`publish` is called with a file's name, version, findings and lines when a check of it is complete."""
+    """`publish` is called with a file's name, version, findings and lines when a check of it is complete. `delay` is how long, in
+    seconds, an edit waits for the next one before it is checked."""
 
-    def __init__(self, publish: Callable[[str, int, list[Finding], LineIndex], None], delay: float = 0.25) -> None:
+    def __init__(
+        self,
+        publish: Callable[[str, int, list[Finding], LineIndex], None],
+        vocabulary: Vocabulary,
+        delay: float = 0.25,
+    ) -> None:
         self.publish = publish
+        self.vocabulary = vocabulary
         self.delay = delay
         self.encoding = "utf-16"
         self.files: dict[str, File] = {}
         sys.setrecursionlimit(RECURSION)
         before = threading.stack_size(STACK)
         self._worker = ThreadPoolExecutor(1, "llmc-lsp-ir")
-        self._worker.submit(lambda: None).result()  # the thread starts while the size stands
+        self._worker.submit(lambda: vocabulary.symbol_ops)  # the thread starts while the size stands, and imports the dialects
         threading.stack_size(before)
-
-    @cached_property
-    def vocabulary(self) -> Vocabulary:
-        """Made on the worker at the first question."""
-        return Vocabulary()
 
     def opened(self, name: str, text: str, version: int) -> None:
         self.files[name] = File(text, version)
@@ -93,9 +95,10 @@ class Session:
         file = self.files.get(name)
         if file is None:
             return None
-        return await self._work(lambda: question(self._view(file)))
+        return await self.work(lambda: question(self._view(file)))
 
-    async def _work(self, body: Callable[[], Answer]) -> Answer:
+    async def work(self, body: Callable[[], Answer]) -> Answer:
+        """Run something on the thread of the IR."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, body)
 
     def _view(self, file: File) -> View:
@@ -115,14 +118,23 @@ class Session:
 
     async def _check(self, name: str, file: File, version: int, delay: float) -> None:
         await asyncio.sleep(delay)
-        view = await self._work(lambda: self._view(file))
+        view = await self.work(lambda: self._view(file))
         found: list[Finding] = []
         steps = check_steps(view.document, found)
-        while await self._work(lambda: _advance(steps)):
-            if file.version != version:
-                return
+        try:
+            while await self.work(lambda: _advance(steps)):
+                if file.version != version:
+                    return
+        except Exception as error:  # a mistake of ours must not look like a file without mistakes
+            found.append(_unforeseen(error))
         if self.files.get(name) is file and file.version == version:
             self.publish(name, version, found, view.lines)
+
+
+def _unforeseen(error: Exception) -> Finding:
+    """An exception of a check, as a finding at the beginning of the file."""
+    told = unforeseen(error)
+    return Finding(0, 1, told.code, f"{told.what} while it checks this file ({told.where})", told.why, told.fix)
 
 
 def _advance(steps: Iterator[None]) -> bool:

@@ -17,8 +17,14 @@ from .lexical import Token, begins_alias, begins_op, first_on_line, tokens
 SEPARATOR = re.compile(r"^// -----[ \t]*\r?$\n?", re.MULTILINE)
 
 
-# strings and comments are passed over; a line's first token is marked where it is no brace and no comment
-SCAN = re.compile(r"//[^\n]*|\"(?:[^\"\\\n]|\\.)*\"?|(?P<open>\{)|(?P<close>\})|(?P<line>^[ \t]*(?=[^\s/{}]))", re.MULTILINE)
+# Strings and comments are passed over. A line's first token is marked where it is no brace and no comment; what follows on a line
+# without braces is taken along, which makes one match of most lines.
+QUOTED = r'"(?:[^"\\\n]|\\.)*+'
+SCAN = re.compile(
+    rf"(?P<line>^[ \t]*+)(?=[^\s/{{}}])(?:(?:[^\n\"{{}}/]++|{QUOTED}\")*+(?=\n|\Z))?+"
+    rf"|//[^\n]*+|{QUOTED}\"?|(?P<open>\{{)|(?P<close>\}})",
+    re.MULTILINE,
+)
 
 
 class Mark(NamedTuple):
@@ -97,8 +103,8 @@ def _scan(text: str, start: int, end: int) -> list[Mark]:
     for match in SCAN.finditer(text, start, end):
         kind = match.lastgroup
         if kind == "line":
-            if match.end() < end:
-                found.append(Mark("line", match.end()))
+            if match.end("line") < end:
+                found.append(Mark("line", match.end("line")))
         elif kind == "open" or kind == "close":
             found.append(Mark(kind, match.start()))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -11,28 +11,31 @@ from xdsl.context import Context
 from xdsl.ir import Attribute, Dialect, Operation
 from xdsl.irdl import IRDLOperation
 
-from ...dialects.ir.context import make_context
 from ...dialects.nn.pointwise import PointwiseOp
 from ...dialects.ptx.ops import INSTRUCTIONS
 from ...dialects.ptx.table import TABLE, Row
+from ...passes.framework.named_pipeline import NamedPipeline
 from ...passes.framework.pass_ import Pass
-from ...passes.framework.registry import list_passes
+from ...passes.framework.registry import Registry
 from ..driver.error_catalogue import FAMILIES, Place, catalogue, plain
-from ..driver.reference import definition_table, documentation, pass_documentation
+from ..driver.reference import definition_table, documentation, option_table, pass_documentation
+from ..phases import make_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Vocabulary:
-    """What has a name. All dialects come from `context`, all passes from `passes`: nothing else in the server names one."""
+    """What has a name, in llmc and in the plugins of some files and of installed distributions; all of it comes from `registry`.
+    Raises LLMC0215 to LLMC0218 for a plugin that can't be used."""
 
-    def __init__(self) -> None:
-        self.context: Context = make_context()
+    def __init__(self, plugins: Sequence[str] = ()) -> None:
+        self.registry: Registry = make_registry(plugins)
+        self.context: Context = self.registry.context()
 
     @cached_property
-    def passes(self) -> Mapping[str, type[Pass]]:
-        """Every pass by name."""
-        return list_passes()
+    def passes(self) -> Mapping[str, type[Pass] | type[NamedPipeline]]:
+        """Every pass and named pipeline by name."""
+        return {**self.registry.passes(), **self.registry.pipelines()}
 
     @cached_property
     def ops(self) -> Mapping[str, type[Operation]]:
@@ -45,8 +48,7 @@ class Vocabulary:
         return {a.name: a for dialect in self._dialects() for a in dialect.attributes}
 
     def _dialects(self) -> list[Dialect]:
-        names = sorted(self.context.registered_dialect_names)
-        return [d for name in names if (d := self.context.get_optional_dialect(name)) is not None]
+        return [load() for load in self.registry.dialects().values()]
 
     @cached_property
     def symbol_ops(self) -> frozenset[str]:
@@ -66,7 +68,10 @@ class Vocabulary:
     def pass_text(self, name: str) -> str | None:
         """What a pass does, as Markdown."""
         found = self.passes.get(name)
-        return None if found is None else f"**`{name}`**\n\n{pass_documentation(found)}"
+        if found is None:
+            return None
+        text = pass_documentation(found) if issubclass(found, Pass) else documentation(found)
+        return "\n".join([f"**`{name}`**", "", text, "", *option_table(found)]).strip()
 
     def error_text(self, code: str) -> str | None:
         """What `LLMCnnnn` stands for, as Markdown."""
