@@ -38,8 +38,12 @@ def address(text: str) -> tuple[str, int]:
     except ValueError:
         local = False
     if not local or not port.isdigit() or int(port) > 65535:
-        why = "the server reads what it is told and has no password, so it listens to this machine alone"
-        raise LlmcError("LLMC0271", f"--tcp {text} is no port of this machine", why=why, fix="write 127.0.0.1:PORT")
+        raise LlmcError(
+            "LLMC0271",
+            f"--tcp {text} is no port of this machine",
+            why="the server reads what it is told and has no password, so it listens to this machine alone",
+            fix="write 127.0.0.1:PORT",
+        )
     return host, int(port)
 
 

@@ -17,7 +17,7 @@ from ...dialects.ptx.table import TABLE, Row
 from ...passes.framework.named_pipeline import NamedPipeline
 from ...passes.framework.pass_ import Pass
 from ...passes.framework.registry import Registry
-from ..driver.error_catalogue import FAMILIES, Place, catalogue, plain
+from ..driver.error_catalogue import Place, catalogue, section
 from ..driver.reference import definition_table, documentation, option_table, pass_documentation
 from ..phases import make_registry
 
@@ -78,16 +78,7 @@ class Vocabulary:
         places = self._errors.get(code)
         if places is None:
             return None
-        lines = [f"**{code}**", ""]
-        if code in FAMILIES:
-            lines += [FAMILIES[code][0], ""]
-        for place in places:
-            if place.what and place.what != "…":
-                told = [plain(place.what)]
-                told += [f"{word}: {plain(text)}" for word, text in (("why", place.why), ("fix", place.fix)) if text]
-                line = "- " + "\n  - ".join(told)
-                lines += [] if line in lines else [line]
-        return "\n".join(lines)
+        return "\n".join([f"**{code}**", "", *section(code, places)])
 
     def op_text(self, name: str) -> str | None:
         """What an op does and takes, as Markdown."""

@@ -51,14 +51,18 @@ def _block(block: Block, visible: set[SSAValue], report: Report) -> None:
 
 
 def _error(op: Operation, index: int, operand: SSAValue) -> LlmcError:
-    owner = None if isinstance(operand, ForwardDeclaredValue) else operand.owner
     return LlmcError(
         "LLMC0120",
         f"operand {index} of {op.name} is used before it is defined",
         op,
-        why="its definition does not dominate this use" + (f": {excerpt(owner)}" if isinstance(owner, Operation) else ""),
+        why="its definition does not dominate this use" + _definition(operand),
         fix="move the definition up, or this op down",
     )
+
+
+def _definition(value: SSAValue) -> str:
+    owner = None if isinstance(value, ForwardDeclaredValue) else value.owner
+    return f": {excerpt(owner)}" if isinstance(owner, Operation) else ""
 
 
 def dominators(region: Region) -> tuple[list[Block], dict[Block, Block]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ pytest.importorskip("pygls")
 from lsp_client import ROOT, Editor, edit
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
+from pygls.lsp.client import LanguageClient
 
 MODULE = """// RUN: %llmc-opt %s --pass-pipeline='canon'
 #T = #nn.dims<["T", "_"]>
@@ -245,6 +248,41 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.PIPE,
         timeout=120,
     )
+
+
+def test_a_port_of_this_machine_serves_one_client():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    async def hover() -> types.Hover | None:
+        client = LanguageClient("test", "1")
+        for attempt in range(600):
+            try:
+                await client.start_tcp("127.0.0.1", port)
+                break
+            except OSError:
+                assert attempt < 599
+                await asyncio.sleep(0.1)
+        await client.initialize_async(types.InitializeParams(types.ClientCapabilities()))
+        item = types.TextDocumentItem("file:///x.mlir", "mlir", 1, "func.func @f() {\n  func.return\n}\n")
+        client.text_document_did_open(types.DidOpenTextDocumentParams(item))
+        where = types.HoverParams(types.TextDocumentIdentifier(item.uri), types.Position(0, 1))
+        found = await client.text_document_hover_async(where)
+        await client.shutdown_async(None)
+        client.exit(None)
+        await client.stop()
+        return found
+
+    server = subprocess.Popen(
+        [sys.executable, "-m", "llmc.compiler.driver.lsp", "--tcp", f"127.0.0.1:{port}"],
+        env={"PYTHONPATH": str(ROOT / ".typing"), "PATH": ""},
+    )
+    try:
+        assert asyncio.run(hover()) is not None
+        assert server.wait(60) == 0
+    finally:
+        server.kill()
 
 
 def test_another_machines_port_is_refused():
