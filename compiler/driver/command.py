@@ -109,6 +109,10 @@ def write_text(path: str, text: str) -> None:
     target = Path(path)
     temporary: Path | None = None
     try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")  # a device or a pipe is written to, never replaced
+            return
+        target = target.resolve()  # what a link points to changes, the link stays
         with tempfile.NamedTemporaryFile(
             "w", dir=target.parent, prefix=f".{target.name}-", delete=False, encoding="utf-8"
         ) as file:

@@ -150,7 +150,7 @@ class Browser:
 
     def settle(self) -> None:
         """Wait for what a key or a click has set off."""
-        self.value("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 120)))")
+        self.value("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 300)))")
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

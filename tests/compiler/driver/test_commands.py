@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -306,3 +307,19 @@ def test_opt_writes_remarks_as_records(command: Command, artefact: Path, tmp_pat
     text = out.read_text()
     assert text.startswith('--- !Missed\nPass: "form-kernels"\nName: "fusion"\n') and "!Passed" not in text
     command("opt", dump, *arguments[:2], "--remarks-filter", "gossip").refused("LLMC0238", "gossip", "missed")
+
+
+def test_an_output_that_is_no_file_is_written_to_and_not_replaced(command: Command, module: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    assert command("opt", module, "-o", pipe).code == 0
+    assert "func.func @main" in reader.communicate(timeout=60)[0]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_an_output_that_is_a_link_keeps_the_link(command: Command, module: Path, tmp_path: Path) -> None:
+    (tmp_path / "real.nn").write_text("old")
+    (tmp_path / "link.nn").symlink_to("real.nn")
+    assert command("opt", module, "-o", tmp_path / "link.nn").code == 0
+    assert (tmp_path / "link.nn").is_symlink() and "func.func @main" in (tmp_path / "real.nn").read_text()
