@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+from math import prod
+from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import FileLineColLoc, IntAttr, ModuleOp, StringAttr, UnknownLoc
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    DenseIntOrFPElementsAttr,
+    FileLineColLoc,
+    IntAttr,
+    ModuleOp,
+    StringAttr,
+    UnknownLoc,
+)
 from xdsl.ir import Operation
-from xdsl.parser import Parser
+from xdsl.parser import AttrParser, Parser
 from xdsl.parser.generic_parser import ParserState
-from xdsl.utils.exceptions import ParseError, VerifyException
-from xdsl.utils.lexer import Input
-from xdsl.utils.mlir_lexer import MLIRLexer
+from xdsl.utils.exceptions import ParseError
+from xdsl.utils.lexer import Input, Token
+from xdsl.utils.mlir_lexer import MLIRLexer, MLIRToken, MLIRTokenKind, StringLiteral
 
 from .diagnostics import LlmcError
 
@@ -21,9 +31,36 @@ class _Lexer(MLIRLexer):
 
     _unescaped_characters_regex = re.compile(r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"')
 
+    def _lex_string_literal(self, start_pos: int) -> MLIRToken:
+        """A string, escaped UTF-8 included; xDSL's lexer takes what is not ASCII for bytes, which strings are not read from."""
+        token = super()._lex_string_literal(start_pos)
+        if token.kind is MLIRTokenKind.BYTES_LIT:
+            try:
+                StringLiteral.from_span(token.span).bytes_contents.decode()
+            except UnicodeDecodeError:
+                return token
+            return Token(MLIRTokenKind.STRING_LIT, token.span)
+        return token
+
+
+class _HexElement(AttrParser._TensorLiteralElement):
+    """An element that gives its bits, as infinities and NaNs are written."""
+
+    def to_type(self, parser: AttrParser, type: Any) -> Any:
+        if not isinstance(type, AnyFloat):
+            return super().to_type(parser, type)
+        size = type.compile_time_size
+        if not isinstance(self.value, int) or self.value >= 1 << 8 * size:
+            parser.raise_error(f"{self.span.text} is more than the {8 * size} bits of {type}", self.span)
+        return next(type.iter_unpack(self.value.to_bytes(size, "little")))
+
+
+LARGEST_DENSE = 2**24
+"""Elements of the largest dense constant that is read: xDSL keeps one repeated value as often as it is repeated."""
+
 
 class _OpParser(Parser):
-    """xDSL's parser, which also knows where ops begin in the text."""
+    """xDSL's parser, which also knows where ops begin in the text, and reads floats in hexadecimal inside dense constants."""
 
     failed: int | None = None
     """Where the innermost op that could not be read begins."""
@@ -31,6 +68,27 @@ class _OpParser(Parser):
     def __init__(self, context: Context, text: str, name: str) -> None:
         super().__init__(context, "", name)
         self._parser_state = ParserState(_Lexer(Input(text, name)))
+
+    def _parse_tensor_literal_element(self) -> AttrParser._TensorLiteralElement:
+        element = super()._parse_tensor_literal_element()
+        if element.span.text[:2].lower() == "0x":
+            return _HexElement(False, element.value, element.span)
+        return element
+
+    def parse_dense_int_or_fp_elements_attr(self, type: Any) -> DenseIntOrFPElementsAttr[Any]:
+        if type is not None:
+            self._check_size(type)
+        return super().parse_dense_int_or_fp_elements_attr(type)
+
+    def _parse_dense_literal_type(self) -> Any:
+        type_ = super()._parse_dense_literal_type()
+        self._check_size(type_)
+        return type_
+
+    def _check_size(self, type_: Any) -> None:
+        count = prod(type_.get_shape())
+        if count > LARGEST_DENSE:
+            self.raise_error(f"a dense constant of {count} elements is too large to read (at most {LARGEST_DENSE})")
 
     def parse_operation(self) -> Operation:
         begin = self._current_token.span.start
@@ -65,16 +123,9 @@ def parse_module(context: Context, text: str, name: str = "<text>", *, locate: b
     except ParseError as error:
         message = re.sub(r"\s+", " ", str(error.msg)).strip()
         raise LlmcError("LLMC0001", f"syntax error: {message}", _place(error.span.start, text, name)) from None
-    except (
-        VerifyException,
-        ValueError,
-        KeyError,
-        AssertionError,
-        NotImplementedError,
-        TypeError,
-        IndexError,
-        RecursionError,
-    ) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # attributes, types and ops are made while parsing, and what they raise is up to their dialects
         where = name if parser is None or parser.failed is None else _place(parser.failed, text, name)
         raise LlmcError("LLMC0001", f"{name} is no valid IR: {error or type(error).__name__}", where) from None
     return module

@@ -16,6 +16,13 @@ from xdsl.dialects.linalg.ops import GenericOp
 from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, TypeAttribute
 from xdsl.printer import Printer
 
+from .locations import is_known
+
+DROPS_ATTRIBUTES = frozenset({"arith.cmpf", "arith.cmpi", "tensor.empty", "tensor.extract"})
+"""Ops of xDSL whose own format leaves their discardable attributes out: those with some are printed in generic form."""
+DROPS_LOCATION = frozenset({"scf.while"})
+"""Ops of xDSL whose own format with a location does not parse: located, they are printed in generic form."""
+
 
 def children(attribute: Attribute) -> Iterator[Attribute]:
     """The attributes directly inside another."""
@@ -75,14 +82,24 @@ class IrPrinter(Printer):
     _bare_results: bool = field(default=False, init=False)
 
     def print_op(self, op: Operation) -> None:
+        if not self.print_generic_format and self._needs_generic_form(op):
+            self.print_generic_format = True
+            self.print_op(op)
+            self.print_generic_format = False
+            return
         # xDSL prints the types of a linalg.generic with several results in parentheses, and does not parse them back
         outer = self._bare_results
         self._bare_results = isinstance(op, GenericOp) and len(op.results) > 1 and not self.print_generic_format
         super().print_op(op)
         self._bare_results = outer
 
+    def _needs_generic_form(self, op: Operation) -> bool:
+        return (op.name in DROPS_ATTRIBUTES and bool(op.attributes)) or (op.name in DROPS_LOCATION and self.print_debuginfo)
+
     def print_block(self, block: Block, print_block_args: bool = True, print_block_terminator: bool = True) -> None:
         outer, self._bare_results = self._bare_results, False
+        if not print_block_terminator and (last := block.last_op) is not None:  # one that says something is not left out
+            print_block_terminator = bool(last.attributes) or (self.print_debuginfo and is_known(last.location))
         super().print_block(block, print_block_args, print_block_terminator)
         self._bare_results = outer
 

@@ -15,7 +15,7 @@ Arguments stand in this order: inputs, the batch's buffers, outputs, workspace, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from xdsl.dialects.builtin import (
@@ -66,17 +66,19 @@ def strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
     return ArrayAttr([StringAttr(v) for v in values])
 
 
-def parse_operand_list(parser: Parser) -> list[SSAValue]:
-    """`(%a, %b) : (type, type)`"""
+def parse_operand_list(parser: Parser) -> tuple[list[SSAValue], dict[str, Attribute]]:
+    """`(%a, %b) {attributes} : (type, type)`"""
     names = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_unresolved_operand)
+    attributes = parser.parse_optional_attr_dict()
     parser.parse_punctuation(":")
     types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
-    return list(parser.resolve_operands(names, types, parser.pos))
+    return list(parser.resolve_operands(names, types, parser.pos)), attributes
 
 
-def print_operand_list(printer: Printer, values: Sequence[SSAValue]) -> None:
+def print_operand_list(printer: Printer, values: Sequence[SSAValue], attributes: Mapping[str, Attribute]) -> None:
     with printer.in_parens():
         printer.print_list(values, printer.print_operand)
+    printer.print_op_attributes(attributes)
     printer.print_string(" : ")
     with printer.in_parens():
         printer.print_list(values, lambda v: printer.print_attribute(v.type))
@@ -365,6 +367,7 @@ class BatchOp(IRDLOperation):
             return key, parser.parse_unresolved_operand()
 
         entries = parser.parse_comma_separated_list(parser.Delimiter.NONE, entry)
+        attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
         types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
         parser.parse_punctuation("->")
@@ -372,7 +375,9 @@ class BatchOp(IRDLOperation):
         values = parser.resolve_operands([e[1] for e in entries], types, parser.pos)
         if not isinstance(result, BatchType):
             parser.raise_error("expected !nn.batch")
-        return cls({key: value for (key, _), value in zip(entries, values, strict=True)}, result)
+        op = cls({key: value for (key, _), value in zip(entries, values, strict=True)}, result)
+        op.attributes |= attributes
+        return op
 
     def print(self, printer: Printer) -> None:
         parts = self.parts
@@ -383,6 +388,7 @@ class BatchOp(IRDLOperation):
             printer.print_operand(item[1])
 
         printer.print_list(list(parts.items()), entry)
+        printer.print_op_attributes(self.attributes)
         printer.print_string(" : ")
         with printer.in_parens():
             printer.print_list(list(parts.values()), lambda v: printer.print_attribute(v.type))
@@ -501,10 +507,13 @@ class AdvanceOp(IRDLOperation):
 
     @classmethod
     def parse(cls, parser: Parser) -> AdvanceOp:
-        return cls(parse_operand_list(parser))
+        operands, attributes = parse_operand_list(parser)
+        op = cls(operands)
+        op.attributes |= attributes
+        return op
 
     def print(self, printer: Printer) -> None:
-        print_operand_list(printer, self.operands)
+        print_operand_list(printer, self.operands, self.attributes)
 
     def verify_(self) -> None:
         for name, value in zip(self.NAMES, self.operands, strict=True):

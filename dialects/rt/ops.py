@@ -13,6 +13,7 @@ rt.program @decode attributes {sizes = ["B", "T"], ranges = {B = [1, 8], T = [1,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from xdsl.dialects.builtin import (
@@ -115,16 +116,20 @@ class WeightOp(IRDLOperation):
     @classmethod
     def parse(cls, parser: Parser) -> WeightOp:
         name = parser.parse_symbol_name()
+        attributes = parser.parse_optional_attr_dict_with_keyword()
         parser.parse_punctuation(":")
         type_ = parser.parse_type()
         if not isinstance(type_, BufferType):
             parser.raise_error("expected !layout.buffer")
         value = parser.parse_attribute() if parser.parse_optional_punctuation("=") is not None else None
-        return cls(name.data, type_, value)  # pyright: ignore
+        op = cls(name.data, type_, value)  # pyright: ignore
+        op.attributes |= attributes.data if attributes is not None else {}
+        return op
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
         printer.print_symbol_name(self.sym_name.data)
+        printer.print_op_attributes(self.attributes, print_keyword=True)
         printer.print_string(" : ")
         printer.print_attribute(self.type)
         if self.value is not None:
@@ -204,7 +209,8 @@ class IoOp(IRDLOperation):
 
     def __init__(self, label: str, type: BufferType, *, location: LocationAttr | None = None):
         super().__init__(properties={"label": StringAttr(label)}, result_types=[type])
-        self.result.name_hint = "".join(c if c.isalnum() else "_" for c in label)
+        hint = re.sub(r"[^A-Za-z0-9]", "_", label)
+        self.result.name_hint = hint if SSAValue.is_valid_name(hint) else None
         if location is not None:
             self.location = location
 
@@ -310,14 +316,19 @@ class ViewOp(IRDLOperation):
         arena = parser.resolve_operand(parser.parse_unresolved_operand(), ArenaType())
         with parser.in_square_brackets():
             slot = parser.parse_integer(allow_boolean=False, allow_negative=False)
+        attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
         type_ = parser.parse_type()
-        return cls(arena, slot, type_)  # pyright: ignore
+        op = cls(arena, slot, type_)  # pyright: ignore
+        op.attributes |= attributes
+        return op
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
         printer.print_operand(self.arena)
-        printer.print_string(f"[{self.slot.value.data}] : ")
+        printer.print_string(f"[{self.slot.value.data}]")
+        printer.print_op_attributes(self.attributes)
+        printer.print_string(" : ")
         printer.print_attribute(self.result.type)
 
     def verify_(self) -> None:
@@ -434,9 +445,12 @@ class LaunchOp(IRDLOperation):
                 parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False)
             )
             when[size] = (low, high)
+        attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
         types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
-        return cls(kernel, parser.resolve_operands(names, types, parser.pos), sizes, grid, when)
+        op = cls(kernel, parser.resolve_operands(names, types, parser.pos), sizes, grid, when)
+        op.attributes |= attributes
+        return op
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
@@ -444,15 +458,20 @@ class LaunchOp(IRDLOperation):
         with printer.in_parens():
             printer.print_list(self.buffers, printer.print_operand)
 
-        def texts(values: ArrayAttr[StringAttr]) -> str:
-            return "[" + ", ".join(f'"{v.data}"' for v in values.data) + "]"
+        def texts(keyword: str, values: ArrayAttr[StringAttr]) -> None:
+            printer.print_string(f" {keyword} ")
+            with printer.in_square_brackets():
+                printer.print_list(values.data, lambda v: printer.print_string_literal(v.data))
 
         if self.grid is not None:
-            printer.print_string(f" grid {texts(self.grid)}")
+            texts("grid", self.grid)
         if self.sizes.data:
-            printer.print_string(f" sizes {texts(self.sizes)}")
+            texts("sizes", self.sizes)
         for name, (low, high) in decode_ranges(self.when).items():
-            printer.print_string(f' for "{name}" in [{low}, {high}]')
+            printer.print_string(" for ")
+            printer.print_string_literal(name)
+            printer.print_string(f" in [{low}, {high}]")
+        printer.print_op_attributes(self.attributes)
         printer.print_string(" : ")
         with printer.in_parens():
             printer.print_list(self.buffers, lambda v: printer.print_attribute(v.type))
