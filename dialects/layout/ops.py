@@ -22,9 +22,11 @@ from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseArrayBase,
     DictionaryAttr,
+    IntegerAttr,
     LocationAttr,
     StringAttr,
     TensorType,
+    f32,
     i32,
     i64,
 )
@@ -64,6 +66,25 @@ EFFECTS = ("r", "w", "rw")
 
 def strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
     return ArrayAttr([StringAttr(v) for v in values])
+
+
+def verify_grid(grid: ArrayAttr[StringAttr]) -> None:
+    """VerifyException unless a grid is three size expressions."""
+    if len(grid.data) != 3:
+        raise VerifyException("a grid has three expressions")
+    for text in grid.data:
+        try:
+            expressions.names(text.data)
+        except LlmcError as problem:
+            raise VerifyException(problem.what) from problem
+
+
+def verify_ranges(ranges: DictionaryAttr | None) -> None:
+    """VerifyException unless every entry is the smallest and the largest value of a size: `{T = [1, 8]}`."""
+    for name, pair in ranges.data.items() if ranges is not None else ():
+        ends = [v.value.data for v in pair.data if isinstance(v, IntegerAttr)] if isinstance(pair, ArrayAttr) else []  # pyright: ignore
+        if len(ends) != 2 or len(pair.data) != 2 or not ends[0] <= ends[1]:  # pyright: ignore
+            raise VerifyException(f"the range of {name} is [smallest, largest], not {pair}")
 
 
 def parse_operand_list(parser: Parser) -> tuple[list[SSAValue], dict[str, Attribute]]:
@@ -217,13 +238,13 @@ class KernelOp(IRDLOperation):
         if missing:
             raise VerifyException(f"buffers use the sizes {sorted(missing)}, which are no arguments")
         if self.grid is not None:
-            if len(self.grid.data) != 3:
-                raise VerifyException("a grid has three expressions")
-            for text in self.grid.data:
-                try:
-                    expressions.names(text.data)
-                except LlmcError as problem:
-                    raise VerifyException(problem.what) from problem
+            verify_grid(self.grid)
+        verify_ranges(self.ranges)
+        for op in self.block.ops:
+            if isinstance(op, WriteOp | WriteStateOp):
+                for operand in op.operands:
+                    if isinstance(operand.type, BufferType) and operand in buffers and "w" not in self.effect(operand):
+                        raise VerifyException(f"{op.name} writes to a buffer whose effect is {self.effect(operand)}")
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a kernel ends in layout.return")
 
@@ -363,6 +384,8 @@ class BatchOp(IRDLOperation):
     def parse(cls, parser: Parser) -> BatchOp:
         def entry():
             key = parser.parse_identifier()
+            if key not in cls.NAMES:
+                parser.raise_error(f"'{key}' is no part of a batch: {', '.join(cls.NAMES)}")
             parser.parse_punctuation("=")
             return key, parser.parse_unresolved_operand()
 
@@ -405,6 +428,14 @@ class BatchOp(IRDLOperation):
                 raise VerifyException(f"{name} is a buffer of i32 of rank {rank}, not {buffer}")
 
 
+def _verify_pools(state: Attribute, pools: Sequence[SSAValue]) -> None:
+    assert isinstance(state, StateType)
+    for value in pools:
+        buffer = buffer_of(value)
+        if buffer.rank != 4 or buffer.dims[1] != state.heads or buffer.element_type != state.elem:
+            raise VerifyException(f"{buffer} is no pool of pages for {state}")
+
+
 @irdl_op_definition
 class StateOp(IRDLOperation):
     """The state in a pool of pages: `[P, heads, page size, head size]` for keys and for values, updated in place."""
@@ -424,12 +455,7 @@ class StateOp(IRDLOperation):
             self.location = location
 
     def verify_(self) -> None:
-        state = self.result.type
-        assert isinstance(state, StateType)
-        for value in (self.k_pages, self.v_pages):
-            buffer = buffer_of(value)
-            if buffer.rank != 4 or buffer.dims[1] != state.heads or buffer.element_type != state.elem:
-                raise VerifyException(f"{buffer} is no pool of pages for {state}")
+        _verify_pools(self.result.type, (self.k_pages, self.v_pages))
 
 
 @irdl_op_definition
@@ -449,6 +475,9 @@ class WriteStateOp(IRDLOperation):
         super().__init__(operands=[state, k_pages, v_pages])
         if location is not None:
             self.location = location
+
+    def verify_(self) -> None:
+        _verify_pools(self.state.type, (self.k_pages, self.v_pages))
 
 
 @irdl_op_definition
@@ -474,6 +503,12 @@ class SamplingOp(IRDLOperation):
         super().__init__(operands=list(parts), result_types=[SamplingType()])
         if location is not None:
             self.location = location
+
+    def verify_(self) -> None:
+        for name, value in zip(self.NAMES, self.operands, strict=True):
+            buffer, elem = buffer_of(value), f32 if name in ("temperature", "top_p") else i32
+            if buffer.rank != 1 or buffer.element_type != elem:
+                raise VerifyException(f"{name} is a buffer of {elem} of rank 1, not {buffer}")
 
 
 @irdl_op_definition

@@ -292,6 +292,8 @@ class CbraOp(IRDLOperation):
         return self.operands[1 + self.then_count.value.data :]
 
     def verify_(self) -> None:
+        if not 0 <= self.then_count.value.data < len(self.operands):
+            raise VerifyException(f"ptx.cbra: {self.then_count.value.data} values for ^then among {len(self.operands)} operands")
         if register_kind(self.operands[0]) != "pred":
             raise VerifyException("ptx.cbra: the condition must be a !ptx.reg<pred>")
         _verify_edge(self, self.successors[0], self.then_args)
@@ -478,9 +480,11 @@ class KernelOp(IRDLOperation):
         return {k: v.data for k, v in self.params.data.items()}  # pyright: ignore
 
     def verify_(self) -> None:
-        for name, text in self.param_types.items():
-            if text not in PARAM_TYPES:
-                raise VerifyException(f"parameter {name}: unknown type '{text}', expected {', '.join(PARAM_TYPES)}")
+        for name, type_ in self.params.data.items():
+            if not isinstance(type_, StringAttr) or type_.data not in PARAM_TYPES:
+                raise VerifyException(f"parameter {name}: unknown type {type_}, expected {', '.join(PARAM_TYPES)}")
+        if not 1 <= self.reqntid.value.data <= 1024:
+            raise VerifyException(f"reqntid = {self.reqntid.value.data}: a CTA has 1 to 1024 threads")
         first = self.body.blocks.first
         if first is None or first.args:
             raise VerifyException("a ptx.kernel needs an entry block without arguments: parameters are loaded by name")

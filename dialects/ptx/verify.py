@@ -123,6 +123,8 @@ def verify_instruction(op: Instruction) -> None:
         if len(operands) != used:
             raise VerifyException(f"{opcode}: {len(operands)} operands for {used} places in args")
     else:
+        if predicate.data not in ("if", "not"):  # pyright: ignore
+            raise VerifyException(f"{opcode}: pred is 'if' or 'not', not {predicate}")
         if len(operands) <= used or register_kind(operands[used]) != "pred":
             raise VerifyException(f"{opcode}: the predicate must be a !ptx.reg<pred>")
         rest = len(operands) - used - 1

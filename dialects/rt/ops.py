@@ -14,7 +14,7 @@ rt.program @decode attributes {sizes = ["B", "T"], ranges = {B = [1, 8], T = [1,
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -25,6 +25,7 @@ from xdsl.dialects.builtin import (
     LocationAttr,
     StringAttr,
     SymbolRefAttr,
+    TensorType,
     i64,
 )
 from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
@@ -55,7 +56,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from ..ir.diagnostics import LlmcError
 from ..layout import expressions
-from ..layout.ops import strings
+from ..layout.ops import strings, verify_grid, verify_ranges
 from ..layout.types import BufferType
 
 Range = tuple[int, int]
@@ -112,6 +113,10 @@ class WeightOp(IRDLOperation):
     def verify_(self) -> None:
         if self.type.sizes:
             raise VerifyException(f"a weight has static sizes, not {sorted(self.type.sizes)}")
+        if self.value is not None:
+            kind = TensorType(self.type.element_type, [int(d) for d in self.type.dims])
+            if self.value.type != kind:
+                raise VerifyException(f"the value is {self.value.type}, the weight {kind}")
 
     @classmethod
     def parse(cls, parser: Parser) -> WeightOp:
@@ -174,6 +179,12 @@ class ProgramOp(IRDLOperation):
         return self.body.block
 
     def verify_(self) -> None:
+        verify_ranges(self.ranges)
+        known = {name.data for name in self.sizes.data}
+        for op in self.block.ops:
+            unknown = [s.data for s in op.sizes.data if s.data not in known] if isinstance(op, LaunchOp) else []
+            if unknown:
+                raise VerifyException(f"a launch passes the size {unknown[0]}, which is none of the program's: {sorted(known)}")
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a program ends in rt.return")
 
@@ -231,6 +242,17 @@ class ParamOp(IRDLOperation):
         super().__init__(properties={"weight": SymbolRefAttr(weight)}, result_types=[type])
         if location is not None:
             self.location = location
+
+    def verify_symbols(self, find: Callable[[str], Operation]) -> None:
+        """The weight exists and has the result's type (an `nn.weight` until it is lowered); see `ir.symbols.verify_symbols`."""
+        name = self.weight.root_reference.data
+        weight = find(name)
+        if weight.name == "nn.weight":
+            return
+        if not isinstance(weight, WeightOp):
+            raise VerifyException(f"rt.param names @{name}, which is a {weight.name}, no weight")
+        if weight.type != self.result.type:
+            raise VerifyException(f"rt.param @{name} is {self.result.type}, but the weight is {weight.type}")
 
 
 @irdl_op_definition
@@ -375,6 +397,10 @@ class ReinterpretOp(IRDLOperation):
         for value in (self.source, self.result):
             if not isinstance(value.type, BufferType) or not value.type.is_row_major:
                 raise VerifyException("only row-major buffers can be reinterpreted")
+        source, result = self.source.type, self.result.type
+        assert isinstance(source, BufferType) and isinstance(result, BufferType)
+        if source.element_type != result.element_type:
+            raise VerifyException(f"reinterpreting keeps the element type, {source.element_type}, not {result.element_type}")
 
 
 @irdl_op_definition
@@ -413,6 +439,27 @@ class LaunchOp(IRDLOperation):
         )
         if location is not None:
             self.location = location
+
+    def verify_(self) -> None:
+        if self.grid is not None:
+            verify_grid(self.grid)
+        verify_ranges(self.when)
+
+    def verify_symbols(self, find: Callable[[str], Operation]) -> None:
+        """The kernel exists and takes these buffers and sizes; see `ir.symbols.verify_symbols`."""
+        name = self.kernel.root_reference.data
+        kernel = find(name)
+        if not kernel.name.endswith(".kernel"):
+            raise VerifyException(f"rt.launch names @{name}, which is a {kernel.name}, no kernel")
+        if kernel.name == "ptx.kernel":
+            return  # its parameters are pointers and numbers, whose count assembling checks
+        taken = [a.type for a in kernel.regions[0].block.args]
+        buffers = [kind for kind in taken if isinstance(kind, BufferType)]
+        if [b.type for b in self.buffers] != buffers:
+            given = ", ".join(str(b.type) for b in self.buffers)
+            raise VerifyException(f"rt.launch @{name} passes ({given}), the kernel takes ({', '.join(map(str, buffers))})")
+        if len(self.sizes.data) != len(taken) - len(buffers):
+            raise VerifyException(f"rt.launch @{name} passes {len(self.sizes.data)} sizes, not {len(taken) - len(buffers)}")
 
     def happens(self, sizes: Mapping[str, int]) -> bool:
         """Whether the launch happens for these sizes."""

@@ -37,6 +37,7 @@ from xdsl.traits import (
 )
 from xdsl.utils.exceptions import VerifyException
 
+from ..layout.ops import verify_grid
 from ..layout.types import BufferType
 from .base import TileOp
 from .types import FragType, describe_tv
@@ -131,8 +132,7 @@ class KernelOp(TileOp):
             raise VerifyException("the arguments are buffers, then one i32 per name in sizes")
         if len(self.block.args) - len(buffers) != len(self.sizes.data):
             raise VerifyException(f"{len(self.block.args) - len(buffers)} i32 arguments, {len(self.sizes.data)} sizes")
-        if len(self.grid.data) != 3:
-            raise VerifyException("a grid has three expressions")
+        verify_grid(self.grid)
         if not 1 <= self.num_warps <= 32:
             raise VerifyException(f"{self.num_warps} warps; a CTA has 1 to 32")
         if not isinstance(self.block.last_op, ReturnOp):

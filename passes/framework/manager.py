@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
-from xdsl.utils.exceptions import VerifyException
 
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.dominance import verify_dominance
+from ...dialects.ir.symbols import verify_symbols
 from .actions import PASS
 from .instrument import Instrument
 from .pass_ import Pass, PassContext
@@ -25,6 +25,7 @@ class PassManager:
     context: PassContext
     verify_each: bool = True
     instruments: Sequence[Instrument] = field(default_factory=list[Instrument])
+    depth: int = field(default=0, init=False)  # of nesting: an op that passes see alone lacks its module's symbols
 
     def run(self, elements: Sequence[Element], module: ModuleOp) -> None:
         """Run the passes in order. An `LlmcError` leaves with the pass's name on it; any other exception inside a pass
@@ -43,9 +44,11 @@ class PassManager:
         following = op.next_op
         op.detach()
         inner = ModuleOp([op])
+        self.depth += 1
         try:
             self.run(nested.elements, inner)
         finally:
+            self.depth -= 1
             for moved in list(inner.body.block.ops):
                 moved.detach()
                 if following is None:
@@ -70,7 +73,7 @@ class PassManager:
                 elapsed = time.perf_counter() - start
                 if self.verify_each:
                     with timing.scope("(verify)"):
-                        verify(module)
+                        verify(module, symbols=self.depth == 0)
                         self._check_consumed(pass_, module)
         except Exception as error:
             for instrument in self.instruments:
@@ -100,13 +103,16 @@ class PassManager:
                 raise LlmcError("LLMC0205", f"{op.name} remains after pass '{pass_.name}', which says that it consumes it", op)
 
 
-def verify(module: Operation) -> None:
-    """xDSL's verifier and the dominance check; a failure is an LLMC0121 with the op and its location."""
+def verify(module: Operation, *, symbols: bool = True) -> None:
+    """xDSL's verifier, the dominance check and, with `symbols`, that the symbols which ops name exist and fit; a failure is an
+    LLMC0121 with the op and its location."""
     try:
         module.verify()
-    except VerifyException as error:
-        raise LlmcError("LLMC0121", f"invalid IR: {error}", culprit(module) or module) from error
+    except Exception as error:  # verifiers of xDSL's own dialects raise what they like
+        raise LlmcError("LLMC0121", f"invalid IR: {error or type(error).__name__}", culprit(module) or module) from error
     verify_dominance(module)
+    if symbols:
+        verify_symbols(module)
 
 
 def culprit(module: Operation) -> Operation | None:
@@ -115,11 +121,11 @@ def culprit(module: Operation) -> Operation | None:
         if not op.regions:
             try:
                 op.verify(verify_nested_ops=False)
-            except VerifyException:
+            except Exception:
                 return op
     for op in reversed(list(module.walk())):
         try:
             op.verify(verify_nested_ops=False)
-        except VerifyException:
+        except Exception:
             return op
     return None

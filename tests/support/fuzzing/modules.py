@@ -80,8 +80,13 @@ def _sizes(scope: Scope) -> list[str]:
     return names
 
 
+WRITERS = ("layout.write", "layout.write_state", "tile.store", "tile.store_scalar", "tile.atomic_add")
+
+
 def _effects(scope: Scope) -> list[str]:
-    return [scope.pick(*layout.EFFECTS) for a in scope.block.args if isinstance(a.type, BufferType)]
+    """An effect for each buffer: one that writes, where an op writes to it."""
+    buffers = [a for a in scope.block.args if isinstance(a.type, BufferType)]
+    return [scope.pick("w", "rw") if any(u.operation.name in WRITERS for u in a.uses) else scope.pick(*layout.EFFECTS) for a in buffers]
 
 
 GRID = ("1", "T", "ceildiv(T, 64)", "B * 4")
