@@ -37,7 +37,7 @@ from xdsl.traits import (
 )
 from xdsl.utils.exceptions import VerifyException
 
-from ..layout.ops import verify_grid
+from ..layout.ops import EFFECTS, verify_grid
 from ..layout.types import BufferType
 from .base import TileOp
 from .types import FragType, describe_tv
@@ -128,6 +128,9 @@ class KernelOp(TileOp):
         buffers = self.buffers
         if len(self.effects.data) != len(buffers):
             raise VerifyException(f"{len(buffers)} buffers, {len(self.effects.data)} effects")
+        for effect in self.effects.data:
+            if effect.data not in EFFECTS:
+                raise VerifyException(f"effect {effect.data!r} is none of {', '.join(EFFECTS)}")
         if any(a.type != i32 for a in self.block.args[len(buffers) :]):
             raise VerifyException("the arguments are buffers, then one i32 per name in sizes")
         if len(self.block.args) - len(buffers) != len(self.sizes.data):
@@ -138,6 +141,16 @@ class KernelOp(TileOp):
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a kernel ends in tile.return")
         _check_warps(self.body, self.num_warps)
+        self._check_effects()
+
+    def _check_effects(self) -> None:
+        """What ops of the dialect store into must be writable."""
+        for argument, effect in zip(self.buffers, self.effects.data, strict=True):
+            if "w" in effect.data:
+                continue
+            for use in argument.uses:
+                if use.operation.name in STORES and use.index == 1:
+                    raise VerifyException(f"{use.operation.name} writes to a buffer whose effect is {effect.data}")
 
     @classmethod
     def parse(cls, parser: Parser) -> KernelOp:
@@ -167,6 +180,9 @@ class KernelOp(TileOp):
         printer.print_string(" ")
         printer.print_region(self.body, print_entry_block_args=False)
 
+
+STORES = frozenset({"tile.store", "tile.store_scalar", "tile.atomic_add"})
+"""Ops that write to their second operand."""
 
 _KERNEL_PROPERTIES = (
     "warps",

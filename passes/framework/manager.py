@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.ir.control_flow import verify_control_flow
 from ...dialects.ir.dominance import verify_dominance
 from ...dialects.ir.symbols import verify_symbols
 from .actions import PASS
@@ -111,6 +112,7 @@ def verify(module: Operation, *, symbols: bool = True) -> None:
     except Exception as error:  # verifiers of xDSL's own dialects raise what they like
         raise LlmcError("LLMC0121", f"invalid IR: {error or type(error).__name__}", culprit(module) or module) from error
     verify_dominance(module)
+    verify_control_flow(module)
     if symbols:
         verify_symbols(module)
 
