@@ -12,17 +12,19 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     FileLineColLoc,
     IntAttr,
+    IntegerType,
     ModuleOp,
     StringAttr,
     UnknownLoc,
 )
-from xdsl.ir import Operation
+from xdsl.ir import Attribute, Operation, TypeAttribute
 from xdsl.parser import AttrParser, Parser
 from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import ParseError
 from xdsl.utils.lexer import Input, Token
 from xdsl.utils.mlir_lexer import MLIRLexer, MLIRToken, MLIRTokenKind, StringLiteral
 
+from .attributes import children
 from .diagnostics import LlmcError
 
 
@@ -55,6 +57,10 @@ class _HexElement(AttrParser._TensorLiteralElement):
         return next(type.iter_unpack(self.value.to_bytes(size, "little")))
 
 
+LARGEST_INTEGER = 4096
+"""Bits of the widest integer type that is read (Python prints no number of more than 4300 digits)."""
+LARGEST_ALIAS = 10**6
+"""Attributes that an alias may stand for: aliases of aliases can double at every line."""
 LARGEST_DENSE = 2**24
 """Elements of the largest dense constant that is read: xDSL keeps one repeated value as often as it is repeated."""
 
@@ -67,6 +73,7 @@ class _OpParser(Parser):
 
     def __init__(self, context: Context, text: str, name: str) -> None:
         super().__init__(context, "", name)
+        self.sizes: dict[int, tuple[int, Attribute]] = {}  # by identity, with the attribute so that its number stays its own
         self._parser_state = ParserState(_Lexer(Input(text, name)))
 
     def _parse_tensor_literal_element(self) -> AttrParser._TensorLiteralElement:
@@ -84,6 +91,27 @@ class _OpParser(Parser):
         type_ = super()._parse_dense_literal_type()
         self._check_size(type_)
         return type_
+
+    def _parse_optional_integer_or_float_type(self) -> TypeAttribute | None:
+        token = self._current_token
+        type_ = super()._parse_optional_integer_or_float_type()
+        if isinstance(type_, IntegerType) and type_.bitwidth > LARGEST_INTEGER:
+            self.raise_error(f"an integer has at most {LARGEST_INTEGER} bits, not {type_.bitwidth}", token.span)
+        return type_
+
+    def _parse_alias_def(self) -> None:
+        token = self._current_token
+        super()._parse_alias_def()
+        if self._expanded(self.attribute_aliases[token.text]) > LARGEST_ALIAS:
+            self.raise_error(f"{token.text} stands for more than {LARGEST_ALIAS} attributes", token.span)
+
+    def _expanded(self, attribute: Attribute) -> int:
+        """How many attributes an attribute is made of, aliases spelt out; linear, since what an alias stands for is shared."""
+        known = self.sizes.get(id(attribute))
+        if known is None:
+            total = 1 + sum(self._expanded(child) for child in children(attribute))
+            known = self.sizes[id(attribute)] = (total, attribute)
+        return known[0]
 
     def _check_size(self, type_: Any) -> None:
         count = prod(type_.get_shape())
@@ -125,6 +153,9 @@ def parse_module(context: Context, text: str, name: str = "<text>", *, locate: b
         raise LlmcError("LLMC0001", f"syntax error: {message}", _place(error.span.start, text, name)) from None
     except MemoryError:
         raise
+    except RecursionError:
+        where = name if parser is None or parser.failed is None else _place(parser.failed, text, name)
+        raise LlmcError("LLMC0001", f"{name} nests too deeply to be read", where, fix="take it apart") from None
     except Exception as error:  # attributes, types and ops are made while parsing, and what they raise is up to their dialects
         where = name if parser is None or parser.failed is None else _place(parser.failed, text, name)
         raise LlmcError("LLMC0001", f"{name} is no valid IR: {error or type(error).__name__}", where) from None

@@ -6,32 +6,23 @@ that, when it occurs more than once; the parser reads it back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from io import StringIO
 
-from xdsl.dialects.builtin import ArrayAttr, DenseIntOrFPElementsAttr, DictionaryAttr
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr
 from xdsl.dialects.linalg.ops import GenericOp
-from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, TypeAttribute
+from xdsl.ir import Attribute, Block, Operation, TypeAttribute
 from xdsl.printer import Printer
 
+from .attributes import children
+from .diagnostics import LlmcError
 from .locations import is_known
 
 DROPS_ATTRIBUTES = frozenset({"arith.cmpf", "arith.cmpi", "tensor.empty", "tensor.extract"})
 """Ops of xDSL whose own format leaves their discardable attributes out: those with some are printed in generic form."""
 DROPS_LOCATION = frozenset({"scf.while"})
 """Ops of xDSL whose own format with a location does not parse: located, they are printed in generic form."""
-
-
-def children(attribute: Attribute) -> Iterator[Attribute]:
-    """The attributes directly inside another."""
-    if isinstance(attribute, ArrayAttr):
-        yield from attribute.data  # pyright: ignore
-    elif isinstance(attribute, DictionaryAttr):
-        yield from attribute.data.values()
-    elif isinstance(attribute, ParametrizedAttribute):
-        yield from attribute.parameters
 
 
 def collect_aliases(root: Operation, locations: bool = False) -> dict[Attribute, str]:
@@ -137,6 +128,13 @@ def print_module(
 ) -> str:
     """The text of `op` with a final newline. With `locations` every op carries its `loc(…)`; `generic` gives MLIR's generic
     form without aliases."""
+    try:
+        return _print(op, locations, generic, elide, aliases)
+    except RecursionError:
+        raise LlmcError("LLMC0001", "the module nests too deeply to be printed", fix="take it apart") from None
+
+
+def _print(op: Operation, locations: bool, generic: bool, elide: int | None, aliases: bool) -> str:
     out = StringIO()
     names = collect_aliases(op) if aliases and not generic else {}
     printer = IrPrinter(stream=out, print_generic_format=generic, print_debuginfo=locations, aliases=names, elide=elide)
