@@ -275,5 +275,8 @@ class LaunchOp(IRDLOperation):
         if not isinstance(kernel, KernelOp):
             raise VerifyException(f"fusion.launch names @{name}, which is a {kernel.name}, no fusion.kernel")
         wanted = kernel.function_type
-        if tuple(o.type for o in self.arguments) != wanted.inputs.data or tuple(r.type for r in self.res) != wanted.outputs.data:
+        if (
+            tuple(o.type for o in self.arguments) != wanted.inputs.data
+            or tuple(r.type for r in self.res) != wanted.outputs.data
+        ):
             raise VerifyException(f"fusion.launch @{name}: operands or results differ from the kernel's type {wanted}")

@@ -56,7 +56,9 @@ def verify_symbols(module: Operation) -> None:
         def find(name: str, op: Operation = op, symbols: dict[str, Operation] = symbols) -> Operation:
             if name not in symbols:
                 why = f"{op.name} names it"
-                raise LlmcError("LLMC0101", f"no symbol @{name} in the module", op, why=why, fix="define it, or correct the name")
+                raise LlmcError(
+                    "LLMC0101", f"no symbol @{name} in the module", op, why=why, fix="define it, or correct the name"
+                )
             return symbols[name]
 
         try:

@@ -100,6 +100,10 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
         return expressions.product([*dims, width])
 
     def verify(self) -> None:
+        try:
+            dtype_of(self.element_type)
+        except (TypeError, KeyError):
+            raise VerifyException(f"{self.element_type} is no element type that memory holds") from None
         if self.layout.rank != self.rank:
             raise VerifyException(f"a buffer of rank {self.rank} has a layout of rank {self.layout.rank}")
         for index, (dim, size) in enumerate(zip(self.dims, self.layout.shape, strict=True)):

@@ -369,7 +369,10 @@ def _attention_type(q: Attribute, optional: Sequence[Attribute | None], mask: Ma
             and (keys is None or found[-1] in (keys, Size.of(1)))
             and (len(found) == 2 or found[0] in (heads, Size.of(1)))
         )
-        require(good, f"the mask of nn.attention is {show_dims((tokens, keys or Size.name('S')))} for each head, not {show_dims(found)}")
+        require(
+            good,
+            f"the mask of nn.attention is {show_dims((tokens, keys or Size.name('S')))} for each head, not {show_dims(found)}",
+        )
         require(elem_of(mask_tensor) == i1 or is_float(elem_of(mask_tensor)), "the mask of nn.attention is i1 or float")
         require(
             not isinstance(elem_of(mask_tensor), IntegerType) or elem_of(mask_tensor) == i1,

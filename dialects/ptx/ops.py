@@ -293,7 +293,9 @@ class CbraOp(IRDLOperation):
 
     def verify_(self) -> None:
         if not 0 <= self.then_count.value.data < len(self.operands):
-            raise VerifyException(f"ptx.cbra: {self.then_count.value.data} values for ^then among {len(self.operands)} operands")
+            raise VerifyException(
+                f"ptx.cbra: {self.then_count.value.data} values for ^then among {len(self.operands)} operands"
+            )
         if register_kind(self.operands[0]) != "pred":
             raise VerifyException("ptx.cbra: the condition must be a !ptx.reg<pred>")
         _verify_edge(self, self.successors[0], self.then_args)

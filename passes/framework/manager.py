@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
-from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.control_flow import verify_control_flow
+from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.dominance import verify_dominance
 from ...dialects.ir.symbols import verify_symbols
 from .actions import PASS

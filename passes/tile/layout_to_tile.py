@@ -41,8 +41,8 @@ class LayoutToTile(Pass):
         target = find_target(attribute.data if isinstance(attribute, StringAttr) else "sm_90a")
         grids: dict[str, ArrayAttr[StringAttr]] = {}
         for kernel in [op for op in module.body.block.ops if isinstance(op, KernelOp)]:
+            built = build(kernel, target)  # first: it says why a schedule can't run the kernel
             grids[kernel.sym_name.data] = grid_of(kernel)
-            built = build(kernel, target)
             module.body.block.insert_op_before(built, kernel)
             kernel.detach()
             kernel.erase()

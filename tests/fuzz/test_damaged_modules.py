@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from fuzzing.equality import difference
 from fuzzing.modules import generators_of, modules
@@ -33,10 +35,8 @@ def test_a_damaged_op_is_refused_in_words_or_accepted(kind):
             return
         for op in module.walk():
             if type(op) is kind:
-                try:
+                with suppress(VerifyException):  # a verifier of ours says it in no other way
                     op.verify(verify_nested_ops=False)
-                except VerifyException:
-                    pass  # a verifier of ours says so in no other way
         try:
             verify(module)
         except LlmcError as error:

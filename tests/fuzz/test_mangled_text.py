@@ -22,9 +22,13 @@ from llmc.passes.framework.registry import list_passes
 PATIENCE = 10.0  # seconds of processor time for one input
 PASSES = sorted(list_passes())
 FLAGS = st.one_of(
-    st.sampled_from([[], ["--mlir-print-op-generic"], ["--mlir-print-debuginfo"], ["--split-input-file"], ["--verify-diagnostics"]]),
+    st.sampled_from(
+        [[], ["--mlir-print-op-generic"], ["--mlir-print-debuginfo"], ["--split-input-file"], ["--verify-diagnostics"]]
+    ),
     st.lists(st.sampled_from(PASSES), min_size=1, max_size=3).map(lambda names: ["--pass-pipeline", ",".join(names)]),
-    st.sampled_from(["nn", "fusion", "quant", "layout", "tile"]).map(lambda phase: ["--compile-from", phase, "--target", "sm_90a"]),
+    st.sampled_from(["nn", "fusion", "quant", "layout", "tile"]).map(
+        lambda phase: ["--compile-from", phase, "--target", "sm_90a"]
+    ),
 )
 ERROR = re.compile(r"error\[LLMC\d{4}\]: ")
 PYTHON = re.compile(r"Traceback|object has no attribute|NoneType|not subscriptable|is not iterable|unpack")
@@ -79,7 +83,9 @@ def test_the_command_itself(place: Path, text: str, piped: bool):
     raw = text.encode("utf-8", "replace")
     place.write_bytes(raw)
     command = [sys.executable, "-m", "llmc.compiler.driver.opt", "-" if piped else str(place)]
-    done = subprocess.run(command, input=raw if piped else None, capture_output=True, timeout=60, env=os.environ | {"PYTHONPATH": ROOT})
+    done = subprocess.run(
+        command, input=raw if piped else None, capture_output=True, timeout=60, env=os.environ | {"PYTHONPATH": ROOT}
+    )
     judge(done.returncode, done.stderr.decode())
     assert done.returncode == 0 or not done.stdout
 

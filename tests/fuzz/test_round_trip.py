@@ -48,7 +48,7 @@ def test_every_op_has_a_generator(dialect):
     assert not missing, (
         f"no generator makes {', '.join(missing)}. Add one to tests/support/fuzzing/{dialect}.py: a function that puts the op, with "
         "operands and attributes drawn from b (see scope.py), decorated with @generates(TheOp, place=…); then add what must not be "
-        f"accepted to tests/support/fuzzing/defects_{dialect}.py"
+        f"accepted to tests/support/fuzzing/defects/{dialect}.py"
     )
 
 

@@ -146,3 +146,19 @@ func.func @an_old_state_is_not_read(%kv: !nn.state<token, tensor<2x2x16xbf16>>, 
   %0 = nn.append %kv, %k, %k, %b : (!nn.state<token, tensor<2x2x16xbf16>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, !nn.batch<"T", "B">) -> !nn.state<token, tensor<2x2x16xbf16>>
   func.return %kv : !nn.state<token, tensor<2x2x16xbf16>>
 }
+
+// -----
+
+func.func @keys_have_the_states_elements(%kv: !nn.state<token, tensor<2x2x16xbf16>>, %k: tensor<?x2x16xf32, #nn.dims<["T", "_", "_"]>>, %b: !nn.batch<"T", "B">) {
+  // expected-error @below {{nn.append of f32 to a state of bf16}}
+  %0 = nn.append %kv, %k, %k, %b : (!nn.state<token, tensor<2x2x16xbf16>>, tensor<?x2x16xf32, #nn.dims<["T", "_", "_"]>>, tensor<?x2x16xf32, #nn.dims<["T", "_", "_"]>>, !nn.batch<"T", "B">) -> !nn.state<token, tensor<2x2x16xbf16>>
+  func.return
+}
+
+// -----
+
+func.func @masks_are_queries_by_keys(%q: tensor<4x2x16xf32>, %m: tensor<4x5xi1>) {
+  // expected-error @below {{the mask of nn.attention is [4, 4] for each head, not [4, 5]}}
+  %0 = nn.attention %q keys(%q, %q) mask(%m) {scale = 1.0 : f64, mask = #nn.mask<causal = false>} : (tensor<4x2x16xf32>, tensor<4x2x16xf32>, tensor<4x2x16xf32>, tensor<4x5xi1>) -> tensor<4x2x16xf32>
+  func.return
+}

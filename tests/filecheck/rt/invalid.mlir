@@ -98,3 +98,28 @@ rt.program @weights_keep_their_type attributes {sizes = []} {
   %w = rt.param @w : !layout.buffer<[5], f32>
   rt.return
 }
+
+// -----
+
+// expected-error @below {{the value is tensor<2xi32>, the weight tensor<2xf32>}}
+rt.weight @values : !layout.buffer<[2], f32> = dense<1> : tensor<2xi32>
+
+// -----
+
+rt.program @reinterpreting_keeps_elements attributes {sizes = []} {
+  %0 = rt.temp : !layout.buffer<[8], f32>
+  // expected-error @below {{reinterpreting keeps the element type, f32, not i32}}
+  %1 = rt.reinterpret %0 : !layout.buffer<[8], f32> -> !layout.buffer<[8], i32>
+  rt.return
+}
+
+// -----
+
+layout.kernel @k(%T: i32) attributes {family = "generic", arg_effects = [], sizes = ["T"]} {
+  layout.return
+}
+// expected-error @below {{a launch passes the size Q}}
+rt.program @sizes_are_the_programs attributes {sizes = ["T"]} {
+  rt.launch @k() sizes ["Q"] : ()
+  rt.return
+}

@@ -132,3 +132,26 @@ tile.kernel @prefetches_have_the_rank_of_the_buffer(%x: !layout.buffer<[64, 64],
   tile.prefetch %x[%c] {tv = #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>} : !layout.buffer<[64, 64], f32>
   tile.return
 }
+
+// -----
+
+// expected-error @below {{tile.store writes to a buffer whose effect is r}}
+tile.kernel @effects_are_kept(%x: !layout.buffer<[32], f32>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %0 = tile.full 0.0 : f32 : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  tile.store %0, %x[%c] : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>> -> !layout.buffer<[32], f32>
+  tile.return
+}
+
+// -----
+
+tile.kernel @consumers_are_warps() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  // expected-error @below {{2 consumer warps of a kernel of 1}}
+  %0 = tile.ring {copies = 1 : i32, consumers = 2 : i32} : !tile.ring<2, 512xbf16>
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{a ring has at least one stage, not 0}}
+func.func private @stages(!tile.ring<0, 512xbf16>)

@@ -10,8 +10,8 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     DictionaryAttr,
     FileLineColLoc,
-    FloatAttr,
     Float8E4M3FNType,
+    FloatAttr,
     FusedLoc,
     IndexType,
     IntAttr,
@@ -42,7 +42,9 @@ ELEMENTS = (*FLOATS, i8, i32, i64)
 
 identifiers = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,6}", fullmatch=True)
 texts = st.one_of(
-    st.sampled_from(["", "model.layers.3.mlp", 'a "quoted" \\ word', "tab\tand\nline", "äß→漢字", "\x00\x7f", "//", "#dims", "%0"]),
+    st.sampled_from(
+        ["", "model.layers.3.mlp", 'a "quoted" \\ word', "tab\tand\nline", "äß→漢字", "\x00\x7f", "//", "#dims", "%0"]
+    ),
     st.text(st.characters(codec="utf-8"), max_size=8),
 )
 symbols = st.one_of(st.sampled_from(["l3.qkv", "main", "with space", "a-b", "0", "ü"]), identifiers)
@@ -114,9 +116,7 @@ keys = st.one_of(st.sampled_from(["note", "llmc.note", "with space", "x$y"]), id
 
 _places = st.one_of(
     st.just(UnknownLoc()),
-    st.builds(
-        FileLineColLoc, texts.map(StringAttr), st.integers(0, 10**6).map(IntAttr), st.integers(0, 200).map(IntAttr)
-    ),
+    st.builds(FileLineColLoc, texts.map(StringAttr), st.integers(0, 10**6).map(IntAttr), st.integers(0, 200).map(IntAttr)),
     texts.filter(bool).map(lambda text: NameLoc(StringAttr(text), UnknownLoc())),
 )
 locations = st.one_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from llmc.dialects.ir.builtin_semantics import SEMANTICS
-from xdsl.dialects import arith, cf, func, linalg, math, scf, tensor
+from xdsl.dialects import arith, cf, func, linalg, scf, tensor
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     AffineMapAttr,
@@ -56,7 +56,7 @@ NOT_BY_RULE = {arith.ConstantOp, arith.CmpiOp, arith.CmpfOp, arith.SelectOp}
 def _by_rule(cls: type[Operation]) -> None:
     """The elementwise ops of arith and math: operands and result of one type."""
     name, operands = cls.name, len(cls.get_irdl_definition().operands)  # pyright: ignore
-    if name.endswith("i") and name != "math.absi" or name in ("arith.shrsi", "arith.shrui"):
+    if (name.endswith("i") and name != "math.absi") or name in ("arith.shrsi", "arith.shrui"):
         generates(cls)(_same(cls, (*INTEGERS, i1), operands))
     elif name == "math.absi":
         generates(cls)(_same(cls, INTEGERS, operands))

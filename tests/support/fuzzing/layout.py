@@ -60,7 +60,9 @@ def schedule(b: Scope) -> ScheduleAttr:
     parameters = {
         b.draw(identifiers): b.pick(8, -1, True, False, "a", [], [1, 2], [-1], b.draw(texts)) for _ in range(b.number(0, 3))
     }
-    return ScheduleAttr.of(b.pick("skinny", "gemm", "attention_decode"), **{k: v for k, v in parameters.items() if k != "family"})
+    return ScheduleAttr.of(
+        b.pick("skinny", "gemm", "attention_decode"), **{k: v for k, v in parameters.items() if k != "family"}
+    )
 
 
 def sized(b: Scope) -> BufferType:

@@ -86,7 +86,10 @@ WRITERS = ("layout.write", "layout.write_state", "tile.store", "tile.store_scala
 def _effects(scope: Scope) -> list[str]:
     """An effect for each buffer: one that writes, where an op writes to it."""
     buffers = [a for a in scope.block.args if isinstance(a.type, BufferType)]
-    return [scope.pick("w", "rw") if any(u.operation.name in WRITERS for u in a.uses) else scope.pick(*layout.EFFECTS) for a in buffers]
+    return [
+        scope.pick("w", "rw") if any(u.operation.name in WRITERS for u in a.uses) else scope.pick(*layout.EFFECTS)
+        for a in buffers
+    ]
 
 
 GRID = ("1", "T", "ceildiv(T, 64)", "B * 4")
@@ -110,14 +113,18 @@ def in_layout_kernel(top: Top, generators: Sequence[Generator]) -> layout.Kernel
         "grid": layout.strings([scope.pick(*GRID) for _ in range(3)]) if scope.flag() else None,
         "ranges": rt.encode_ranges({"T": (1, 4)}) if scope.flag() else None,
     }
-    kernel = layout.KernelOp.create(properties={k: v for k, v in properties.items() if v is not None}, regions=[Region(scope.block)])
+    kernel = layout.KernelOp.create(
+        properties={k: v for k, v in properties.items() if v is not None}, regions=[Region(scope.block)]
+    )
     top.put(kernel)
     return kernel
 
 
 def place_kernel(b: Scope) -> layout.KernelOp:
     """A kernel of layout for launches to name."""
-    return in_layout_kernel(b.top, [b.pick(*(g for op in (layout.ReadOp, layout.BatchOp, layout.ReturnOp) for g in GENERATORS[op]))])
+    return in_layout_kernel(
+        b.top, [b.pick(*(g for op in (layout.ReadOp, layout.BatchOp, layout.ReturnOp) for g in GENERATORS[op]))]
+    )
 
 
 def in_program(top: Top, generators: Sequence[Generator]) -> None:

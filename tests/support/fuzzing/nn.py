@@ -180,6 +180,11 @@ def broadcast(b: Scope) -> None:
     b.put(nn.BroadcastOp(b.tensor(any_elem(b), source), target))
 
 
+@generates(nn.EmptyOp)
+def empty(b: Scope) -> None:
+    b.put(nn.EmptyOp(tensor(any_elem(b), b.dims(0, 3))))
+
+
 @generates(nn.IotaOp)
 def iota(b: Scope) -> None:
     dims = b.dims(1, 3)
@@ -242,7 +247,9 @@ def reduce(b: Scope) -> None:
     b.put(nn.ReduceOp(b.tensor(elem, dims), kind, axes, keepdims=b.flag()))
 
 
-def _along_an_axis(build: Callable[[Scope, SSAValue, int], object], elem: Callable[[Scope], Attribute]) -> Callable[[Scope], None]:
+def _along_an_axis(
+    build: Callable[[Scope, SSAValue, int], object], elem: Callable[[Scope], Attribute]
+) -> Callable[[Scope], None]:
     def emit(b: Scope) -> None:
         dims = b.dims(1, 3)
         b.put(build(b, b.tensor(elem(b), dims), b.number(0, len(dims) - 1)))  # pyright: ignore

@@ -139,7 +139,9 @@ class Scope:
     def inner(self, kinds: Sequence[Attribute], emit: Callable[[Scope], None]) -> Region:
         """A region of one block with arguments of these types, filled by `emit`, which sees the values outside."""
         block = Block(arg_types=kinds)
-        scope = Scope(self.top, block, [*block.args], lambda kind: next((v for v in self.pool if v.type == kind), None) or self.new(kind))
+        scope = Scope(
+            self.top, block, [*block.args], lambda kind: next((v for v in self.pool if v.type == kind), None) or self.new(kind)
+        )
         emit(scope)
         return Region(block)
 

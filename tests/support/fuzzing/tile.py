@@ -348,6 +348,8 @@ def warpgroup(b: Scope) -> None:
     a, right = fragment(b, kind, left), b.value(SmemType.of([8 * n, 64], kind, panel))
     flying = fragment(b, f32, acc)
     for op in (*((wgmma.WgmmaBeginOp,) if b.flag() else ()), wgmma.WgmmaOp, wgmma.WgmmaWaitOp):
-        flying = b.put(wgmma.WgmmaOp(a, right, flying) if op is wgmma.WgmmaOp else op(flying, *((1,) if op is wgmma.WgmmaWaitOp else ())))
+        flying = b.put(
+            wgmma.WgmmaOp(a, right, flying) if op is wgmma.WgmmaOp else op(flying, *((1,) if op is wgmma.WgmmaWaitOp else ()))
+        )
     flying = b.put(wgmma.WgmmaBeginOp(b.put(wgmma.WgmmaWaitOp(flying, 0))))
     b.put(wgmma.WgmmaWaitOp(flying, 0))
