@@ -1,9 +1,10 @@
 """llmc: a multi-level compiler for transformer inference.
 
-The public API is two functions, imported lazily so that ``import llmc`` costs nothing:
+The public API is three functions, imported lazily so that ``import llmc`` costs nothing:
 
 - ``llmc.compile(module, example_inputs)``: a callable that runs any ``torch.nn.Module`` forward on llmc's kernels;
-- ``llmc.load(checkpoint_dir)``: a language model with ``generate(...)`` and ``logits(...)``.
+- ``llmc.load(checkpoint_dir)``: a language model with ``generate(...)`` and ``logits(...)``;
+- ``llmc.run_pipeline(module, "canonicalise,fusion-phase")``: passes on IR.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compile", "load"]
+__all__ = ["__version__", "compile", "load", "run_pipeline"]
 
 if TYPE_CHECKING:
     from .compiler.api import compile, load
+    from .compiler.run_pipeline import run_pipeline
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from .compiler import api
 
         return getattr(api, name)
+    if name == "run_pipeline":
+        from .compiler.run_pipeline import run_pipeline
+
+        return run_pipeline
     raise AttributeError(f"module 'llmc' has no attribute {name!r}")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..codegen.targets import Targets
 from ..dialects.ir.diagnostics import LlmcError
 from ..passes.nn.choose_precision import SCHEMES
 from ..runtime.device import Device, open_device
@@ -188,8 +189,8 @@ def load(
     opened = open_device(kind) if kind != "reference" else None
     target = opened.target if opened is not None else "sm_90a"
     if is_artefact(place):
-        compiled, model = read_artefact(place)
-        check_target(compiled, opened, place)
+        compiled, model = read_artefact(place, settings.registry.context())
+        check_target(compiled, opened, place, settings.registry.targets)
         check_fixed(compiled.options, place, quant, dtype, max_sequences, max_tokens)
         weights = open_weights(model, place) if random_weights is None else {}
     else:
@@ -250,15 +251,13 @@ def settings_for(settings: Settings, device: Device | None) -> Settings:
     return replace(settings, assemble=False) if device.name == "emulator" else settings
 
 
-def check_target(compiled: Compiled, device: Device | None, place: Path) -> None:
+def check_target(compiled: Compiled, device: Device | None, place: Path, targets: Targets) -> None:
     """Raise LLMC0223 when an artefact was built for another GPU than the one at hand."""
     if device is None or device.name == "emulator":
         return
-    from ..codegen.targets import find_target
-
     wanted = compiled.options.target
-    here, there = find_target(device.target), find_target(wanted)
-    if here.sm // 10 != there.sm // 10 or there.sm > here.sm or (there.arch_specific and there.name != here.name):
+    here, there = targets.find(device.target), targets.find(wanted)
+    if here.sm // 10 != there.sm // 10 or there.sm > here.sm or (there.arch_specific and there.arch != here.arch):
         raise LlmcError(
             "LLMC0223",
             f"{place} was built for {wanted}, this GPU is {device.target}",
@@ -298,9 +297,9 @@ def build_or_find(
 ) -> tuple[Compiled, Model, Mapping[str, Any]]:
     """`build`, or what an earlier build of the same left in the cache. Dumps and plain references are always built."""
     options = (target, quant, dtype, max_sequences, max_tokens, settings.assemble)
-    usable = settings.cache and settings.codegen and not settings.dumps and not settings.instruments
-    key = model_key(place, options) if usable else None
-    found = find_model(settings.knobs.cache_dir, key) if key is not None else None
+    usable = settings.cache and settings.codegen and not settings.dumps and not settings.instruments and settings.trace is None
+    key = model_key(place, options, settings.registry.fingerprint) if usable else None
+    found = find_model(settings.knobs.cache_dir, key, settings.registry.context()) if key is not None else None
     if found is not None:
         try:
             return *found, open_weights(found[1], settings.knobs.cache_dir / "models" / str(key))

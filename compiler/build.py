@@ -9,23 +9,26 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
 from ..codegen.ptx.assemble import find_ptxas, ptxas_version, search_paths
-from ..dialects.ir.context import make_context
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.ir.printer import print_module
 from ..passes.framework.instrument import Instrument
 from ..passes.framework.manager import PassManager
 from ..passes.framework.pass_ import PassContext
+from ..passes.framework.registry import Registry
 from ..passes.framework.remarks import Remarks
 from .kernels import KernelCode, KernelCompiler, update_grids
 from .knobs import Knobs
-from .phases import CompileOptions, lower, phase_of
+from .phases import CompileOptions, lower, make_registry, phase_of
+
+if TYPE_CHECKING:
+    from .trace import LowerTrace
 
 Progress = Callable[[str, str, int, int], None]
 MODULE_PHASES = ("nn", "fusion", "quant", "layout")
@@ -40,7 +43,8 @@ class Settings:
     """How to compile, which is not part of what is compiled.
 
     codegen: make PTX (the reference needs none). assemble: make cubins (needs ptxas). cache: where kernels are kept; None keeps none. verify: check the IR after each pass.
-    dumps: keep the text of every phase. progress: called with (phase, what, done, total).
+    dumps: keep the text of every phase. progress: called with (phase, what, done, total). trace: sees every pass; kernels then come
+    from no cache, for a cached one has no passes to see. registry: the passes, dialects, targets and schedules that there are.
     """
 
     knobs: Knobs = field(default_factory=Knobs)
@@ -51,6 +55,13 @@ class Settings:
     dumps: bool = False
     progress: Progress = silent
     instruments: Sequence[Instrument] = ()
+    registry: Registry = field(default_factory=make_registry)
+    trace: LowerTrace | None = None
+
+    @property
+    def observers(self) -> list[Instrument]:
+        """Everything that sees the passes."""
+        return [*self.instruments, *([self.trace] if self.trace is not None else ())]
 
 
 @dataclass
@@ -65,14 +76,16 @@ class Compiled:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
 
-def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings, context: Context | None = None) -> Compiled:
+def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings) -> Compiled:
     """Take a module from where it stands through all phases. `module` is changed in place and ends at `layout`; the kernels
     go on from there one by one."""
     ptxas, toolchain = (
         ptxas_of(settings.knobs) if settings.codegen and settings.assemble else (None, "none")
     )  # before minutes of work
-    passes = PassContext(context or make_context())
-    manager = PassManager(passes, settings.verify, list(settings.instruments))
+    passes = PassContext(settings.registry.context(), registry=settings.registry)
+    manager = PassManager(passes, settings.verify, settings.observers)
+    if settings.trace is not None:
+        settings.trace.start(passes, module)
     options.attach(module)
     dumps: dict[str, str] = {}
     seconds: dict[str, float] = {}
@@ -97,16 +110,18 @@ def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings
         options.target,
         ptxas,
         toolchain,
-        settings.knobs.cache_dir / "kernels" if settings.cache else None,
+        settings.knobs.cache_dir / "kernels" if settings.cache and settings.trace is None else None,
         lambda what, done, total: settings.progress("ptx", what, done, total),
     )
     kernels = compiler.compile(module) if settings.codegen else {}
-    update_grids(module)
+    update_grids(module, settings.registry)
+    if settings.trace is not None:
+        settings.trace.finish()
     seconds["kernels"] = time.perf_counter() - start
     if settings.dumps:
         dumps["layout"] = print_module(module, locations=True)
         settings.progress("dump", "", 0, 1)
-        dumps |= kernel_dumps(manager, module, options.target)
+        dumps |= kernel_dumps(replace(manager, instruments=()), module, options.target)  # no compilation: nothing to see
     return Compiled(module, kernels, options, dumps, passes.remarks, seconds)
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 
 from ..codegen.ptx.assemble import assemble
-from ..dialects.ir.context import make_context
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.ir.parsing import parse_module
 from ..dialects.ir.printer import print_module
@@ -40,7 +39,7 @@ def build_edited(base: Path, text: str, name: str, settings: Settings, target: s
 
     Raises LLMC0001 and LLMC0121 for text that is no valid IR, LLMC0247 for IR of another model.
     """
-    context = make_context()
+    context = settings.registry.context()
     module = parse_module(context, text, name)
     try:
         verify(module)
@@ -51,9 +50,9 @@ def build_edited(base: Path, text: str, name: str, settings: Settings, target: s
     if target is not None:
         options = replace(options, target=target)
     if phase_of(module) in KERNEL_PHASES:
-        original, model = read_artefact(base)
+        original, model = read_artefact(base, context)
         return compile_kernels(module, options, original, name, settings), model
-    return compile_module(module, options, settings, context), read_model(base, read_manifest(base, edited=True))
+    return compile_module(module, options, settings), read_model(base, read_manifest(base, edited=True))
 
 
 def compile_kernels(module: ModuleOp, options: CompileOptions, original: Compiled, name: str, settings: Settings) -> Compiled:
@@ -66,13 +65,18 @@ def compile_kernels(module: ModuleOp, options: CompileOptions, original: Compile
             fix="edit a dump of the same build, or go on from its model.layout",
         )  # fmt: skip
     ptxas, _ = ptxas_of(settings.knobs) if settings.assemble else (None, "")
-    passes = PassContext(make_context())
+    passes = PassContext(settings.registry.context(), registry=settings.registry)
     phase, start = phase_of(module), time.perf_counter()
     dumps = {phase: print_module(module, locations=True)} if settings.dumps else {}
-    lower(PassManager(passes, True, list(settings.instruments)), module, phase, "ptx", options.target)
+    if settings.trace is not None:
+        settings.trace.start(passes, module)
+    lower(PassManager(passes, True, settings.observers), module, phase, "ptx", options.target)
+    if settings.trace is not None:
+        settings.trace.finish()
     if settings.dumps:
         dumps["ptx"] = print_module(module, locations=True)
-    kernels = {op.sym_name.data: code_of(op, options.target, "") for op in module.body.block.ops if isinstance(op, PtxKernelOp)}
+    arch = settings.registry.targets.find(options.target).arch
+    kernels = {op.sym_name.data: code_of(op, arch, "") for op in module.body.block.ops if isinstance(op, PtxKernelOp)}
     if kernels.keys() != original.kernels.keys():
         odd = sorted(kernels.keys() ^ original.kernels.keys())
         raise LlmcError(
@@ -80,16 +84,16 @@ def compile_kernels(module: ModuleOp, options: CompileOptions, original: Compile
             why="the host programs launch kernels by name", fix="edit a dump of the same build, or go on from its model.layout",
         )  # fmt: skip
     if ptxas is not None:
-        kernels = assembled(kernels, options.target, ptxas, settings)
+        kernels = assembled(kernels, arch, ptxas, settings)
     seconds = {"kernels": time.perf_counter() - start}
     return Compiled(original.module, kernels, options, dumps, passes.remarks, seconds)
 
 
-def assembled(kernels: Mapping[str, KernelCode], target: str, ptxas: Path, settings: Settings) -> dict[str, KernelCode]:
+def assembled(kernels: Mapping[str, KernelCode], arch: str, ptxas: Path, settings: Settings) -> dict[str, KernelCode]:
     """The kernels with cubins; ptxas runs in threads."""
     done: dict[str, KernelCode] = {}
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
-        pending = {n: pool.submit(assemble, c.ptx, target, ptxas=ptxas, where=f"@{n}") for n, c in kernels.items()}
+        pending = {n: pool.submit(assemble, c.ptx, arch, ptxas=ptxas, where=f"@{n}") for n, c in kernels.items()}
         for number, (name, future) in enumerate(pending.items()):
             settings.progress("ptx", name, number, len(pending))
             result = future.result()

@@ -21,8 +21,7 @@ from xdsl.ir import Operation
 
 from .. import __version__
 from ..codegen.ptx.assemble import Assembled, assemble
-from ..codegen.schedules.base import candidates
-from ..codegen.targets import Occupancy, find_target
+from ..codegen.targets import Occupancy
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.ir.hashing import structural_hash
 from ..dialects.layout.ops import KernelOp
@@ -30,6 +29,7 @@ from ..dialects.layout.types import BufferType, ScheduleAttr
 from ..dialects.ptx.ops import KernelOp as PtxKernelOp
 from ..dialects.ptx.text import kernel_to_ptx
 from ..passes.framework.manager import PassManager
+from ..passes.framework.registry import Registry
 from ..passes.tile.layout_to_tile import grid_of, update_launches
 from ..runtime.device import KernelImage
 from .phases import lower
@@ -56,10 +56,10 @@ class KernelCode:
         return KernelImage(self.name, self.ptx, self.cubin, dyn_smem=self.dyn_smem, threads=self.threads)
 
 
-def kernel_key(kernel: Operation, target: str, toolchain: str) -> str:
-    """The cache key of a kernel; its name counts because it stands in the PTX."""
+def kernel_key(kernel: Operation, target: str, toolchain: str, plugins: str = "") -> str:
+    """The cache key of a kernel; its name counts because it stands in the PTX. `plugins` is the fingerprint of the registry."""
     name = kernel.get_attr_or_prop("sym_name")
-    text = f"{__version__} {target} {toolchain} {name} {structural_hash(kernel, digits=64)} {codegen_fingerprint()}"
+    text = f"{__version__} {target} {toolchain} {name} {structural_hash(kernel, digits=64)} {codegen_fingerprint()} {plugins}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -78,9 +78,9 @@ def codegen_fingerprint() -> str:
     return _FINGERPRINT[0]
 
 
-def alternatives(kernel: KernelOp, target: str) -> Iterator[ScheduleAttr]:
+def alternatives(kernel: KernelOp, target: str, registry: Registry) -> Iterator[ScheduleAttr]:
     """The other schedules that fit into the program as it stands: same weight images, no workspace, no further launches."""
-    for schedule, attribute in candidates(kernel, find_target(target)):
+    for schedule, attribute in registry.schedules.candidates(kernel, registry.targets.find(target)):
         if attribute == kernel.schedule:
             continue
         abi = schedule.abi(kernel, attribute)
@@ -102,13 +102,14 @@ def generate(manager: PassManager, module: ModuleOp, kernel: Operation, target: 
     single = alone(module, kernel)
     single.attributes["llmc.phase"] = StringAttr("layout")
     lower(manager, single, "layout", "ptx", target)
-    return single, code_of(next(op for op in single.body.block.ops if isinstance(op, PtxKernelOp)), target, "")
+    arch = manager.context.registry.targets.find(target).arch
+    return single, code_of(next(op for op in single.body.block.ops if isinstance(op, PtxKernelOp)), arch, "")
 
 
-def code_of(kernel: PtxKernelOp, target: str, key: str) -> KernelCode:
-    """The code of a `ptx.kernel` in named form."""
+def code_of(kernel: PtxKernelOp, arch: str, key: str) -> KernelCode:
+    """The code of a `ptx.kernel` in named form, for an architecture (`sm_90a`)."""
     shared = kernel.dyn_smem.value.data if kernel.dyn_smem is not None else 0
-    return KernelCode(kernel.sym_name.data, key, kernel_to_ptx(kernel, target), kernel.reqntid.value.data, shared)
+    return KernelCode(kernel.sym_name.data, key, kernel_to_ptx(kernel, arch), kernel.reqntid.value.data, shared)
 
 
 @dataclass
@@ -122,24 +123,27 @@ class KernelCompiler:
     cache: Path | None = None
     progress: Progress = lambda what, done, total: None
 
+    @property
+    def registry(self) -> Registry:
+        return self.manager.context.registry
+
     def compile(self, module: ModuleOp) -> dict[str, KernelCode]:
         """All kernels, by symbol name. Kernels are lowered one after another; ptxas runs beside in threads."""
         kernels = [op for op in module.body.block.ops if isinstance(op, KernelOp)]
         found: dict[str, KernelCode] = {}
         pending: list[tuple[KernelOp, KernelCode, Future[Assembled]]] = []
+        arch, plugins = self.registry.targets.find(self.target).arch, self.registry.fingerprint
         with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
             for number, kernel in enumerate(kernels):
                 name = kernel.sym_name.data
                 self.progress(name, number, len(kernels))
-                key = kernel_key(kernel, self.target, self.toolchain)
+                key = kernel_key(kernel, self.target, self.toolchain, plugins)
                 code = self._cached(key)
                 if code is None:
                     _, fresh = generate(self.manager, module, kernel, self.target)
                     code = KernelCode(fresh.name, key, fresh.ptx, fresh.threads, fresh.dyn_smem)
                     if self.ptxas is not None:
-                        pending.append(
-                            (kernel, code, pool.submit(assemble, code.ptx, self.target, ptxas=self.ptxas, where=kernel))
-                        )
+                        pending.append((kernel, code, pool.submit(assemble, code.ptx, arch, ptxas=self.ptxas, where=kernel)))
                     else:
                         self._store(code)
                 found[name] = code
@@ -172,7 +176,7 @@ class KernelCompiler:
     def _remark_occupancy(self, kernel: KernelOp, code: KernelCode) -> None:
         if code.cubin is None:  # ptxas decides on registers
             return
-        fits = Occupancy.of(find_target(self.target), code.threads, code.dyn_smem, code.registers)
+        fits = Occupancy.of(self.registry.targets.find(self.target), code.threads, code.dyn_smem, code.registers)
         more = fits.for_one_more()
         self.manager.context.remarks.add(
             "analysis", "occupancy", "ptxas", kernel,
@@ -192,13 +196,13 @@ class KernelCompiler:
 
     def _other_schedules(self, module: ModuleOp, kernel: KernelOp, code: KernelCode, problem: str) -> KernelCode | None:
         """The kernel under its next schedules whose ABI is the same; None when none is better."""
-        for schedule in alternatives(kernel, self.target):
+        for schedule in alternatives(kernel, self.target, self.registry):
             self.manager.context.remark("missed", "schedule", kernel, f"@{code.name}: {problem}", f"trying {schedule}")
             other = kernel.clone()
             other.properties["schedule"] = schedule
             try:
                 _, fresh = generate(self.manager, module, other, self.target)
-                done = assemble(fresh.ptx, self.target, ptxas=self.ptxas, where=kernel)
+                done = assemble(fresh.ptx, self.registry.targets.find(self.target).arch, ptxas=self.ptxas, where=kernel)
             except LlmcError:
                 continue
             if done.spills == 0:
@@ -256,17 +260,17 @@ class KernelCompiler:
             os.replace(file.name, cache / f"{code.key}.{suffix}")
 
 
-def ptx_texts(module: ModuleOp, target: str) -> Iterator[tuple[str, str]]:
-    """Name and PTX text of every `ptx.kernel` of a module, in order."""
+def ptx_texts(module: ModuleOp, arch: str) -> Iterator[tuple[str, str]]:
+    """Name and PTX text of every `ptx.kernel` of a module, in order, for an architecture (`sm_90a`)."""
     for op in module.body.block.ops:
         if isinstance(op, PtxKernelOp):
-            yield op.sym_name.data, kernel_to_ptx(op, target)
+            yield op.sym_name.data, kernel_to_ptx(op, arch)
 
 
-def update_grids(module: ModuleOp) -> None:
+def update_grids(module: ModuleOp, registry: Registry) -> None:
     """Launches take the grids of their kernels' schedules, after any of these was replaced."""
     kernels = [op for op in module.body.block.ops if isinstance(op, KernelOp)]
-    grids = {k.sym_name.data: grid_of(k) for k in kernels}
+    grids = {k.sym_name.data: grid_of(k, registry.schedules) for k in kernels}
     for kernel in kernels:
         kernel.properties["grid"] = grids[kernel.sym_name.data]
     update_launches(module, grids)

@@ -17,6 +17,8 @@ class Knobs:
     ptxas: path of ptxas when the search should not decide (LLMC_PTXAS)
     cuda_home: root of a CUDA toolkit (CUDA_HOME or CUDA_PATH)
     path: where programs are looked for (PATH)
+    no_color: never colour (NO_COLOR, whatever its value); clicolor: colour on terminals (CLICOLOR other than 0);
+    clicolor_force: colour everywhere (CLICOLOR_FORCE other than 0)
     """
 
     cache_dir: Path = field(default_factory=lambda: Path.home() / ".cache" / "llmc")
@@ -24,6 +26,9 @@ class Knobs:
     ptxas: Path | None = None
     cuda_home: Path | None = None
     path: str = ""
+    no_color: bool = False
+    clicolor: bool = True
+    clicolor_force: bool = False
 
 
 # field → (variables, how to read the text, what it does); `llmc --help` prints this table
@@ -33,6 +38,9 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], object], str]] = {
     "ptxas": (("LLMC_PTXAS",), Path, "the ptxas to use"),
     "cuda_home": (("CUDA_HOME", "CUDA_PATH"), Path, "where to look for a CUDA toolkit"),
     "path": (("PATH",), str, "where to look for ptxas at last"),
+    "no_color": (("NO_COLOR",), bool, "whatever its value: no colour"),
+    "clicolor": (("CLICOLOR",), lambda text: text != "0", "0: no colour"),
+    "clicolor_force": (("CLICOLOR_FORCE",), lambda text: text != "0", "other than 0: colour also where output is no terminal"),
 }
 
 

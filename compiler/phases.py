@@ -1,20 +1,24 @@
 """The pipeline, as one list to be read: every pass in order, with the reason why it stands where it stands.
 
 Phase names are file extensions, dump names, cache keys and the words of `--compile-to` and `--compile-from`. A module *stands at*
-phase P when P's passes have run.
+phase P when P's passes have run. In a pipeline's text `fusion-phase` is all of a phase, `compile-to{phase=layout}` all phases up to
+one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr, i64
 
 from ..dialects.ir.diagnostics import LlmcError
 from ..passes.framework.manager import PassManager
-from ..passes.framework.pass_ import Pass
-from ..passes.framework.pipeline import parse_pipeline
+from ..passes.framework.named_pipeline import NamedPipeline
+from ..passes.framework.registry import Registry
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
 IMPORTED = "import"  # what the front end hands over: nn ops before any pass
@@ -66,6 +70,17 @@ class Step:
 
     text: Callable[[CompileOptions], str | None]
     why: str
+
+    @property
+    def name(self) -> str:
+        """The pass's name."""
+        every = (CompileOptions(scheme=scheme, kind=kind) for kind in KINDS for scheme in ("int8", "none"))
+        return next(name_in(text) for options in every if (text := self.text(options)) is not None)
+
+
+def name_in(text: str) -> str:
+    """The name in the text of a pass."""
+    return text.split("{", 1)[0]
 
 
 def step(text: str, why: str, kinds: tuple[str, ...] = KINDS) -> Step:
@@ -142,14 +157,118 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
 }
 
 
-def passes_of(phase: str, options: CompileOptions) -> tuple[Pass, ...]:
-    """The passes of one phase under some options."""
-    found: list[Pass] = []
-    for item in PIPELINE[phase]:
-        text = item.text(options)
-        if text is not None:
-            found += [e for e in parse_pipeline(text) if isinstance(e, Pass)]
-    return tuple(found)
+@dataclass(frozen=True)
+class PhasePipeline(NamedPipeline):
+    """The passes of one phase, with the options that stand on the module; the module stands at the phase afterwards."""
+
+    phase: ClassVar[str]
+
+    def text(self, module: ModuleOp, registry: Registry) -> str:
+        options = CompileOptions.of(module)
+        own = [text for item in PIPELINE[self.phase] if (text := item.text(options)) is not None]
+        return ",".join(with_positions(self.phase, own, registry))
+
+    def finish(self, module: ModuleOp) -> None:
+        module.attributes["llmc.phase"] = StringAttr(self.phase)
+
+
+@dataclass(frozen=True)
+class NnPhase(PhasePipeline):
+    """The phase nn: algebra, state, precision, merging of linears, size regimes."""
+
+    name: ClassVar[str] = "nn-phase"
+    phase: ClassVar[str] = "nn"
+
+
+@dataclass(frozen=True)
+class FusionPhase(PhasePipeline):
+    """The phase fusion: what is launched together."""
+
+    name: ClassVar[str] = "fusion-phase"
+    phase: ClassVar[str] = "fusion"
+
+
+@dataclass(frozen=True)
+class QuantPhase(PhasePipeline):
+    """The phase quant: storage and scales of quantised values."""
+
+    name: ClassVar[str] = "quant-phase"
+    phase: ClassVar[str] = "quant"
+
+
+@dataclass(frozen=True)
+class LayoutPhase(PhasePipeline):
+    """The phase layout: buffers, schedules, weight images, the host program."""
+
+    name: ClassVar[str] = "layout-phase"
+    phase: ClassVar[str] = "layout"
+
+
+@dataclass(frozen=True)
+class TilePhase(PhasePipeline):
+    """The phase tile: the CTA programs that the schedules build."""
+
+    name: ClassVar[str] = "tile-phase"
+    phase: ClassVar[str] = "tile"
+
+
+@dataclass(frozen=True)
+class PtxPhase(PhasePipeline):
+    """The phase ptx: one op for each instruction, on registers."""
+
+    name: ClassVar[str] = "ptx-phase"
+    phase: ClassVar[str] = "ptx"
+
+
+@dataclass(frozen=True)
+class CompileTo(NamedPipeline):
+    """Every phase after the one that the module stands at (its attribute `llmc.phase`), up to and with `phase`."""
+
+    name: ClassVar[str] = "compile-to"
+    phase: Literal["nn", "fusion", "quant", "layout", "tile", "ptx"] = "ptx"
+
+    def text(self, module: ModuleOp, registry: Registry) -> str:
+        return ",".join(f"{phase}-phase" for phase in phases_between(phase_of(module), self.phase))
+
+
+PHASE_PIPELINES = (NnPhase, FusionPhase, QuantPhase, LayoutPhase, TilePhase, PtxPhase)
+NAMED_PIPELINES: tuple[type[NamedPipeline], ...] = (*PHASE_PIPELINES, CompileTo)
+
+
+def make_registry(plugins: Iterable[str | Path] = (), *, installed: bool = True) -> Registry:
+    """Everything that there is by name: llmc's own, the phases as pipelines, the plugins in some files, and those of installed
+    distributions. Raises LLMC0215 to LLMC0218 for a plugin that can't be used."""
+    return Registry(files=plugins, installed=installed, pipelines=NAMED_PIPELINES)
+
+
+POSITION = re.compile(r"(start|end) of (\w+)|(before|after) ([\w-]+)")
+
+
+def with_positions(phase: str, own: Sequence[str], registry: Registry) -> list[str]:
+    """A phase's passes with those of plugins that have a `position` in it. Before a pass that stands there several times is before
+    the first, after it is after the last. Raises LLMC0219 for a position that is none."""
+    steps = list(own)
+    for plugin in registry.plugins:
+        for cls in plugin.passes:
+            if cls.position is None:
+                continue
+            match = POSITION.fullmatch(cls.position)
+            where, of, side, other = match.groups() if match is not None else ("", "", "", "")
+            known = of in PHASES or any(other == item.name for items in PIPELINE.values() for item in items)
+            if not known:
+                raise LlmcError(
+                    "LLMC0219",
+                    f"the position of pass '{cls.name}' is none: {cls.position!r}",
+                    plugin.origin,
+                    why=f"phases are {', '.join(PHASES)}; passes are those that stand in compiler/phases.py",
+                    fix='write "start of PHASE", "end of PHASE", "before PASS" or "after PASS"',
+                )
+            places = [i for i, text in enumerate(steps) if name_in(text) == other]
+            if of == phase:
+                steps.insert(0 if where == "start" else len(steps), cls.name)
+            elif side and places:
+                steps.insert(places[0] if side == "before" else places[-1] + 1, cls.name)
+    return steps
 
 
 def phases_between(start: str, end: str) -> tuple[str, ...]:
@@ -171,15 +290,24 @@ def phases_between(start: str, end: str) -> tuple[str, ...]:
     return order[first + 1 : last + 1]
 
 
-def lower(manager: PassManager, module: ModuleOp, start: str, end: str, target: str | None = None) -> None:
-    """Run the phases after `start` up to and with `end`. `target` replaces the module's own."""
+def pipeline_between(start: str, end: str) -> tuple[NamedPipeline, ...]:
+    """The phases after `start` up to and with `end`, as pipelines. Raises LLMC0211 for phases that are none."""
+    by_phase = {cls.phase: cls for cls in PHASE_PIPELINES}
+    return tuple(by_phase[phase]() for phase in phases_between(start, end))
+
+
+def attach_options(module: ModuleOp, target: str | None = None) -> None:
+    """Write on a module the options that it is compiled with: what it says itself, and defaults. `target` replaces its own."""
     options = CompileOptions.of(module)
     if target is not None:
         options = CompileOptions(**{**vars(options), "target": target})
     options.attach(module)
-    for phase in phases_between(start, end):
-        manager.run(passes_of(phase, options), module)
-        module.attributes["llmc.phase"] = StringAttr(phase)
+
+
+def lower(manager: PassManager, module: ModuleOp, start: str, end: str, target: str | None = None) -> None:
+    """Run the phases after `start` up to and with `end`. `target` replaces the module's own."""
+    attach_options(module, target)
+    manager.run(pipeline_between(start, end), module)
 
 
 def phase_of(module: ModuleOp) -> str:

@@ -106,27 +106,49 @@ def load_schedule(module: str) -> Schedule:
     return import_module(f".{module}", __package__).SCHEDULE
 
 
-def schedules_of(family: str) -> list[Schedule]:
-    """The schedules of a kernel family, best first, the last resort included."""
-    names = (*FAMILIES.get(family, ()), LAST_RESORT)
-    return [load_schedule(name) for name in dict.fromkeys(names)]
+@dataclass(frozen=True)
+class Schedules:
+    """The schedules that a compilation may choose from: those of this folder, and `extra` ones from plugins, which are tried
+    first in their family."""
+
+    extra: tuple[Schedule, ...] = ()
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all schedules; every schedule of this folder is called as its module is."""
+        own = [m for modules in FAMILIES.values() for m in modules]
+        return tuple(dict.fromkeys([*(s.name for s in self.extra), *own, *AUXILIARY, LAST_RESORT]))
+
+    def of(self, family: str) -> list[Schedule]:
+        """The schedules of a kernel family, best first, the last resort included."""
+        own = (*FAMILIES.get(family, ()), LAST_RESORT)
+        return [*(s for s in self.extra if s.family == family), *(load_schedule(name) for name in dict.fromkeys(own))]
+
+    def named(self, name: str) -> Schedule:
+        """The schedule whose attribute starts with `name`; LLMC0502 when there is none."""
+        for schedule in self.extra:
+            if schedule.name == name:
+                return schedule
+        known = self.names()
+        if name not in known:
+            raise LlmcError("LLMC0502", f"no schedule is called {name!r}", fix=f"known are {', '.join(known)}")
+        return load_schedule(name)
+
+    def candidates(self, kernel: KernelOp, target: Target) -> list[tuple[Schedule, ScheduleAttr]]:
+        """Everything that could run `kernel` on `target`, best first."""
+        found: list[tuple[Schedule, ScheduleAttr]] = []
+        for schedule in self.of(kernel.family.data):
+            if schedule.accepts(kernel) is None:
+                found += [(schedule, attribute) for attribute in schedule.candidates(kernel, target)]
+        return found
+
+
+BUILTIN = Schedules()
+"""The schedules of this folder alone."""
 
 
 def schedule_named(name: str) -> Schedule:
-    """The schedule whose attribute starts with `name`; LLMC0502 when there is none."""
-    known = dict.fromkeys([m for modules in FAMILIES.values() for m in modules] + [*AUXILIARY, LAST_RESORT])
-    if name not in known:
-        raise LlmcError("LLMC0502", f"no schedule is called {name!r}", fix=f"known are {', '.join(known)}")
-    return load_schedule(name)
-
-
-def candidates(kernel: KernelOp, target: Target) -> list[tuple[Schedule, ScheduleAttr]]:
-    """Everything that could run `kernel` on `target`, best first."""
-    found: list[tuple[Schedule, ScheduleAttr]] = []
-    for schedule in schedules_of(kernel.family.data):
-        if schedule.accepts(kernel) is None:
-            found += [(schedule, attribute) for attribute in schedule.candidates(kernel, target)]
-    return found
+    """One of this folder's schedules; LLMC0502 when there is none of that name."""
+    return BUILTIN.named(name)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,6 @@ outside this folder and the instruction table: ask for a feature.
 """
 
 from .occupancy import Occupancy
-from .table import TARGETS, Target, find_target, set_target, target_of
+from .table import TARGETS, Target, Targets, find_target, set_target, target_of
 
-__all__ = ["TARGETS", "Occupancy", "Target", "find_target", "set_target", "target_of"]
+__all__ = ["TARGETS", "Occupancy", "Target", "Targets", "find_target", "set_target", "target_of"]

@@ -65,6 +65,11 @@ class Target:
         return feature in self.features
 
     @property
+    def arch(self) -> str:
+        """What ptxas and `.target` call it: several targets may be GPUs of one architecture."""
+        return f"sm_{self.sm}{'a' if self.arch_specific else ''}"
+
+    @property
     def bf16_flops(self) -> float:
         """Peak dense bf16 FLOP/s (multiply and add counted)."""
         return self.bf16_flops_per_sm_clock * self.sm_count * self.clock_hz
@@ -170,18 +175,34 @@ TARGETS: dict[str, Target] = _targets(
 ATTRIBUTE = "llmc.target"
 
 
+@dataclass(frozen=True)
+class Targets:
+    """The targets that a compilation may be for: the table's, and `extra` ones from plugins."""
+
+    extra: tuple[Target, ...] = ()
+
+    def all(self) -> dict[str, Target]:
+        """Every target by name, the table's first."""
+        return TARGETS | {t.name: t for t in self.extra}
+
+    def find(self, name: str) -> Target:
+        """Raises LlmcError LLMC0830 for an unknown name, with the nearest ones."""
+        known = self.all()
+        found = known.get(name)
+        if found is None:
+            near = get_close_matches(name, known, 3, 0.5) or list(known)
+            raise LlmcError(
+                "LLMC0830",
+                f"'{name}' is not a target",
+                why=f"targets are {', '.join(known)}",
+                fix=f"did you mean {' or '.join(near)}? New ones are a row in codegen/targets/table.py, or come from a plugin",
+            )
+        return found
+
+
 def find_target(name: str) -> Target:
-    """Raises LlmcError LLMC0830 for an unknown name, with the nearest ones."""
-    found = TARGETS.get(name)
-    if found is None:
-        near = get_close_matches(name, TARGETS, 3, 0.5) or list(TARGETS)
-        raise LlmcError(
-            "LLMC0830",
-            f"'{name}' is not a target",
-            why=f"targets are {', '.join(TARGETS)}",
-            fix=f"did you mean {' or '.join(near)}? New ones are a row in codegen/targets/table.py",
-        )
-    return found
+    """A target of the table; LLMC0830 for an unknown name, with the nearest ones."""
+    return Targets().find(name)
 
 
 def target_of(op: Operation) -> Target:

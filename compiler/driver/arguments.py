@@ -6,6 +6,17 @@ import argparse
 from typing import NoReturn
 
 
+def load_plugins(p: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]
+    """The flag that loads plugins; every command that runs passes has it."""
+    p.add_argument(
+        "--load-pass-plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="load the passes, pipelines, dialects, targets and schedules of a Python file (docs/extending.md); may be repeated",
+    )
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that prints an `LlmcError` and exits with 1 where argparse prints the usage and exits with 2."""
 

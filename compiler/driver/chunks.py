@@ -107,7 +107,15 @@ def _line_in(location: Attribute, name: str) -> int:
             return UNKNOWN
 
 
-def run_chunks(text: str, name: str, process: Callable[[str], str], *, split: bool, verify: bool) -> tuple[str, int]:
+def run_chunks(
+    text: str,
+    name: str,
+    process: Callable[[str], str],
+    *,
+    split: bool,
+    verify: bool,
+    render: Callable[[LlmcError], str] = LlmcError.render,
+) -> tuple[str, int]:
     """Run every chunk of `text` through `process`, which gives its output or raises an LlmcError.
 
     Returns the outputs of the chunks without error, and the exit code. Errors, and with `verify` the differences from what the
@@ -127,7 +135,7 @@ def run_chunks(text: str, name: str, process: Callable[[str], str], *, split: bo
             else:
                 failures += 1
                 note = f"{name}:{line or '?'}: unexpected error\n" if verify else ""
-                print(f"{note}{error.render()}", file=sys.stderr)
+                print(f"{note}{render(error)}", file=sys.stderr)
         for missing in expected:
             failures += 1
             print(f'{name}:{missing.line or "?"}: expected error "{missing.text}" was not produced', file=sys.stderr)

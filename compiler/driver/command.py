@@ -14,15 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...dialects.ir.diagnostics import LlmcError
+from .error_text import ErrorStyle
 
 RECURSION = 20_000  # regions nest; xDSL's parser, verifier and printer recurse
 
 
-def guarded(body: Callable[[], int], debug: bool = False) -> int:
-    """Run a command's body. An `LlmcError` is printed to stderr and gives 1; with `debug` it is raised.
+def guarded(body: Callable[[], int], debug: bool = False, style: ErrorStyle | None = None) -> int:
+    """Run a command's body. An `LlmcError` is printed to stderr in `style` and gives 1; with `debug` it is raised.
 
     What is no `LlmcError` is a mistake of llmc, and said to be one. SIGTERM unwinds, so that temporary files are removed.
     """
+    style = style or ErrorStyle()
     limit, collecting = sys.getrecursionlimit(), gc.isenabled()
     sys.setrecursionlimit(RECURSION)
     gc.disable()  # construction and cloning of IR are twice as fast; a command ends soon
@@ -32,7 +34,7 @@ def guarded(body: Callable[[], int], debug: bool = False) -> int:
     except LlmcError as error:
         if debug:
             raise
-        print(error.render(), file=sys.stderr)
+        print(style.render(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -43,15 +45,13 @@ def guarded(body: Callable[[], int], debug: bool = False) -> int:
     except MemoryError:
         if debug:
             raise
-        print(
-            LlmcError("LLMC0002", "out of host memory", fix="use a smaller model, or a machine with more memory").render(),
-            file=sys.stderr,
-        )
+        error = LlmcError("LLMC0002", "out of host memory", fix="use a smaller model, or a machine with more memory")
+        print(style.render(error), file=sys.stderr)
         return 1
     except Exception as error:
         if debug:
             raise
-        print(unforeseen(error).render(), file=sys.stderr)
+        print(style.render(unforeseen(error)), file=sys.stderr)
         return 1
     finally:
         sys.setrecursionlimit(limit)

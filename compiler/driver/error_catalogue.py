@@ -16,9 +16,9 @@ CODE = re.compile(r"LLMC\d{4}")
 
 # first two digits → what such errors are about, and the folders and files that may give them
 RANGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "00": ("Files and IR text", ("dialects/ir", "compiler/driver")),
+    "00": ("Files and IR text", ("dialects/ir", "passes/ir", "compiler/driver")),
     "01": ("IR: symbols, dominance, interpretation", ("dialects/ir", "dialects/nn", "passes/framework", "runtime")),
-    "02": ("Passes, pipelines, commands, artefacts", ("passes/framework", "compiler/", "runtime/tokenizer.py")),
+    "02": ("Passes, pipelines, commands, artefacts", ("passes/framework", "passes/ir", "compiler/", "runtime/tokenizer.py")),
     "03": ("Reading checkpoints and models", ("compiler/", "runtime")),
     "04": ("Passes on nn and quantised values", ("passes/nn", "passes/fusion", "passes/quant", "compiler/")),
     "05": ("Schedules", ("codegen/schedules",)),

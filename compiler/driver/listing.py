@@ -1,23 +1,89 @@
-"""`llmc-opt --list-passes`: every pass with its summary and options."""
+"""`llmc-opt --list-passes`, `--show-dialects`, `--list-targets`, `--list-schedules`: what there is by name, plugins included."""
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
+from collections.abc import Iterable
 from dataclasses import MISSING, fields
 
-from ...passes.framework.registry import FOLDERS, list_passes
+from ...codegen.schedules.base import AUXILIARY, FAMILIES, LAST_RESORT
+from ...dialects.ir.context import BUILTIN, OWN
+from ...passes.framework.named_pipeline import NamedPipeline
+from ...passes.framework.options import default_of, option_name, print_value
+from ...passes.framework.pass_ import Pass
+from ...passes.framework.registry import FOLDERS, OURS, Registry
 
 
-def print_passes() -> None:
-    """One paragraph a pass, grouped by phase."""
-    passes = list_passes()
-    for folder in FOLDERS:
-        here = {n: c for n, c in passes.items() if f".passes.{folder}." in c.__module__}
-        if not here:
-            continue
-        print(f"{folder}:")
-        for name, cls in here.items():
-            summary = (cls.__doc__ or "").strip().split("\n", 1)[0]
-            print(f"  {name:28s} {summary}")
-            for f in fields(cls):
-                default = "" if f.default is MISSING else f" (default {f.default})"
-                print(f"      --{f.name.replace('_', '-')}: {f.type}{default}")
+def summary(item: type) -> str:
+    """The first sentence of a docstring, or of the module's where that says more."""
+    text = inspect.getdoc(item) or ""
+    if "see the module docstring" in text:
+        text = inspect.getdoc(sys.modules[item.__module__]) or text
+        text = re.sub(r"^`[\w-]+`: ", "", text)
+    first = " ".join(text.split("\n\n", 1)[0].split())
+    sentence = re.split(r"(?<=[\w)`])\. ", first.removesuffix("."), maxsplit=1)[0]
+    return sentence if len(sentence) <= 120 else sentence[:119] + "…"
+
+
+def print_passes(registry: Registry) -> None:
+    """One paragraph a pass: those of each phase, those of each plugin; then the named pipelines."""
+    for heading, passes in grouped_passes(registry).items():
+        print(f"{heading}:")
+        for cls in passes:
+            _print_one(cls)
+    print("named pipelines:")
+    for cls in registry.pipelines().values():
+        origin = registry.origin(cls)
+        _print_one(cls, "" if origin == OURS else f" [{origin}]")
+
+
+def grouped_passes(registry: Registry) -> dict[str, list[type[Pass]]]:
+    """The passes by phase, then those of plugins by origin."""
+    found: dict[str, list[type[Pass]]] = {folder: [] for folder in FOLDERS}
+    for cls in registry.passes().values():
+        origin = registry.origin(cls)
+        found.setdefault(cls.__module__.split(".passes.")[1].split(".")[0] if origin == OURS else origin, []).append(cls)
+    return {heading: passes for heading, passes in found.items() if passes}
+
+
+def _print_one(cls: type[Pass] | type[NamedPipeline], note: str = "") -> None:
+    print(f"  {cls.name:28s} {summary(cls)}{note}")
+    for f in fields(cls):
+        default = default_of(f)
+        shown = "" if default is MISSING else f" (default {print_value(default)})"
+        print(f"      --{option_name(f.name)}: {f.type}{shown}")
+
+
+def print_dialects(registry: Registry) -> None:
+    """One name a line: llmc's own, the builtin ones, those of plugins with their origin."""
+    for name in (*OWN, *BUILTIN):
+        print(name)
+    for plugin in registry.plugins:
+        for dialect in plugin.dialects:
+            print(f"{dialect.name:12s} [{plugin.origin}]")
+
+
+def print_targets(registry: Registry) -> None:
+    """One target a line."""
+    for name, target in registry.targets.all().items():
+        origin = registry.origin(target)
+        print(f"{name:12s} {target.arch:8s} {target.device}" + ("" if origin == OURS else f" [{origin}]"))
+
+
+def print_schedules(registry: Registry) -> None:
+    """One schedule a line, with the families of kernels it is tried for, in that order."""
+    for name in registry.schedules.names():
+        schedule = registry.schedules.named(name)
+        origin = registry.origin(schedule)
+        families = (schedule.family,) if origin != OURS else families_of(name)
+        print(f"{name:20s} {', '.join(families)}" + ("" if origin == OURS else f" [{origin}]"))
+
+
+def families_of(name: str) -> Iterable[str]:
+    """What one of llmc's schedules is tried for, in words."""
+    if name == LAST_RESORT:
+        return ("any, as the last resort",)
+    found = tuple(family for family, names in FAMILIES.items() if name in names)
+    return ("chosen by other schedules or by hand",) if name in AUXILIARY else found

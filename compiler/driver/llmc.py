@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser, add_remark_flags
+from .arguments import Parser, add_remark_flags, load_plugins
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +40,13 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--target",
         default=None,
-        help="sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)",
+        help="such as sm_80, sm_90 or sm_90a (default: this machine's GPU, else sm_90a; sm_80 for the emulator)",
+    )
+    build.add_argument(
+        "--trace",
+        default=None,
+        metavar="DIR",
+        help="write every pass's before and after as files, and a page that shows them; takes no kernels from the cache",
     )
     build.add_argument(
         "--copy-weights", action="store_true", help="put the weights into the artefact, which otherwise names their place"
@@ -48,7 +54,8 @@ def parser() -> argparse.ArgumentParser:
     shared(build)
     inspect = commands.add_parser("inspect", help="say what an artefact holds")
     inspect.add_argument("model", metavar="OUT")
-    inspect.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    diagnosing(inspect)
+    load_plugins(inspect)
     return p
 
 
@@ -63,6 +70,19 @@ def shared(p: argparse.ArgumentParser) -> None:
     p.add_argument("--max-sequences", type=int, default=1, metavar="N", help="sequences decoded together (default 1)")
     p.add_argument("--no-cache", action="store_true", help="neither read nor write the kernel cache")
     add_remark_flags(p)
+    load_plugins(p)
+    diagnosing(p)
+
+
+def diagnosing(p: argparse.ArgumentParser) -> None:
+    """Flags of all commands."""
+    p.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        metavar="WHEN",
+        help="colour errors: auto (on a terminal; default), always or never",
+    )
     p.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
@@ -71,9 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     from . import model_commands
     from .command import guarded
+    from .error_text import ErrorStyle
 
     body = {"run": model_commands.run, "build": model_commands.build, "inspect": model_commands.inspect}[arguments.command]
-    return guarded(lambda: body(arguments), debug=arguments.debug)
+    return guarded(lambda: body(arguments), debug=arguments.debug, style=ErrorStyle(color=arguments.color))
 
 
 if __name__ == "__main__":

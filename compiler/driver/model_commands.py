@@ -8,10 +8,10 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from ...codegen.targets import find_target
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.layout.ops import KernelOp
 from ...dialects.rt.ops import LaunchOp, ProgramOp
+from ...passes.framework.registry import Registry
 from ...runtime.cuda.device import gpu_missing
 from ...runtime.device import open_device
 from ...runtime.tokenizer import open_tokenizer
@@ -20,7 +20,7 @@ from ..artefact import check_output, is_artefact, read_artefact, read_manifest, 
 from ..build import Settings
 from ..edited import build_edited
 from ..knobs import Knobs, read_knobs
-from ..phases import CompileOptions
+from ..phases import CompileOptions, make_registry
 from .command import read_text
 from .progress import ProgressLine
 from .remarks_report import remarks_wanted, report_remarks
@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     place = Path(arguments.model)
     knobs = read_knobs()
     told = remarks_wanted(arguments) is not None
+    registry = make_registry(arguments.load_pass_plugin)
     check_run(arguments, place)
     prompt = read_text("-").removesuffix("\n") if arguments.prompt == "-" else arguments.prompt
     device = device_for_run(arguments.device, knobs)
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             cache=not arguments.no_cache and not told,  # what comes from a cache has no remarks to make
             dumps=arguments.dump is not None,
             progress=progress,
+            registry=registry,
         )
         model = api.load(
             place, device=device, quant=arguments.quant, dtype=arguments.dtype,
@@ -121,12 +123,19 @@ def build(arguments: argparse.Namespace) -> int:
     """Compile and write the artefact."""
     place, out = Path(arguments.model), Path(arguments.output)
     knobs = read_knobs()
+    registry = make_registry(arguments.load_pass_plugin)
     told = remarks_wanted(arguments) is not None
-    check_build(arguments, place, out)
+    check_build(arguments, place, out, registry)
     kind = api.checked_device(arguments.device or knobs.device)
-    target = target_for_build(kind, arguments.target) if arguments.ir is None else arguments.target
+    target = target_for_build(kind, arguments.target, registry) if arguments.ir is None else arguments.target
+    trace = None
+    if arguments.trace is not None:
+        from ..trace import LowerTrace
+
+        trace = LowerTrace(Path(arguments.trace))
     with ProgressLine() as progress:
-        settings = Settings(knobs=knobs, cache=not arguments.no_cache and not told, dumps=True, progress=progress)
+        cache = not arguments.no_cache and not told
+        settings = Settings(knobs=knobs, cache=cache, dumps=True, progress=progress, trace=trace, registry=registry)
         if kind in ("emulator", "reference"):
             settings = replace(settings, assemble=False)
         if arguments.ir is not None:
@@ -140,10 +149,12 @@ def build(arguments: argparse.Namespace) -> int:
     report_remarks(compiled.remarks, arguments)
     times = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in compiled.seconds.items())
     print(f"{len(compiled.kernels)} kernels for {compiled.options.target} in {out} ({times})", file=sys.stderr)
+    if trace is not None:
+        print(f"the trace is in {trace.directory / 'index.html'}", file=sys.stderr)
     return 0
 
 
-def check_build(arguments: argparse.Namespace, place: Path, out: Path) -> None:
+def check_build(arguments: argparse.Namespace, place: Path, out: Path, registry: Registry) -> None:
     """What can be known to be wrong before anything is compiled."""
     api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
     if arguments.ir is not None:
@@ -153,7 +164,7 @@ def check_build(arguments: argparse.Namespace, place: Path, out: Path) -> None:
         options = CompileOptions(**read_manifest(place, edited=True)["options"])
         api.check_fixed(options, place, arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
         if arguments.target is not None:
-            find_target(arguments.target)
+            registry.targets.find(arguments.target)
     elif is_artefact(place):
         fix = "give the checkpoint it was built from, or --ir FILE to compile an edited dump of it"
         raise LlmcError("LLMC0224", f"{place} is an artefact already", str(place), fix=fix)
@@ -162,10 +173,10 @@ def check_build(arguments: argparse.Namespace, place: Path, out: Path) -> None:
     check_output(out)
 
 
-def target_for_build(kind: str, asked: str | None) -> str:
+def target_for_build(kind: str, asked: str | None, registry: Registry) -> str:
     """The target asked for; else the device's own, and sm_90a where there is no GPU. No GPU is needed when a target is named."""
     if asked is not None:
-        return find_target(asked).name
+        return registry.targets.find(asked).name
     if kind == "reference" or (kind == "auto" and gpu_missing() is not None):
         return "sm_90a"
     return open_device(kind).target
@@ -176,7 +187,7 @@ def inspect(arguments: argparse.Namespace) -> int:
     place = Path(arguments.model)
     if not is_artefact(place):
         raise LlmcError("LLMC0225", f"{place} is no artefact", str(place), fix="llmc build DIR -o OUT writes one")
-    compiled, model = read_artefact(place)
+    compiled, model = read_artefact(place, make_registry(arguments.load_pass_plugin).context())
     options = compiled.options
     kernels = [op for op in compiled.module.body.block.ops if isinstance(op, KernelOp)]
     families = Counter(op.family.data for op in kernels)

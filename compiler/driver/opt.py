@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,85 +18,149 @@ if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
 
     from ...passes.framework.pass_ import PassContext
+    from ...passes.framework.pipeline import Element
+    from ...passes.framework.registry import Registry
+    from .error_text import ErrorStyle
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0, or 1 after an error that was printed to stderr)."""
     arguments = parser().parse_args(argv)
     from .command import guarded
+    from .error_text import ErrorStyle
 
-    return guarded(lambda: run(arguments), debug=arguments.debug)
+    style = ErrorStyle(arguments.mlir_print_op_on_diagnostic, arguments.color)
+    return guarded(lambda: run(arguments, style), debug=arguments.debug, style=style)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
     if arguments.show_dialects:
-        from ...dialects.ir.context import BUILTIN, OWN
+        from .listing import print_dialects
 
-        print("\n".join([*OWN, *BUILTIN]))
+        print_dialects(registry_of(arguments))
         return 0
-    if arguments.list_passes:
-        from .listing import print_passes
+    if arguments.list_passes or arguments.list_targets or arguments.list_schedules:
+        from . import listing
 
-        print_passes()
+        registry = registry_of(arguments)
+        for wanted, show in (
+            (arguments.list_passes, listing.print_passes),
+            (arguments.list_targets, listing.print_targets),
+            (arguments.list_schedules, listing.print_schedules),
+        ):
+            if wanted:
+                show(registry)
         return 0
     from .command import read_text, write_text
     from .remarks_report import remarks_wanted
 
     remarks_wanted(arguments)
+    registry = registry_of(arguments)
     name = "<stdin>" if arguments.input == "-" else arguments.input
     text, code = read_text(arguments.input), 0
     if arguments.split_input_file or arguments.verify_diagnostics:
         from .chunks import run_chunks
 
         split, verify = arguments.split_input_file, arguments.verify_diagnostics
-        output, code = run_chunks(text, name, lambda chunk: process(chunk, name, arguments), split=split, verify=verify)
+        output, code = run_chunks(
+            text, name, lambda chunk: process(chunk, name, arguments, registry), split=split, verify=verify, render=style.render
+        )
     else:
-        output = process(text, name, arguments)
+        output = process(text, name, arguments, registry)
+    if arguments.output == "-" and arguments.color != "never" and not (arguments.emit_ptx or arguments.emit_ptx_dir):
+        from .colour import paint_ir, wanted
+
+        output = paint_ir(output) if wanted(arguments.color, sys.stdout) else output
     write_text(arguments.output, output)
     return code
 
 
-def process(text: str, name: str, arguments: argparse.Namespace) -> str:
+def registry_of(arguments: argparse.Namespace) -> Registry:
+    """What there is by name, with the plugins that the arguments name."""
+    from ..phases import make_registry
+
+    return make_registry(arguments.load_pass_plugin)
+
+
+def process(text: str, name: str, arguments: argparse.Namespace, registry: Registry | None = None) -> str:
     """Parse one module, run what the arguments ask for, and give the text to print."""
-    from ...dialects.ir.context import make_context
-    from ...dialects.ir.diagnostics import LlmcError
-    from ...passes.framework.manager import PassManager
     from ...passes.framework.pass_ import PassContext
-    from .instruments import make_instruments
     from .remarks_report import report_remarks
 
-    passes = PassContext(make_context())
-    timing = passes.timing
-    module = read_module(passes, text, name, locate=arguments.verify_diagnostics)
-    instruments = make_instruments(arguments)
-    if arguments.pass_pipeline is not None and arguments.compile_from is not None:
-        raise LlmcError(
-            "LLMC0210", "--pass-pipeline and --compile-from exclude each other", "the arguments", fix="give one of the two"
-        )
-    manager = PassManager(passes, arguments.verify_each, instruments)
+    registry = registry or registry_of(arguments)
+    passes = PassContext(registry.context(), registry=registry)
+    start = time.perf_counter()
     try:
-        if arguments.compile_from is not None:
-            from ..phases import lower
+        return transform(passes, text, name, arguments)
+    finally:
+        report_remarks(passes.remarks, arguments)
+        if arguments.mlir_timing:
+            from .timing_report import print_timing
 
-            lower(manager, module, arguments.compile_from, arguments.compile_to or "ptx", arguments.target)
-        elif arguments.pass_pipeline is not None:
-            from ...passes.framework.pipeline import parse_pipeline, print_elements
+            print_timing(passes.timing, time.perf_counter() - start, arguments.mlir_timing_display)
 
-            elements = parse_pipeline(arguments.pass_pipeline)
-            if arguments.dump_pass_pipeline:
-                print(f"builtin.module({print_elements(elements)})", file=sys.stderr)
-            manager.run(elements, module)
+
+def transform(passes: PassContext, text: str, name: str, arguments: argparse.Namespace) -> str:
+    """`process` without what it reports at the end."""
+    from ...passes.framework.manager import PassManager
+    from .instruments import make_instruments
+    from .instruments.printing import check_names
+
+    registry = passes.registry
+    check_names(arguments, registry.find)
+    asked = asked_pipeline(arguments, registry)
+    instruments = make_instruments(arguments)
+    module = read_module(passes, text, name, locate=arguments.verify_diagnostics)
+    elements = [*asked, *phases_asked(arguments, module)]
+    if arguments.dump_pass_pipeline:
+        dump_pipeline(elements, module, passes)
+    manager = PassManager(passes, arguments.verify_each, instruments)
+    for instrument in instruments:
+        instrument.start(passes, module)
+    try:
+        manager.run(elements, module)
     finally:
         for instrument in instruments:
             instrument.finish()
-        report_remarks(passes.remarks, arguments)
-    with timing.scope("(print)"):
-        output = render(module, arguments)
-    if arguments.mlir_timing:
-        from .timing_report import print_timing
+    with passes.timing.scope("(print)"):
+        return render(module, arguments, registry)
 
-        print_timing(timing)
-    return output
+
+def asked_pipeline(arguments: argparse.Namespace, registry: Registry) -> Sequence[Element]:
+    """The passes of `--pass-pipeline`, checked with the other arguments before the input is read."""
+    from ...dialects.ir.diagnostics import LlmcError
+    from ...passes.framework.pipeline import parse_pipeline
+
+    flag = "--compile-from" if arguments.compile_from is not None else "--compile-to"
+    if arguments.pass_pipeline is not None and (arguments.compile_from or arguments.compile_to):
+        raise LlmcError(
+            "LLMC0210", f"--pass-pipeline and {flag} exclude each other", "the arguments", fix="give one of the two"
+        )
+    if arguments.target is not None:
+        registry.targets.find(arguments.target)
+    return parse_pipeline(arguments.pass_pipeline or "", registry)
+
+
+def phases_asked(arguments: argparse.Namespace, module: ModuleOp) -> Sequence[Element]:
+    """The phases of `--compile-from` and `--compile-to`, none without them; what `--target` says is written on the module."""
+    from ...codegen.targets import set_target
+    from ..phases import attach_options, phase_of, pipeline_between
+
+    if arguments.compile_from is None and arguments.compile_to is None:
+        if arguments.target is not None:
+            set_target(module, arguments.target)
+        return ()
+    phases = pipeline_between(arguments.compile_from or phase_of(module), arguments.compile_to or "ptx")
+    attach_options(module, arguments.target)
+    return phases
+
+
+def dump_pipeline(elements: Sequence[Element], module: ModuleOp, passes: PassContext) -> None:
+    """Print the pipeline to stderr: text that `--pass-pipeline` takes; what named pipelines stand for is in comments."""
+    from ...passes.framework.manager import describe_pipelines
+    from ...passes.framework.pipeline import print_pipeline
+
+    print("\n".join([print_pipeline(elements), *describe_pipelines(elements, module, passes)]), file=sys.stderr)
 
 
 def read_module(passes: PassContext, text: str, name: str, locate: bool = False) -> ModuleOp:
@@ -115,15 +180,15 @@ def read_module(passes: PassContext, text: str, name: str, locate: bool = False)
     return module
 
 
-def render(module: ModuleOp, arguments: argparse.Namespace) -> str:
+def render(module: ModuleOp, arguments: argparse.Namespace, registry: Registry) -> str:
     """What the command prints for the module it ends with."""
-    from ...dialects.ir.printer import print_module
+    from .instruments.form import form_of
 
     if arguments.emit_ptx or arguments.emit_ptx_dir is not None:
         from ..kernels import ptx_texts
         from ..phases import CompileOptions
 
-        texts = dict(ptx_texts(module, CompileOptions.of(module).target))
+        texts = dict(ptx_texts(module, registry.targets.find(CompileOptions.of(module).target).arch))
         if arguments.emit_ptx_dir is not None:
             directory = Path(arguments.emit_ptx_dir)
             directory.mkdir(parents=True, exist_ok=True)
@@ -131,12 +196,7 @@ def render(module: ModuleOp, arguments: argparse.Namespace) -> str:
                 (directory / f"{kernel}.ptx").write_text(ptx)
         if arguments.emit_ptx:
             return "\n".join(texts.values())
-    return print_module(
-        module,
-        locations=arguments.mlir_print_debuginfo,
-        generic=arguments.mlir_print_op_generic,
-        elide=arguments.mlir_elide_elementsattrs_if_larger,
-    )
+    return form_of(arguments).text(module)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import Parser, add_remark_flags
+from .arguments import Parser, add_remark_flags, load_plugins
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
 
@@ -26,7 +26,10 @@ def parser() -> argparse.ArgumentParser:
 def running(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("what to run")
     g.add_argument(
-        "--pass-pipeline", default=None, metavar="TEXT", help="passes to run: 'builtin.module(a,b{option=1})' or 'a,b'"
+        "--pass-pipeline",
+        default=None,
+        metavar="TEXT",
+        help="passes to run: 'builtin.module(func.func(a),b{option=1})' or 'a,b'; --list-passes shows them, and the named pipelines",
     )
     g.add_argument(
         "--compile-from",
@@ -40,12 +43,20 @@ def running(p: argparse.ArgumentParser) -> None:
         choices=PHASES,
         default=None,
         metavar="PHASE",
-        help="stop at this phase (default with --compile-from: ptx)",
+        help="stop at this phase (default: ptx); alone, it starts at the phase that the module says it stands at",
     )
     g.add_argument(
-        "--target", default=None, metavar="SM", help="sm_80, sm_90 or sm_90a (default: what the module says, else sm_90a)"
+        "--target",
+        default=None,
+        metavar="NAME",
+        help="what to compile for, such as sm_80 or sm_90a; --list-targets shows all (default: what the module says, else sm_90a)",
     )
-    g.add_argument("--dump-pass-pipeline", action="store_true", help="print the pipeline that runs, to stderr")
+    g.add_argument(
+        "--dump-pass-pipeline",
+        action="store_true",
+        help="print the pipeline that runs, to stderr, as text that --pass-pipeline takes; comments say what named pipelines hold",
+    )
+    load_plugins(g)
 
 
 def emitting(p: argparse.ArgumentParser) -> None:
@@ -68,6 +79,9 @@ def checking(p: argparse.ArgumentParser) -> None:
 def printing(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("how IR is printed")
     g.add_argument("--mlir-print-debuginfo", action="store_true", help="print the location of every op")
+    g.add_argument(
+        "--mlir-print-local-scope", action="store_true", help="write everything out where it stands, without aliases"
+    )
     g.add_argument("--mlir-print-op-generic", action="store_true", help="print the generic form")
     g.add_argument(
         "--mlir-elide-elementsattrs-if-larger",
@@ -76,23 +90,70 @@ def printing(p: argparse.ArgumentParser) -> None:
         metavar="N",
         help="leave out dense constants of more than N elements",
     )
+    g.add_argument(
+        "--mlir-print-op-on-diagnostic",
+        default=True,
+        action=argparse.BooleanOptionalAction,
+        help="show the ops around the one that an error points at (on)",
+    )
+    g.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        metavar="WHEN",
+        help="colour IR and errors: auto (on terminals; default), always or never",
+    )
 
 
 def seeing(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("what passes do")
-    g.add_argument(
-        "--mlir-print-ir-before", action="append", default=[], metavar="PASS", help="print the IR before a pass, to stderr"
-    )
-    g.add_argument(
-        "--mlir-print-ir-after", action="append", default=[], metavar="PASS", help="print the IR after a pass, to stderr"
-    )
+    for moment in ("before", "after"):
+        g.add_argument(
+            f"--mlir-print-ir-{moment}",
+            action="append",
+            default=[],
+            metavar="PASS[,PASS]",
+            help=f"print the IR {moment} these passes, to stderr",
+        )
     g.add_argument("--mlir-print-ir-before-all", action="store_true", help="print the IR before every pass, to stderr")
     g.add_argument("--mlir-print-ir-after-all", action="store_true", help="print the IR after every pass, to stderr")
+    g.add_argument(
+        "--mlir-print-ir-after-change",
+        action="store_true",
+        help="print the IR after a pass only if it changed it (alone: after every pass that did)",
+    )
     g.add_argument("--mlir-print-ir-after-failure", action="store_true", help="print the IR when a pass fails, to stderr")
     g.add_argument(
-        "--mlir-print-ir-tree-dir", default=None, metavar="DIR", help="write the IR after every pass as numbered files"
+        "--mlir-print-ir-module-scope", action="store_true", help="print the whole module, also for passes on one op of it"
     )
-    g.add_argument("--mlir-timing", action="store_true", help="print the time of every pass, to stderr")
+    g.add_argument(
+        "--mlir-print-ir-tree-dir",
+        default=None,
+        metavar="DIR",
+        help="write the IR to numbered files instead of stderr, a folder for each op that passes run on (alone: after every pass)",
+    )
+    g.add_argument(
+        "--lower-trace",
+        default=None,
+        metavar="DIR",
+        help="write every pass's before and after as files, and a page that shows them with where each op came from",
+    )
+    g.add_argument("--mlir-timing", action="store_true", help="print where the time went, to stderr")
+    g.add_argument(
+        "--mlir-timing-display",
+        choices=("tree", "list"),
+        default="tree",
+        metavar="FORM",
+        help="tree (default) or list, the longest first",
+    )
+    g.add_argument("--mlir-pass-statistics", action="store_true", help="print what the passes counted, to stderr")
+    g.add_argument(
+        "--mlir-pass-statistics-display",
+        choices=("list", "pipeline"),
+        default="pipeline",
+        metavar="FORM",
+        help="pipeline (default: one table an application) or list (one a pass)",
+    )
 
 
 def remarks(p: argparse.ArgumentParser) -> None:
@@ -107,5 +168,9 @@ def debugging(p: argparse.ArgumentParser) -> None:
 
 def listing(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("what there is")
-    g.add_argument("--list-passes", action="store_true", help="print every pass with its summary and options")
+    g.add_argument(
+        "--list-passes", action="store_true", help="print every pass and named pipeline with its summary and options"
+    )
     g.add_argument("--show-dialects", action="store_true", help="print the names of all dialects")
+    g.add_argument("--list-targets", action="store_true", help="print every target with the GPU it stands for")
+    g.add_argument("--list-schedules", action="store_true", help="print every schedule with the family of kernels it is for")

@@ -1,7 +1,9 @@
 """`python -m llmc.compiler.driver.reference`: writes the reference pages of docs/ from the code.
 
-docs/dialects/<name>.md, docs/passes.md, docs/schedules.md, docs/errors.md and docs/flags.md. With `--check` nothing is written, and the exit code is 1
-when a page differs from what the code says (tests/test_docs.py does the same).
+docs/dialects/<name>.md, docs/passes.md, docs/schedules.md, docs/errors.md and docs/flags.md. With `--check` nothing is written, and
+the exit code is 1 when a page differs from what the code says (tests/test_docs.py does the same). With `--load-pass-plugin FILE.py
+-o DIR` the dialects, passes and schedules of plugins are described beside llmc's own, in DIR/dialects, DIR/passes.md and
+DIR/schedules.md.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,17 +21,22 @@ from typing import Any
 from xdsl.ir import Attribute, Dialect, Operation
 from xdsl.irdl import IRDLOperation, OpDef
 
-from ...codegen.schedules.base import AUXILIARY, FAMILIES, LAST_RESORT, Parameter, load_schedule
+from ...codegen.schedules.base import LAST_RESORT, Parameter
 from ...dialects.ir.context import OWN
 from ...dialects.nn.pointwise import PointwiseOp
 from ...dialects.ptx.ops import INSTRUCTIONS
 from ...dialects.ptx.table import TABLE, Row
+from ...passes.framework.named_pipeline import NamedPipeline
+from ...passes.framework.options import MISSING, default_of, option_name, print_value
 from ...passes.framework.pass_ import Pass
-from ...passes.framework.registry import FOLDERS, list_passes
+from ...passes.framework.registry import OURS, Registry
 from ..knobs import VARIABLES
-from ..phases import PHASES, PIPELINE, CompileOptions
+from ..phases import PHASES, PIPELINE, make_registry
 from . import llmc, opt
+from .arguments import Parser, load_plugins
+from .command import guarded
 from .error_catalogue import errors_page
+from .listing import families_of, grouped_passes
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "<!-- Written by `python -m llmc.compiler.driver.reference`; edit the code it is read from. -->"
@@ -208,10 +215,20 @@ def instruction_section(examples: str) -> Iterator[str]:
 
 def dialect_page(name: str, root: Path) -> str:
     """docs/dialects/<name>.md."""
-    dialect = dialect_of(name)
     module = import_module(f"...dialects.{OWN[name][0]}", __package__)
     tests = root / "tests" / "filecheck" / name / "roundtrip.mlir"
-    examples = tests.read_text(encoding="utf-8") if tests.exists() else ""
+    return dialect_text(dialect_of(name), module, tests.read_text(encoding="utf-8") if tests.exists() else "")
+
+
+def plugin_dialect_page(dialect: Dialect) -> str:
+    """The page of a plugin's dialect: described by the module of its first op."""
+    home = next((item.__module__ for item in (*dialect.operations, *dialect.attributes)), __name__)
+    return dialect_text(dialect, sys.modules[home], "")
+
+
+def dialect_text(dialect: Dialect, module: object, examples: str) -> str:
+    """The page of a dialect. `examples` is IR in which its ops are used."""
+    name = dialect.name
     ops = list(dialect.operations)
     pointwise = [op for op in ops if issubclass(op, PointwiseOp)]
     apart = {*pointwise, *INSTRUCTIONS.values()}
@@ -224,7 +241,8 @@ def dialect_page(name: str, root: Path) -> str:
         for attribute in attributes:
             lines += [f"### `{attribute.name}`", "", documentation(attribute), ""]
     for home in dict.fromkeys(op.__module__ for op in ops if op not in apart):
-        lines += [f"## Ops of `{home.rsplit('.', 1)[1]}.py`", "", documentation(sys.modules[home]), ""]
+        said = documentation(sys.modules[home]) if sys.modules[home] is not module else ""
+        lines += [f"## Ops of `{Path(sys.modules[home].__file__ or home).name}`", "", said, ""]
         for op in ops:
             if op not in apart and op.__module__ == home:
                 lines += op_section(op, examples)
@@ -248,42 +266,64 @@ def pass_documentation(cls: type[Pass]) -> str:
     )
 
 
-def passes_page() -> str:
+def option_table(cls: type[Pass] | type[NamedPipeline]) -> Iterator[str]:
+    """The options of a pass or pipeline; nothing when it has none."""
+    if not fields(cls):
+        return
+    yield from ("", "| option | type | default |", "|---|---|---|")
+    for f in fields(cls):
+        default = default_of(f)
+        shown = "" if default is MISSING else "none" if default == "" else f"`{print_value(default)}`"
+        yield f"| `{option_name(f.name)}` | {str(f.type).replace('|', 'or')} | {shown} |"
+
+
+def dialect_list(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def contract(cls: type[Pass]) -> str:
+    """What a pass says of itself, in a sentence or two."""
+    said = ["Required." if cls.required else "Optional: it may be left out."]
+    if cls.anchors:
+        said.append(f"Runs on {' or '.join(f'`{a}`' for a in cls.anchors)}.")
+    else:
+        said.append("Runs on any op.")
+    if cls.produces is not None:
+        said.append(f"Produces {dialect_list(cls.produces)}." if cls.produces else "Produces no dialect.")
+    if cls.consumes:
+        said.append(f"No op of {dialect_list(cls.consumes)} remains after it.")
+    if cls.position is not None:
+        said.append(f"Stands in the compiler's pipeline at: {cls.position}.")
+    return " ".join(said)
+
+
+def passes_page(registry: Registry) -> str:
     """docs/passes.md."""
-    found = list_passes()
-    options = CompileOptions(scheme="int8")
     lines = [
         "# Passes", "", NOTE, "",
-        "`llmc-opt --pass-pipeline='name{option=value},name'` runs passes; `--compile-from` and `--compile-to` run whole phases. The order within a",
-        "phase, and why, is `compiler/phases.py`:", "",
+        "`llmc-opt --pass-pipeline='name{option=value},func.func(name)'` runs passes; `--compile-from` and `--compile-to` run whole phases. The",
+        "order within a phase, and why, is `compiler/phases.py`:", "",
         "| phase | pass | why there |", "|---|---|---|",
     ]  # fmt: skip
     for phase in PHASES:
         for item in PIPELINE[phase]:
-            text = item.text(options) or ""
-            lines.append(f"| `{phase}` | `{text.split('{', 1)[0]}` | {item.why} |")
-    for folder in FOLDERS:
-        here = {n: c for n, c in found.items() if f".passes.{folder}." in c.__module__}
-        if not here:
-            continue
-        lines += ["", f"## {folder}"]
-        for name, cls in here.items():
-            lines += ["", f"### `{name}`", "", pass_documentation(cls), ""]
-            if fields(cls):
-                lines += ["| option | type | default |", "|---|---|---|"]
-                for f in fields(cls):
-                    default = "" if f.default is MISSING else f"`{f.default}`" if f.default != "" else "none"
-                    lines.append(f"| `{f.name.replace('_', '-')}` | {str(f.type).replace('|', 'or')} | {default} |")
-                lines.append("")
-            if cls.consumes:
-                lines += [f"No op of {', '.join(f'`{d}`' for d in cls.consumes)} remains after it.", ""]
+            lines.append(f"| `{phase}` | `{item.name}` | {item.why} |")
+    for heading, passes in grouped_passes(registry).items():
+        lines += ["", f"## {heading}"]
+        for cls in passes:
+            lines += ["", f"### `{cls.name}`", "", pass_documentation(cls), "", contract(cls), *option_table(cls)]
+    lines += ["", "## Named pipelines", "", "They stand in a pipeline's text as passes do."]
+    for cls in registry.pipelines().values():
+        origin = registry.origin(cls)
+        lines += ["", f"### `{cls.name}`", "", documentation(cls), *([] if origin == OURS else [f"From {origin}.", ""])]
+        lines += option_table(cls)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
 # --------------------------------------------------------------------------- schedules
 
 
-def schedules_page() -> str:
+def schedules_page(registry: Registry) -> str:
     """docs/schedules.md."""
     lines = [
         "# Schedules", "", NOTE, "",
@@ -291,15 +331,14 @@ def schedules_page() -> str:
         "another (see [debugging](debugging.md#try-a-schedule-of-your-own)). A parameter that is left out has its default. Every kernel can be run by the",
         "last resort, `generic`.",
     ]  # fmt: skip
-    families: dict[str, list[str]] = {}
-    for family, names in FAMILIES.items():
-        for name in names:
-            families.setdefault(name, []).append(family)
-    for name in dict.fromkeys([*families, *AUXILIARY, LAST_RESORT]):
-        schedule = load_schedule(name)
+    for name in registry.schedules.names():
+        schedule = registry.schedules.named(name)
+        origin = registry.origin(schedule)
         module = sys.modules[type(schedule).__module__]
-        suits = ", ".join(families.get(name, ())) or ("any" if name == LAST_RESORT else "chosen by other schedules or by hand")
-        lines += ["", f"## `{name}`", "", f"Family: {suits}.", "", documentation(module), ""]
+        suits = ", ".join(families_of(name)) if origin == OURS else f"{schedule.family}. From {origin}"
+        suits = "any" if name == LAST_RESORT else suits
+        described = documentation(module if origin == OURS else type(schedule))
+        lines += ["", f"## `{name}`", "", f"Family: {suits}.", "", described, ""]
         table: Sequence[Parameter] = getattr(module, "PARAMETERS", ())
         if table:
             lines += ["| parameter | | values | default |", "|---|---|---|---|"]
@@ -362,17 +401,25 @@ def flags_page() -> str:
 
 
 def pages(root: Path = ROOT) -> dict[str, str]:
-    """Path under the root → text, for every generated page."""
+    """Path under the root → text, for every generated page. Plugins are not in them."""
+    registry = make_registry(installed=False)
     found = {f"docs/dialects/{name}.md": dialect_page(name, root) for name in OWN}
     errors = errors_page(root)
     head, rest = errors.split("\n", 1)
     return {
         **found,
-        "docs/passes.md": passes_page(),
+        "docs/passes.md": passes_page(registry),
         "docs/errors.md": f"{head}\n\n{NOTE}\n{rest}",
         "docs/flags.md": flags_page(),
-        "docs/schedules.md": schedules_page(),
+        "docs/schedules.md": schedules_page(registry),
     }
+
+
+def plugin_pages(registry: Registry, root: Path = ROOT) -> dict[str, str]:
+    """Path → text, of the pages that differ with plugins."""
+    found = {f"dialects/{name}.md": dialect_page(name, root) for name in OWN}
+    found |= {f"dialects/{d.name}.md": plugin_dialect_page(d) for plugin in registry.plugins for d in plugin.dialects}
+    return {**found, "passes.md": passes_page(registry), "schedules.md": schedules_page(registry)}
 
 
 def outdated(root: Path = ROOT) -> list[str]:
@@ -385,15 +432,29 @@ def outdated(root: Path = ROOT) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="reference", description="Write the generated pages of docs/.")
+    parser = Parser(prog="reference", description="Write the generated pages of docs/.")
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is out of date")
+    parser.add_argument("-o", "--output", default=None, metavar="DIR", help="with plugins: the folder to write to")
+    load_plugins(parser)
     arguments = parser.parse_args(argv)
     if arguments.check:
         late = outdated()
         print("\n".join(f"out of date: {name}" for name in late) or "all pages are up to date")
         return int(bool(late))
-    for name, text in pages().items():
-        path = ROOT / name
+    if bool(arguments.load_pass_plugin) != (arguments.output is not None):
+        parser.error("--load-pass-plugin and --output go together")
+    return guarded(lambda: write(arguments))
+
+
+def write(arguments: argparse.Namespace) -> int:
+    """Write the pages of docs/, or those with plugins into a folder of their own."""
+    if arguments.output is None:
+        root, found = ROOT, pages()
+    else:
+        root = Path(arguments.output)
+        found = plugin_pages(make_registry(arguments.load_pass_plugin, installed=False))
+    for name, text in found.items():
+        path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return 0

@@ -17,6 +17,7 @@ from xdsl.dialects.linalg.ops import YieldOp as LinalgYieldOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineDimExpr, AffineMap
 
+from ..ir.locations import is_known
 from ..nn.tensor import EmptyOp
 
 Loops = tuple[int | None, ...]
@@ -45,14 +46,15 @@ def pointwise(
     location: LocationAttr,
 ) -> list[Operation]:
     """The empties and the generic, all loops parallel. `body` gets an emitter and the scalar of each input, and returns the
-    scalar of each result."""
+    scalar of each result; what it emits without a location has that of all."""
     empties: list[Operation] = []
     for kind in results:
         empties.append(EmptyOp(kind, location))  # pyright: ignore
     block = Block(arg_types=[_elem(v.type) for v in inputs] + [_elem(t) for t in results])
 
     def emit(op: Operation) -> SSAValue:
-        op.location = location
+        if not is_known(op.location):
+            op.location = location
         block.add_op(op)
         return op.results[0]
 

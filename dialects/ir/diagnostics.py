@@ -75,12 +75,13 @@ class LlmcError(Exception):
     def __post_init__(self) -> None:
         super().__init__(self.what)
 
-    def render(self) -> str:
-        """The paragraph that commands print."""
+    def render(self, lines_around: Sequence[str] = ()) -> str:
+        """The paragraph that commands print; `lines_around` show the place in the IR (`surroundings`)."""
         lines = [f"error[{self.code}]: {self.what}"]
         where = describe_where(self.where)
         if where:
             lines.append(f"  --> {where}")
+        lines += [f"      | {line}" for line in lines_around]
         if self.passes:
             lines.append(f"   in {' in '.join(self.passes)}")
         if self.why:

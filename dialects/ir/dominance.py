@@ -21,7 +21,7 @@ def _region(region: Region, visible: set[SSAValue]) -> None:
     if len(region.blocks) == 1:
         _block(region.blocks[0], visible)
         return
-    order, idom = _dominators(region)
+    order, idom = dominators(region)
     out: dict[Block, set[SSAValue]] = {}
     for block in order:
         seen = set(out[idom[block]]) if idom[block] is not block else set(visible)
@@ -51,7 +51,7 @@ def _definition(value: SSAValue) -> str:
     return f": {excerpt(owner)}" if isinstance(owner, Operation) else ""
 
 
-def _dominators(region: Region) -> tuple[list[Block], dict[Block, Block]]:
+def dominators(region: Region) -> tuple[list[Block], dict[Block, Block]]:
     """Reverse post-order of the reachable blocks, and each one's immediate dominator (Cooper, Harvey, Kennedy 2001)."""
     entry = region.blocks[0]
     order: list[Block] = []

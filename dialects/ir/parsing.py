@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import prod
 from typing import Any
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
     AnyFloat,
+    ArrayAttr,
     DenseIntOrFPElementsAttr,
+    DictionaryAttr,
     FileLineColLoc,
     IntAttr,
     IntegerType,
@@ -17,35 +20,30 @@ from xdsl.dialects.builtin import (
     StringAttr,
     UnknownLoc,
 )
-from xdsl.ir import Attribute, Operation, TypeAttribute
+from xdsl.ir import Attribute, Operation, ParametrizedAttribute, TypeAttribute
 from xdsl.parser import AttrParser, Parser
 from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import ParseError
-from xdsl.utils.lexer import Input, Token
-from xdsl.utils.mlir_lexer import MLIRLexer, MLIRToken, MLIRTokenKind, StringLiteral
+from xdsl.utils.lexer import Input
 
-from .attributes import children
 from .diagnostics import LlmcError
+from .lexing import IrLexer
 
 
-class _Lexer(MLIRLexer):
-    """xDSL's lexer, whose pattern of string literals takes 2ⁿ steps for n characters after a quote that nothing closes."""
-
-    _unescaped_characters_regex = re.compile(r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"')
-
-    def _lex_string_literal(self, start_pos: int) -> MLIRToken:
-        """A string, escaped UTF-8 included; xDSL's lexer takes what is not ASCII for bytes, which strings are not read from."""
-        token = super()._lex_string_literal(start_pos)
-        if token.kind is MLIRTokenKind.BYTES_LIT:
-            try:
-                StringLiteral.from_span(token.span).bytes_contents.decode()
-            except UnicodeDecodeError:
-                return token
-            return Token(MLIRTokenKind.STRING_LIT, token.span)
-        return token
+def _parts(attribute: Attribute) -> Iterable[Attribute]:
+    """The attributes directly inside another, those of locations included."""
+    match attribute:
+        case ArrayAttr():
+            return attribute.data  # pyright: ignore
+        case DictionaryAttr():
+            return attribute.data.values()
+        case ParametrizedAttribute():
+            return attribute.parameters
+        case _:
+            return ()
 
 
-class _HexElement(AttrParser._TensorLiteralElement):
+class _HexElement(AttrParser._TensorLiteralElement):  # pyright: ignore[reportPrivateUsage]
     """An element that gives its bits, as infinities and NaNs are written."""
 
     def to_type(self, parser: AttrParser, type: Any) -> Any:
@@ -74,9 +72,9 @@ class _OpParser(Parser):
     def __init__(self, context: Context, text: str, name: str) -> None:
         super().__init__(context, "", name)
         self.sizes: dict[int, tuple[int, Attribute]] = {}  # by identity, with the attribute so that its number stays its own
-        self._parser_state = ParserState(_Lexer(Input(text, name)))
+        self._parser_state = ParserState(IrLexer(Input(text, name)))
 
-    def _parse_tensor_literal_element(self) -> AttrParser._TensorLiteralElement:
+    def _parse_tensor_literal_element(self) -> AttrParser._TensorLiteralElement:  # pyright: ignore[reportPrivateUsage]
         element = super()._parse_tensor_literal_element()
         if element.span.text[:2].lower() == "0x":
             return _HexElement(False, element.value, element.span)
@@ -109,7 +107,7 @@ class _OpParser(Parser):
         """How many attributes an attribute is made of, aliases spelt out; linear, since what an alias stands for is shared."""
         known = self.sizes.get(id(attribute))
         if known is None:
-            total = 1 + sum(self._expanded(child) for child in children(attribute))
+            total = 1 + sum(self._expanded(part) for part in _parts(attribute))
             known = self.sizes[id(attribute)] = (total, attribute)
         return known[0]
 

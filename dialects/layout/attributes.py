@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from xdsl.ir import Data
 from xdsl.irdl import irdl_attr_definition
@@ -50,6 +50,7 @@ class MemAttr(Data[MemLayout]):
     """A memory layout: digits `[size, stride]` per dimension, innermost first, and a swizzle."""
 
     name = "layout.mem"
+    alias_stem: ClassVar[str] = "mem"
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> MemLayout:
@@ -96,6 +97,7 @@ class TvAttr(Data[Tv]):
     """A register layout: digits `[size, [step…]]` of register, lane and warp, innermost first."""
 
     name = "layout.tv"
+    alias_stem: ClassVar[str] = "tv"
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Tv:

@@ -29,11 +29,13 @@ def module_to_ptx(
     target: str,
     version: str | None = None,
     line_info: str | None = None,
+    spans: dict[Operation, tuple[int, int]] | None = None,
 ) -> str:
     """PTX text of one kernel or of every ptx.kernel of a module.
 
     version: `.version` to write ("8.0"); None: the lowest that has every form used.
     line_info: "torch" writes `.loc` of the PyTorch source lines, "tile" of the tile dump, None nothing.
+    spans: gets the first and the last line of every op that has a text, from 0.
     Raises LlmcError LLMC0804 where a register is unassigned.
     """
     if isinstance(module, KernelOp):
@@ -43,12 +45,14 @@ def module_to_ptx(
     else:
         kernels = list(module)
     bodies: list[str] = []
+    printed: list[_KernelPrinter] = []
     needed = TARGET_VERSION.get(target, 78)
     files: dict[str, int] = {}
     dynamic = False
     for kernel in kernels:
         printer = _KernelPrinter(kernel, files, line_info)
         body = printer.run()
+        printed.append(printer)
         bodies.append(body)
         needed = max(needed, printer.version)
         dynamic = dynamic or kernel.dyn_smem is not None or _SMEM.search(body) is not None
@@ -56,6 +60,14 @@ def module_to_ptx(
     head.extend(f'.file {index} "{name}"' for name, index in files.items())
     if dynamic:
         head.append(".extern .shared .align 1024 .b8 smem[];")
+    if spans is not None:
+        line = len(head) + 1
+        for printer, body in zip(printed, bodies, strict=True):
+            end = line + body.count("\n")
+            begin = end - 1 - len(printer.lines)
+            spans[printer.kernel] = (line, end - 1)
+            spans |= {op: (begin + first, begin + last) for op, (first, last) in printer.spans.items()}
+            line = end + 1
     return "\n".join([*head, "", *bodies])
 
 
@@ -75,6 +87,7 @@ class _KernelPrinter:
         self.line_info = line_info
         self.version = 70
         self.lines: list[str] = []
+        self.spans: dict[Operation, tuple[int, int]] = {}
         self.highest: dict[str, int] = {}
         self.arrays: dict[RegsType, str] = {}
         self.location: Attribute | None = None
@@ -94,10 +107,13 @@ class _KernelPrinter:
             for op in block.ops:
                 if self.line_info is not None and op.location is not self.location:
                     self._loc(op.location)
+                first = len(self.lines)
                 if isinstance(op, PtxInstruction):
                     self._instruction(op)
                 else:
                     self._other(op, following)
+                if len(self.lines) > first:
+                    self.spans[op] = (first, len(self.lines) - 1)
         return "\n".join([*self._head(), *self._declarations(), *self.lines, "}", ""])
 
     # ------------------------------------------------------------- the frame

@@ -200,6 +200,10 @@ class RingType(ParametrizedAttribute, TypeAttribute):
     stages_attr: IntAttr
     stage: SmemType
 
+    @property
+    def alias_stem(self) -> str:
+        return "ring"
+
     @staticmethod
     def of(stages: int, stage: SmemType) -> RingType:
         return RingType(IntAttr(stages), stage)

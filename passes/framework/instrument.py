@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xdsl.ir import Operation
 
+from .anchor import Anchor
 from .pass_ import Pass
 
 
@@ -11,7 +12,13 @@ class Instrument:
     """Sees every application of a pass; subclasses override what they need.
 
     `module` is what the pass works on: the whole module, or a module that holds nothing but the op that the pass is anchored on.
+    `enter` tells which op that is. Required passes always run: `wants` is asked about the others.
     """
+
+    def enter(self, anchor: Anchor) -> None:
+        """The passes up to `leave` run on this op. Not called for those that run on the whole module."""
+
+    def leave(self, anchor: Anchor) -> None: ...
 
     def wants(self, pass_: Pass, module: Operation) -> bool:
         """Whether the pass may run; one instrument that says no is enough."""

@@ -1,10 +1,11 @@
-"""The base class of every pass."""
+"""The base class of every pass, and what a pass may use."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -12,14 +13,32 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from .actions import Actions
+from .analysis import Analyses
+from .options import changed_options
 from .remarks import Kind, Remarks
 from .timing import Timing
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+T = TypeVar("T")
+
+
+def builtin_registry() -> Registry:
+    """A registry without plugins."""
+    from .registry import Registry  # which needs Pass
+
+    return Registry()
 
 
 @dataclass
 class PassContext:
-    """What a pass may use besides the IR: xDSL's context, remarks, the statistics it counts, actions that may be cut off, and the
-    tree of times."""
+    """What a pass may use besides the IR: xDSL's context, the registry (targets and schedules above all), remarks, the
+    statistics it counts, analyses, actions that may be cut off, and the tree of times.
+
+    `running` and `anchor` say which pass runs on what (`func.func @main`; `builtin.module` for the whole). `statistics` is by
+    pass, `anchored` by pass and anchor.
+    """
 
     xdsl: Context
     remarks: Remarks = field(default_factory=Remarks)
@@ -27,6 +46,13 @@ class PassContext:
     running: str = ""
     actions: Actions = field(default_factory=Actions)
     timing: Timing = field(default_factory=Timing)
+    registry: Registry = field(default_factory=builtin_registry)
+    anchor: str = "builtin.module"
+    anchored: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict[tuple[str, str], dict[str, int]])
+    analyses: Analyses = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.analyses = Analyses(self.timing)
 
     def remark(self, kind: Kind, category: str, op: Operation | None, message: str, suggestion: str = "") -> None:
         """Leave a remark in the name of the pass that runs."""
@@ -34,8 +60,18 @@ class PassContext:
 
     def count(self, statistic: str, amount: int = 1) -> None:
         """Add to one of the running pass's statistics."""
-        table = self.statistics.setdefault(self.running, {})
-        table[statistic] = table.get(statistic, 0) + amount
+        whole = self.statistics.setdefault(self.running, {})
+        here = self.anchored.setdefault((self.running, self.anchor), {})
+        for table in (whole, here):
+            table[statistic] = table.get(statistic, 0) + amount
+
+    def analysis(self, analysis: Callable[[Operation], T], op: Operation) -> T:
+        """`analysis(op)`, from an earlier pass where no pass since may have changed it."""
+        return self.analyses.get(analysis, op)
+
+    def preserve(self, *analyses: Callable[..., Any]) -> None:
+        """Say that what the running pass does leaves these analyses true; without arguments: all, because it changed nothing."""
+        self.analyses.preserve(*analyses)
 
 
 @dataclass(frozen=True)
@@ -43,14 +79,21 @@ class Pass(ModulePass):
     """A rewrite of a module. Subclasses are frozen dataclasses: fields are the options that a pipeline may set
     (`quantise-linears{scheme=int8}`), the docstring shows IR before and after.
 
-    `consumes` names dialects whose ops must be gone from the module after the pass, `produces` those it may add (empty: says
-    nothing). A `required` pass can't be left out without breaking what follows; an optional one only costs speed.
+    `consumes` names dialects whose ops must be gone from the module after the pass, `produces` those whose ops it may bring in;
+    None says nothing, () that it brings in none. Both are checked. A `required` pass can't be left out without breaking what
+    follows, so that debug counters and bisection leave it alone; an optional one only costs speed. `anchors` are the ops that
+    the pass can run on, alone in a module of their own; () is any op.
+
+    `position` puts a pass of a plugin into the compiler's pipeline: "start of PHASE", "end of PHASE", "before PASS" or
+    "after PASS".
     """
 
     name: ClassVar[str]
     consumes: ClassVar[tuple[str, ...]] = ()
-    produces: ClassVar[tuple[str, ...]] = ()
+    produces: ClassVar[tuple[str, ...] | None] = None
     required: ClassVar[bool] = True
+    anchors: ClassVar[tuple[str, ...]] = ()
+    position: ClassVar[str | None] = None
 
     @abstractmethod
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
@@ -62,4 +105,4 @@ class Pass(ModulePass):
 
     def options(self) -> dict[str, Any]:
         """The options that differ from their defaults."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return changed_options(self)

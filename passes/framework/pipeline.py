@@ -1,29 +1,35 @@
-"""The text of pipelines, in mlir-opt's grammar: `builtin.module(cse,quantise-linears{scheme=int8},…)`.
+"""The text of pipelines, in mlir-opt's grammar: `builtin.module(func.func(canonicalise),quantise-linears{scheme=int8},…)`.
 
-pipeline ::= anchor `(` list `)` | list
-list     ::= element (`,` element)*
+pipeline ::= `builtin.module` `(` list `)` | list
+list     ::= (element (`,` element)*)?
 element  ::= name (`{` option* `}`)? | anchor `(` list `)`
-option   ::= key (`=` value)?            value may be a comma list or quoted
+option   ::= key (`=` value)?
+value    ::= item (`,` item)* | `{` (item (`,` item)*)? `}`          an item may be quoted
+
+A name is a pass's or a named pipeline's; an anchor is an op's name, or `any`. `// …` is a comment up to the end of its line.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from types import UnionType
-from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from ...dialects.ir.diagnostics import LlmcError
+from .anchor import ANY, ROOT
+from .named_pipeline import NamedPipeline
+from .options import Values, print_options, read_option, with_options
 from .pass_ import Pass
-from .registry import lookup_pass
+from .registry import Registry
 
-_TOKEN = re.compile(r'\s*(?:([A-Za-z_][\w.\-]*)|("(?:[^"\\]|\\.)*")|(-?\d[\w.+\-]*)|([{}(),=]))')
+_TOKEN = re.compile(r'(?:\s|//[^\n]*)*(?:([A-Za-z_][\w.\-]*)|("(?:[^"\\]|\\.)*")|(-?\d[\w.+\-]*)|([{}(),=])|($))', re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Nested:
-    """Passes anchored on every op named `anchor`."""
+    """Passes anchored on every op named `anchor` directly inside the op that the list around it runs on."""
 
     anchor: str
     elements: tuple[Element, ...]
@@ -32,7 +38,7 @@ class Nested:
         return f"{self.anchor}({print_elements(self.elements)})"
 
 
-Element = Pass | Nested
+Element = Pass | NamedPipeline | Nested
 
 
 def print_elements(elements: Sequence[Element]) -> str:
@@ -40,46 +46,82 @@ def print_elements(elements: Sequence[Element]) -> str:
     return ",".join(str(e) if isinstance(e, Nested) else print_pass(e) for e in elements)
 
 
-def print_pass(pass_: Pass) -> str:
+def print_pipeline(elements: Sequence[Element]) -> str:
+    """The text of a whole pipeline."""
+    return f"{ROOT}({print_elements(elements)})"
+
+
+def print_pass(pass_: Pass | NamedPipeline) -> str:
     """`name{key=value …}` with the options that differ from their defaults."""
-    options = pass_.options()
-    if not options:
-        return pass_.name
-    return pass_.name + "{" + " ".join(f"{k.replace('_', '-')}={_print_value(v)}" for k, v in options.items()) + "}"
+    return pass_.name + print_options(pass_)
 
 
-def _print_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return ",".join(_print_value(v) for v in value)  # pyright: ignore
-    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w.\-]*", value):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return str(value)
+def parse_pipeline(text: str, registry: Registry | None = None) -> tuple[Element, ...]:
+    """The passes of a pipeline; an outer `builtin.module(…)` is optional. `registry` says what the names mean; without one they
+    are llmc's own.
+
+    Every error has a caret under the mistake: LLMC0201 for a name that nothing has, LLMC0202 for the grammar, LLMC0203 for
+    options, LLMC0206 for an anchor that a pass
+    can't run on, LLMC0208 for an option that is given twice, LLMC0209 for an anchor that is no op.
+    """
+    return _Reader(text, registry or Registry()).pipeline()
+
+
+def check_anchor(pass_: Pass, anchor: str) -> None:
+    """Raise LLMC0206 when a pass can't run on ops named `anchor`."""
+    if pass_.anchors and anchor not in pass_.anchors:
+        raise LlmcError(
+            "LLMC0206",
+            f"pass '{pass_.name}' can't run on {anchor}",
+            why=f"it runs on {' or '.join(pass_.anchors)}",
+            fix=f"put it into {pass_.anchors[0]}(…)",
+        )
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, registry: Registry) -> None:
         self.text = text
+        self.registry = registry
         self.tokens: list[tuple[str, int]] = []
         position = 0
-        end = len(text.rstrip())
-        while position < end:
+        while True:
             match = _TOKEN.match(text, position)
             if match is None:
-                self.fail("unexpected character", position)
-            self.tokens.append((match.group(match.lastindex or 0), match.start(match.lastindex or 0)))
+                lead = re.compile(r"(?:\s|//[^\n]*)*").match(text, position)
+                self.fail("unexpected character", position if lead is None else lead.end())
+            group = match.lastindex or 0
+            self.tokens.append((match.group(group), match.start(group)))
             position = match.end()
+            if group == 5:
+                break
         self.index = 0
+        self.inside = 0  # how many lists of anchors are open
+
+    # Errors ----------------------------------------------------------------------------------------------------------
+
+    def place(self, position: int) -> str:
+        """The line of the text, and a caret under the column."""
+        begin = self.text.rfind("\n", 0, position) + 1
+        line = self.text[begin:].split("\n", 1)[0]
+        column = position - begin
+        shown, offset = line, column
+        if len(line) > 160:
+            cut = max(0, column - 80)
+            shown, offset = line[cut : cut + 160], column - cut
+        return f"column {column + 1}\n      {shown}\n      {' ' * offset}^"
 
     def fail(self, what: str, position: int | None = None) -> NoReturn:
-        if position is None:
-            position = self.tokens[self.index][1] if self.index < len(self.tokens) else len(self.text)
-        caret = " " * position + "^"
-        raise LlmcError("LLMC0202", f"pass pipeline: {what}", f"column {position + 1}\n      {self.text}\n      {caret}")
+        position = self.position if position is None else position
+        raise LlmcError("LLMC0202", f"pass pipeline: {what}", self.place(position))
 
-    def peek(self) -> str:
-        return self.tokens[self.index][0] if self.index < len(self.tokens) else ""
+    # Tokens ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        return self.tokens[self.index][1]
+
+    def peek(self, ahead: int = 0) -> str:
+        return self.tokens[min(self.index + ahead, len(self.tokens) - 1)][0]
 
     def take(self, expected: str | None = None) -> str:
         token = self.peek()
@@ -90,99 +132,114 @@ class _Reader:
         self.index += 1
         return token
 
-    def elements(self) -> tuple[Element, ...]:
-        found = [self.element()]
+    def name(self, what: str) -> str:
+        token = self.peek()
+        if token and not re.match(r"[A-Za-z_]", token):
+            self.fail(f"expected {what}, found '{token}'")
+        return self.take()
+
+    # Grammar ---------------------------------------------------------------------------------------------------------
+
+    def pipeline(self) -> tuple[Element, ...]:
+        if not self.peek():
+            return ()
+        whole = self.peek() == ROOT and self.peek(1) == "("
+        if whole:
+            self.index += 2
+            self.inside += 1
+        elements = self.elements(ROOT)
+        if whole:
+            self.take(")")
+        if self.peek():
+            self.fail(f"unexpected '{self.peek()}'")
+        return elements
+
+    def elements(self, anchor: str) -> tuple[Element, ...]:
+        if self.peek() == ")":
+            return ()
+        found = [self.element(anchor)]
         while self.peek() == ",":
             self.take()
-            found.append(self.element())
+            found.append(self.element(anchor))
         return tuple(found)
 
-    def element(self) -> Element:
-        start = self.tokens[self.index][1] if self.index < len(self.tokens) else None
-        name = self.take()
-        if not re.match(r"[A-Za-z_]", name):
-            self.index -= 1
-            self.fail(f"expected the name of a pass, found '{name}'")
+    def element(self, anchor: str) -> Element:
+        start = self.position
+        name = self.name("the name of a pass")
         if self.peek() == "(":
+            if name == ROOT and not self.inside:
+                self.fail(f"{ROOT}(…) holds the whole pipeline, and nothing stands beside it", start)
+            self.check_op(name, start)
             self.take()
-            inner = self.elements()
+            self.inside += 1
+            inner = self.elements(name)
+            self.inside -= 1
             self.take(")")
             return Nested(name, inner)
-        options: dict[str, list[str]] = {}
+        with self.blaming(start):
+            cls = self.registry.find(name)
+            kind = f"pass '{name}'" if issubclass(cls, Pass) else f"pipeline '{name}'"
+            made = self.made(cls, kind, start)
+            if isinstance(made, Pass) and anchor != ANY:
+                check_anchor(made, anchor)
+        return made
+
+    def made(self, cls: type[Pass] | type[NamedPipeline], kind: str, start: int) -> Pass | NamedPipeline:
+        """The pass with the options that stand here."""
+        arguments: dict[str, Any] = {}
         if self.peek() == "{":
             self.take()
             while self.peek() != "}":
-                key = self.take()
-                values: list[str] = []
-                if self.peek() == "=":
-                    self.take()
-                    values.append(self.take())
-                    while self.peek() == ",":
-                        self.take()
-                        values.append(self.take())
-                options[key] = values
+                at = self.position
+                key = self.name("the name of an option")
+                with self.blaming(at):
+                    field, value = read_option(cls, kind, key, self.values())
+                    if field in arguments:
+                        raise LlmcError("LLMC0208", f"option '{key}' of {kind} is given twice", fix="give it once")
+                arguments[field] = value
             self.take("}")
+        with self.blaming(start):
+            return with_options(cls, kind, arguments)
+
+    @contextmanager
+    def blaming(self, position: int) -> Generator[None]:
+        """Errors inside that say no place are at a position of the text."""
         try:
-            return make_pass(name, options)
+            yield
         except LlmcError as error:
-            if error.where is None and start is not None:
-                error.where = f"column {start + 1} of '{self.text}'" if len(self.text) < 200 else f"column {start + 1}"
+            if error.where is None:
+                error.where = self.place(position)
             raise
 
+    def values(self) -> Values:
+        if self.peek() != "=":
+            return None
+        self.take()
+        braced = self.peek() == "{"
+        if braced:
+            self.take()
+            if self.peek() == "}":
+                self.take()
+                return []
+        values = [self.value()]
+        while self.peek() == ",":
+            self.take()
+            values.append(self.value())
+        if braced:
+            self.take("}")
+        return values
 
-def parse_pipeline(text: str) -> tuple[Element, ...]:
-    """The passes of a pipeline; an outer `builtin.module(…)` is optional. Raises LLMC0202 with a caret under the mistake,
-    LLMC0201 for unknown passes, LLMC0203 for wrong options."""
-    reader = _Reader(text)
-    if not reader.tokens:
-        return ()
-    elements = reader.elements()
-    if reader.index != len(reader.tokens):
-        reader.fail(f"unexpected '{reader.peek()}'")
-    if len(elements) == 1 and isinstance(elements[0], Nested) and elements[0].anchor == "builtin.module":
-        return elements[0].elements
-    return elements
+    def value(self) -> str:
+        if self.peek() in ("{", "}", "(", ")", ",", "="):
+            self.fail(f"expected a value, found '{self.peek()}'")
+        return self.take()
 
-
-def make_pass(name: str, options: dict[str, list[str]]) -> Pass:
-    """A pass from its name and its options' texts, checked against the types of its fields."""
-    cls = lookup_pass(name)
-    hints = get_type_hints(cls)
-    known = {f.name: hints[f.name] for f in fields(cls)}
-    arguments: dict[str, Any] = {}
-    for key, values in options.items():
-        attribute = key.replace("-", "_")
-        if attribute not in known:
-            takes = ", ".join(k.replace("_", "-") for k in known) or "none"
-            raise LlmcError("LLMC0203", f"pass '{name}' has no option '{key}'", fix=f"its options are: {takes}")
-        try:
-            arguments[attribute] = _convert(values, known[attribute])
-        except ValueError as error:
-            raise LlmcError("LLMC0203", f"option '{key}' of pass '{name}': {error}") from None
-    try:
-        return cls(**arguments)
-    except TypeError as error:
-        raise LlmcError("LLMC0203", f"pass '{name}': {error}") from None
-
-
-def _convert(values: list[str], hint: Any) -> Any:
-    origin = get_origin(hint)
-    if origin is tuple:
-        return tuple(_convert([v], get_args(hint)[0]) for v in values)
-    if origin in (Union, UnionType):
-        return _convert(values, next(a for a in get_args(hint) if a is not type(None)))
-    if len(values) > 1:
-        raise ValueError(f"takes one value, not {len(values)}")
-    text = values[0] if values else "true"
-    if text.startswith('"'):
-        text = text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    if hint is bool:
-        if text not in ("true", "false", "0", "1"):
-            raise ValueError(f"expected true or false, not '{text}'")
-        return text in ("true", "1")
-    if hint in (int, float):
-        try:
-            return hint(text)
-        except ValueError:
-            raise ValueError(f"expected {'an integer' if hint is int else 'a number'}, not '{text}'") from None
-    return text
+    def check_op(self, name: str, start: int) -> None:
+        if name != ANY and not self.registry.knows_op(name):
+            near = self.registry.ops_like(name)
+            raise LlmcError(
+                "LLMC0209",
+                f"no op is called '{name}', so that passes can't be anchored on it",
+                self.place(start),
+                fix=f"did you mean {', '.join(near)}?" if near else "an anchor is an op, as in func.func(…), or any(…)",
+            )

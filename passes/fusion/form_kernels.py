@@ -79,6 +79,8 @@ class FormKernels(Pass):
     """
 
     name: ClassVar[str] = "form-kernels"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn", "fusion", "linalg")
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
     prologue: str = "cost"
     prologue_tokens: int = 64
     launch_us: float = 2.0

@@ -58,6 +58,8 @@ class Generalise(Pass):
     """
 
     name: ClassVar[str] = "generalise"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn", "linalg", "arith", "math")
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         symbols = SymbolTable(module)
@@ -319,17 +321,27 @@ class _Writer:
         operands = [self.value(o, inner) for o, inner in _operand_loops(op, loops)]
         if not isinstance(op, nn.PointwiseOp):
             return operands[0]
+        emit = self._emit_for(op)
         if isinstance(op, nn.CastOp):
-            return self._cast(op, operands[0], elem)
-        return op.scalar(self.emit, operands, _wide(elem))
+            return self._cast(op, emit, operands[0], elem)
+        return op.scalar(emit, operands, _wide(elem))
 
-    def _cast(self, op: nn.PointwiseOp, operand: SSAValue, elem: Attribute) -> SSAValue:
+    def _emit_for(self, member: Operation) -> Emit:
+        """The emitter for the scalar ops of one member, which take its location and not the cluster's."""
+
+        def emit(op: Operation) -> SSAValue:
+            op.location = member.location
+            return self.emit(op)
+
+        return emit
+
+    def _cast(self, op: nn.PointwiseOp, emit: Emit, operand: SSAValue, elem: Attribute) -> SSAValue:
         if elem == _wide(elem):
-            return op.scalar(self.emit, [operand], elem)
+            return op.scalar(emit, [operand], elem)
         narrow = self.narrow.get(operand)
         if narrow is not None and narrow.type == elem:
             return operand
-        return self._widened(op.scalar(self.emit, [operand], elem))
+        return self._widened(op.scalar(emit, [operand], elem))
 
     def _widened(self, scalar: SSAValue) -> SSAValue:
         wide = _wide(scalar.type)

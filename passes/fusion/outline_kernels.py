@@ -44,6 +44,8 @@ class OutlineKernels(Pass):
     """
 
     name: ClassVar[str] = "outline-kernels"
+    produces: ClassVar[tuple[str, ...] | None] = ("fusion",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         symbols = SymbolTable(module)

@@ -53,7 +53,8 @@ class Bufferise(Pass):
 
     name: ClassVar[str] = "bufferise"
     consumes: ClassVar[tuple[str, ...]] = ("fusion", "func")
-    produces: ClassVar[tuple[str, ...]] = ("layout", "rt")
+    produces: ClassVar[tuple[str, ...] | None] = ("layout", "rt")
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     page_size: int = 64
     max_context: int = 32768

@@ -39,12 +39,14 @@ class ChooseSchedules(Pass):
     """
 
     name: ClassVar[str] = "choose-schedules"
+    produces: ClassVar[tuple[str, ...] | None] = ()
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     target: str = ""
     split: bool = True
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        target = target_of(module, self.target)
+        target = target_of(ctx, module, self.target)
         symbols = SymbolTable(module)
         variants: dict[str, tuple[str, list[tuple[Range, str]]]] = {}
         decoding = {

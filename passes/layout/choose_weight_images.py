@@ -32,6 +32,8 @@ class ChooseWeightImages(Pass):
     """
 
     name: ClassVar[str] = "choose-weight-images"
+    produces: ClassVar[tuple[str, ...] | None] = ()
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     target: str = ""
 
@@ -39,7 +41,7 @@ class ChooseWeightImages(Pass):
         symbols = SymbolTable(module)
         uses = list(launches(module))
         uses.sort(key=lambda use: not use[0].sym_name.data.startswith("decode"))
-        images = self.wanted(symbols, [launch for _, launch in uses])
+        images = self.wanted(ctx, symbols, [launch for _, launch in uses])
         for program_launch in uses:
             for operand in program_launch[1].buffers:
                 name = _weight(operand)
@@ -50,14 +52,14 @@ class ChooseWeightImages(Pass):
                         Rewriter.replace_value_with_new_type(operand, type_.with_layout(images[name]))
         self.specialise(ctx, module, symbols, [launch for _, launch in uses])
 
-    def wanted(self, symbols: SymbolTable, uses: list[LaunchOp]) -> dict[str, MemLayout]:
+    def wanted(self, ctx: PassContext, symbols: SymbolTable, uses: list[LaunchOp]) -> dict[str, MemLayout]:
         images: dict[str, MemLayout] = {}
         asked: dict[str, dict[int, MemLayout]] = {}
         for launch in uses:
             name = launch.kernel.root_reference.data
             if name not in asked:
                 kernel = symbols.lookup(name)
-                asked[name] = dict(abi_of(kernel).operand_layouts) if isinstance(kernel, KernelOp) else {}
+                asked[name] = dict(abi_of(ctx, kernel).operand_layouts) if isinstance(kernel, KernelOp) else {}
             for index, operand in enumerate(launch.buffers):
                 weight = _weight(operand)
                 layout = asked[name].get(index)
@@ -67,7 +69,7 @@ class ChooseWeightImages(Pass):
 
     def specialise(self, ctx: PassContext, module: ModuleOp, symbols: SymbolTable, uses: list[LaunchOp]) -> None:
         """Give each kernel the layouts of the weights it is launched with, and a clone where they differ."""
-        target = target_of(module, self.target)
+        target = target_of(ctx, module, self.target)
         variants: dict[str, dict[Signature, str]] = {}
         for launch in uses:
             name = launch.kernel.root_reference.data
@@ -98,7 +100,7 @@ class ChooseWeightImages(Pass):
                     asked = schedule.abi(kernel, attribute).operand_layouts
                     return all(asked.get(index, layout) == layout for index, layout in held.items())
 
-                asked = abi_of(chosen).operand_layouts
+                asked = abi_of(ctx, chosen).operand_layouts
                 if any(asked.get(index, layout) != layout for index, layout in held.items()):
                     choose(ctx, chosen, target, suits)
                     ctx.remark("missed", "weight image", chosen, "its weight is kept in another kernel's order")

@@ -43,6 +43,8 @@ class CloseDecodeLoop(Pass):
     """
 
     name: ClassVar[str] = "close-decode-loop"
+    produces: ClassVar[tuple[str, ...] | None] = ("layout", "rt", "nn")
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         symbols = SymbolTable(module)

@@ -33,6 +33,8 @@ class FinaliseAbi(Pass):
     """
 
     name: ClassVar[str] = "finalise-abi"
+    produces: ClassVar[tuple[str, ...] | None] = ("rt",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         symbols = SymbolTable(module)
@@ -41,7 +43,7 @@ class FinaliseAbi(Pass):
         for kernel in kernels(module):
             if kernel.grid is not None:
                 continue
-            abi = abi_of(kernel)
+            abi = abi_of(ctx, kernel)
             name = kernel.sym_name.data
             abis[name] = abi
             for workspace in abi.workspace:

@@ -41,8 +41,8 @@ class LowerWeights(Pass):
     """
 
     name: ClassVar[str] = "lower-weights"
-    consumes: ClassVar[tuple[str, ...]] = ()
-    produces: ClassVar[tuple[str, ...]] = ("rt", "layout")
+    produces: ClassVar[tuple[str, ...] | None] = ("layout", "rt")
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     target: str = ""
     schedule: bool = True
@@ -77,7 +77,7 @@ class LowerWeights(Pass):
         load.block.add_op(rt.ReturnOp(location=load.location))
         symbols.insert(load)
         if self.schedule:
-            target = target_of(module, self.target)
+            target = target_of(ctx, module, self.target)
             for kernel in loader.kernels.values():
                 choose(ctx, kernel, target)
         ctx.count("weights", len(params))

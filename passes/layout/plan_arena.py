@@ -40,6 +40,8 @@ class PlanArena(Pass):
     """
 
     name: ClassVar[str] = "plan-arena"
+    produces: ClassVar[tuple[str, ...] | None] = ("rt",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         for program in programs(module):

@@ -8,8 +8,8 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr
 from xdsl.ir import BlockArgument
 from xdsl.rewriter import Rewriter
 
-from ...codegen.schedules.base import Abi, Schedule, candidates, schedule_named
-from ...codegen.targets import Target, find_target
+from ...codegen.schedules.base import Abi, Schedule
+from ...codegen.targets import Target
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.types import BufferType, ScheduleAttr
@@ -36,11 +36,11 @@ def launches(module: ModuleOp) -> Iterator[tuple[ProgramOp, LaunchOp]]:
                 yield program, op
 
 
-def target_of(module: ModuleOp, option: str = "") -> Target:
+def target_of(ctx: PassContext, module: ModuleOp, option: str = "") -> Target:
     """The target that a pass option names, else the module's attribute `llmc.target`, else sm_90a."""
     attr = module.attributes.get("llmc.target")
     name = option or (attr.data if isinstance(attr, StringAttr) else DEFAULT_TARGET)
-    return find_target(name)
+    return ctx.registry.targets.find(name)
 
 
 def paging_of(module: ModuleOp) -> Paging:
@@ -53,18 +53,18 @@ def paging_of(module: ModuleOp) -> Paging:
     )
 
 
-def abi_of(kernel: KernelOp) -> Abi:
+def abi_of(ctx: PassContext, kernel: KernelOp) -> Abi:
     """What the kernel's schedule asks for; LLMC0711 when it has none."""
     if kernel.schedule is None:
         raise LlmcError("LLMC0711", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
-    return schedule_named(kernel.schedule.family.data).abi(kernel, kernel.schedule)
+    return ctx.registry.schedules.named(kernel.schedule.family.data).abi(kernel, kernel.schedule)
 
 
 def choose(
     ctx: PassContext, kernel: KernelOp, target: Target, suits: Callable[[Schedule, ScheduleAttr], bool] | None = None
 ) -> None:
     """Give `kernel` its best schedule that `suits`; LLMC0712 when there is none."""
-    for schedule, attribute in candidates(kernel, target):
+    for schedule, attribute in ctx.registry.schedules.candidates(kernel, target):
         try:
             schedule.abi(kernel, attribute)
         except LlmcError as problem:

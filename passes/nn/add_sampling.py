@@ -33,7 +33,8 @@ class AddSampling(Pass):
     """
 
     name: ClassVar[str] = "add-sampling"
-    required: ClassVar[bool] = False
+    produces: ClassVar[tuple[str, ...] | None] = ("nn",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         main = main_function(module)

@@ -40,6 +40,8 @@ class ChoosePrecision(Pass):
     """
 
     name: ClassVar[str] = "choose-precision"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
     scheme: str = "none"
     logits_f32: bool = True
 

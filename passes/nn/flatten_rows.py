@@ -46,7 +46,9 @@ class FlattenRows(Pass):
     """
 
     name: ClassVar[str] = "flatten-rows"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn",)
     required: ClassVar[bool] = False
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         for func in functions(module):

@@ -50,6 +50,8 @@ class IntroduceState(Pass):
     """
 
     name: ClassVar[str] = "introduce-state"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
     tokens: str = "T"
     sequences: str = "B"
 

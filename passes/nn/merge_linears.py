@@ -61,7 +61,9 @@ class MergeLinears(Pass):
     """
 
     name: ClassVar[str] = "merge-linears"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn",)
     required: ClassVar[bool] = False
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         symbols = SymbolTable(module)

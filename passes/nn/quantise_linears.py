@@ -55,7 +55,9 @@ class QuantiseLinears(Pass):
     """
 
     name: ClassVar[str] = "quantise-linears"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn", "quantized")
     required: ClassVar[bool] = False
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
     scheme: str | None = "int8"
     skip: tuple[str, ...] = ("lm_head",)
 

@@ -42,7 +42,9 @@ class Recognise(Pass):
     """
 
     name: ClassVar[str] = "recognise"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn",)
     required: ClassVar[bool] = False
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         symbols = SymbolTable(module)

@@ -39,6 +39,8 @@ class SelectToken(Pass):
     """
 
     name: ClassVar[str] = "select-token"
+    produces: ClassVar[tuple[str, ...] | None] = ("nn",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         main = main_function(module)

@@ -43,6 +43,8 @@ class SpecialiseSizes(Pass):
     """
 
     name: ClassVar[str] = "specialise-sizes"
+    produces: ClassVar[tuple[str, ...] | None] = ("func", "nn")
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
     decode_tokens: int = 64
     tokens: int = 8192
     sequences: int = 64

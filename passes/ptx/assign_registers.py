@@ -67,6 +67,8 @@ class AssignRegisters(Pass):
     """
 
     name: ClassVar[str] = "assign-registers"
+    produces: ClassVar[tuple[str, ...] | None] = ("ptx",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "ptx.kernel")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         for op in module.walk():

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation
 
-from ...codegen.targets import Target, find_target
+from ...codegen.targets import Target
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ptx.forms import Form, forms_of
 from ...dialects.ptx.ops import KernelOp, PackOp, PtxInstruction, UndefOp, UnpackOp
@@ -48,6 +48,8 @@ class Legalise(Pass):
     """
 
     name: ClassVar[str] = "legalise"
+    produces: ClassVar[tuple[str, ...] | None] = ("ptx",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "ptx.kernel")
     target: str = ""
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
@@ -55,7 +57,7 @@ class Legalise(Pass):
         attribute = module.attributes.get("llmc.target")
         if not name and attribute is not None:
             name = getattr(attribute, "data", "")
-        target = find_target(name) if name else None
+        target = ctx.registry.targets.find(name) if name else None
         for op in module.walk():
             if isinstance(op, KernelOp):
                 ctx.count("removed", legalise(op, target))

@@ -89,6 +89,8 @@ class ExpandQuantised(Pass):
 
     name: ClassVar[str] = "expand-quantised"
     consumes: ClassVar[tuple[str, ...]] = ("quantized",)
+    produces: ClassVar[tuple[str, ...] | None] = ("nn", "linalg", "arith")
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         symbols = SymbolTable(module)

@@ -121,6 +121,8 @@ class AllocateShared(Pass):
     """Shared-memory offsets; see the module docstring."""
 
     name: ClassVar[str] = "allocate-shared"
+    produces: ClassVar[tuple[str, ...] | None] = ("tile",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "tile.kernel")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         for op in module.walk():

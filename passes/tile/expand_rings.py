@@ -71,6 +71,8 @@ class ExpandRings(Pass):
     """The counts of rings; see the module docstring."""
 
     name: ClassVar[str] = "expand-rings"
+    produces: ClassVar[tuple[str, ...] | None] = ()
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "tile.kernel")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         for op in module.walk():

@@ -194,6 +194,8 @@ class InsertFences(Pass):
     """Barriers between accesses of shared memory; see the module docstring."""
 
     name: ClassVar[str] = "insert-fences"
+    produces: ClassVar[tuple[str, ...] | None] = ("tile",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "tile.kernel")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         for op in module.walk():

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 
-from ...codegen.schedules.base import Abi, schedule_named
-from ...codegen.targets import Target, find_target
+from ...codegen.schedules.base import BUILTIN, Abi, Schedules
+from ...codegen.targets import Target
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.rewriting import inherit_location
 from ...dialects.layout.ops import KernelOp, strings
@@ -34,26 +34,28 @@ class LayoutToTile(Pass):
 
     name: ClassVar[str] = "layout-to-tile"
     consumes: ClassVar[tuple[str, ...]] = ("nn", "linalg")
-    produces: ClassVar[tuple[str, ...]] = ("tile", "arith", "scf", "math")
+    produces: ClassVar[tuple[str, ...] | None] = ("tile", "arith", "math", "scf")
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         attribute = module.attributes.get("llmc.target")
-        target = find_target(attribute.data if isinstance(attribute, StringAttr) else "sm_90a")
+        schedules = ctx.registry.schedules
+        target = ctx.registry.targets.find(attribute.data if isinstance(attribute, StringAttr) else "sm_90a")
         grids: dict[str, ArrayAttr[StringAttr]] = {}
         for kernel in [op for op in module.body.block.ops if isinstance(op, KernelOp)]:
-            built = build(kernel, target)  # first: it says why a schedule can't run the kernel
-            grids[kernel.sym_name.data] = grid_of(kernel)
+            built = build(kernel, target, schedules)  # first: it says why a schedule can't run the kernel
+            grids[kernel.sym_name.data] = grid_of(kernel, schedules)
             module.body.block.insert_op_before(built, kernel)
             kernel.detach()
             kernel.erase()
         update_launches(module, grids)
 
 
-def build(kernel: KernelOp, target: Target) -> TileKernelOp:
+def build(kernel: KernelOp, target: Target, schedules: Schedules = BUILTIN) -> TileKernelOp:
     """The CTA program of one kernel. Raises LLMC0711 without a schedule, LLMC0501 for parameters that make no sense."""
     if kernel.schedule is None:
         raise LlmcError("LLMC0711", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
-    schedule = schedule_named(kernel.schedule.family.data)
+    schedule = schedules.named(kernel.schedule.family.data)
     reason = schedule.accepts(kernel)
     if reason is not None:
         raise LlmcError(
@@ -67,13 +69,13 @@ def build(kernel: KernelOp, target: Target) -> TileKernelOp:
     return built
 
 
-def grid_of(kernel: KernelOp) -> ArrayAttr[StringAttr]:
+def grid_of(kernel: KernelOp, schedules: Schedules = BUILTIN) -> ArrayAttr[StringAttr]:
     """The grid of a kernel's schedule; the kernel's own where it was launched by another one's (a combine). Raises LLMC0714
     when the schedule wants other memory than the program around it gives."""
     if kernel.schedule is None or kernel.grid is None:
         return kernel.grid or strings(("1", "1", "1"))
     try:
-        abi = schedule_named(kernel.schedule.family.data).abi(kernel, kernel.schedule)
+        abi = schedules.named(kernel.schedule.family.data).abi(kernel, kernel.schedule)
     except LlmcError as error:
         if error.code == "LLMC0501":
             raise

@@ -94,7 +94,9 @@ class SelectAccess(Pass):
     """Instructions of loads and stores; see the module docstring."""
 
     name: ClassVar[str] = "select-access"
+    produces: ClassVar[tuple[str, ...] | None] = ()
     required: ClassVar[bool] = False
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "tile.kernel")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         ctx.count("accesses", select(module))

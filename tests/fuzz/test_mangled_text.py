@@ -56,14 +56,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mangled") / "input.mlir"
 
 
-@settings(max_examples=settings.default.max_examples * 12)
+@settings(max_examples=settings.default.max_examples * 8)
 @given(text=mangled(st.sampled_from(chunks())), flags=FLAGS)
 def test_mangled_tests_of_the_dialects_and_passes(place: Path, text: str, flags: list[str]):
     place.write_bytes(text.encode("utf-8", "replace"))
     run_here(place, flags)
 
 
-@settings(max_examples=settings.default.max_examples * 4)
+@settings(max_examples=settings.default.max_examples * 3)
 @given(data=st.data(), flags=FLAGS)
 def test_mangled_dumps_of_every_phase(place: Path, data: st.DataObject, flags: list[str]):
     place.write_bytes(data.draw(mangled(st.sampled_from(dumps()))).encode("utf-8", "replace"))

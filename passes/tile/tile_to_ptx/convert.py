@@ -24,7 +24,8 @@ class TileToPtx(Pass):
 
     name: ClassVar[str] = "tile-to-ptx"
     consumes: ClassVar[tuple[str, ...]] = ("tile",)
-    produces: ClassVar[tuple[str, ...]] = ("ptx",)
+    produces: ClassVar[tuple[str, ...] | None] = ("ptx",)
+    anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         enabled = gc.isenabled()

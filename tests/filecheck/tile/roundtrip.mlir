@@ -1,5 +1,5 @@
-// RUN: %llmc-opt %s | %llmc-opt - | filecheck %s
-// RUN: %llmc-opt %s --mlir-print-op-generic | %llmc-opt - | filecheck %s
+// RUN: %llmc-opt %s --mlir-print-local-scope | %llmc-opt - --mlir-print-local-scope | filecheck %s
+// RUN: %llmc-opt %s --mlir-print-op-generic | %llmc-opt - --mlir-print-local-scope | filecheck %s
 
 // Every op of tile, read and printed. Layouts that occur more than once get a name on top.
 

@@ -7,10 +7,14 @@ import pytest
 from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
-from llmc.passes.framework import pipeline, registry
+from llmc.passes.framework import pipeline
+from llmc.passes.framework.actions import Counter
 from llmc.passes.framework.instrument import Instrument
 from llmc.passes.framework.manager import PassManager
 from llmc.passes.framework.pass_ import Pass, PassContext
+from llmc.passes.framework.plugin import Plugin
+from llmc.passes.framework.registry import Registry
+from xdsl.dialects import math
 
 TEXT = """
 func.func @f(%x: f32) -> f32 {
@@ -57,6 +61,44 @@ class Keep(Pass):
 
 
 @dataclass(frozen=True)
+class Bring(Pass):
+    """Brings in an op of math, and says what it is told to say."""
+
+    name = "bring"
+    produces: ClassVar[tuple[str, ...] | None] = ("tensor",)
+
+    def run(self, ctx, module):
+        add = next(op for op in module.walk() if op.name == "arith.addf")
+        exp = math.ExpOp(add.results[0])
+        exp.location = add.location
+        add.parent.insert_op_after(exp, add)
+
+
+@dataclass(frozen=True)
+class BringSaid(Bring):
+    """Says it."""
+
+    name = "bring-said"
+    produces: ClassVar[tuple[str, ...] | None] = ("math",)
+
+
+@dataclass(frozen=True)
+class BringUnsaid(Bring):
+    """Says nothing."""
+
+    name = "bring-unsaid"
+    produces: ClassVar[tuple[str, ...] | None] = None
+
+
+@dataclass(frozen=True)
+class Optional(Renumber):
+    """A pass that may be left out."""
+
+    name = "optional"
+    required: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
 class Swap(Pass):
     """Puts the return before the addition."""
 
@@ -72,11 +114,11 @@ class Swap(Pass):
         del use
 
 
-@pytest.fixture(autouse=True)
-def passes(monkeypatch):
-    table = {c.name: c for c in (Renumber, Crash, Keep, Swap)}
-    real = registry.lookup_pass
-    monkeypatch.setattr(pipeline, "lookup_pass", lambda name: table.get(name) or real(name))
+REGISTRY = Registry([Plugin("these tests", passes=(Renumber, Crash, Keep, Swap))])
+
+
+def parse(text):
+    return pipeline.parse_pipeline(text, REGISTRY)
 
 
 def module():
@@ -91,8 +133,8 @@ def manager(**kwargs):
     "text", ["renumber", "renumber{start=3 label=x fast=true sizes=1,2}", "func.func(renumber,crash),keep"]
 )
 def test_pipelines_round_trip(text):
-    elements = pipeline.parse_pipeline(f"builtin.module({text})")
-    assert pipeline.parse_pipeline(pipeline.print_elements(elements)) == elements
+    elements = parse(f"builtin.module({text})")
+    assert parse(pipeline.print_elements(elements)) == elements
 
 
 @pytest.mark.parametrize(
@@ -110,19 +152,19 @@ def test_pipelines_round_trip(text):
 )
 def test_a_wrong_pipeline_says_what_is_wrong(text, message):
     with pytest.raises(LlmcError, match=message):
-        pipeline.parse_pipeline(text)
+        parse(text)
 
 
 def test_passes_run_in_order_on_their_anchors_and_leave_remarks():
     m = manager()
-    m.run(pipeline.parse_pipeline("renumber{start=2},func.func(renumber{start=5})"), module())
+    m.run(parse("renumber{start=2},func.func(renumber{start=5})"), module())
     assert m.context.statistics["renumber"]["runs"] == 2
     assert [r.message for r in m.context.remarks.of("test")] == ["starts at 2", "starts at 5"]
 
 
 def test_a_nested_pass_leaves_the_function_where_it_was():
     m, ir = manager(), module()
-    m.run(pipeline.parse_pipeline("func.func(renumber)"), ir)
+    m.run(parse("func.func(renumber)"), ir)
     assert [op.name for op in ir.body.block.ops] == ["func.func"]
 
 
@@ -134,6 +176,36 @@ def test_a_failing_pass_is_named():
 def test_what_a_pass_says_it_consumes_must_be_gone():
     with pytest.raises(LlmcError, match=r"arith\.addf remains after pass 'keep'"):
         manager().run([Keep()], module())
+
+
+def test_a_dialect_that_a_pass_brings_in_must_be_one_that_it_produces():
+    ir = parse_module(make_context(), TEXT, "f.mlir", locate=True)
+    with pytest.raises(LlmcError, match=r"math\.exp came in with pass 'bring'") as caught:
+        manager().run([Bring()], ir)
+    assert caught.value.code == "LLMC0213" and "f.mlir:3" in caught.value.render()
+    for silent in (BringSaid(), BringUnsaid()):
+        manager().run([silent], module())
+    ir = module()
+    manager().run([BringSaid(), Bring()], ir)  # it was there before
+
+
+def test_only_optional_passes_are_left_out_and_counted():
+    skipped = []
+
+    class Refuse(Instrument):
+        def wants(self, pass_, module):
+            return False
+
+        def skipped(self, pass_, module):
+            skipped.append(pass_.name)
+
+    m = manager(instruments=[Refuse()])
+    m.run([Renumber(), Optional()], module())
+    assert list(m.context.statistics) == ["renumber"] and skipped == ["optional"]
+    m = manager()
+    m.context.actions.counters["pass"] = Counter(count=1)
+    m.run([Renumber(), Optional(), Renumber(), Optional()], module())
+    assert m.context.statistics["renumber"]["runs"] == 2 and m.context.statistics["optional"]["runs"] == 1
 
 
 def test_dominance_is_checked_after_each_pass():

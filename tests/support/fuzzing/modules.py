@@ -134,7 +134,7 @@ def in_program(top: Top, generators: Sequence[Generator]) -> None:
         generator.emit(scope)
     scope.put(rt.ReturnOp())
     program = rt.ProgramOp(top.symbol(), ["B", "T"], {"T": (1, 8)} if scope.flag() else None)
-    program.properties["sizes"] = layout.strings(["B", "P", "T"])
+    program.properties["sizes"] = layout.strings(["B", "N", "P", "T"])
     end = program.body.detach_block(program.block)
     del end
     program.body.add_block(scope.block)
@@ -147,7 +147,7 @@ def in_tile_kernel(top: Top, generators: Sequence[Generator]) -> None:
     scope = Scope(top, Block())
     scope.state["warps"] = scope.pick(1, 2, 4, 8) if not any(tile.RolesOp in g.ops for g in generators) else 4
     if any(g.place == "tile.kernel" and any("wgmma" in op.name for op in g.ops) for g in generators):
-        scope.state["warps"] = scope.pick(4, 8)
+        scope.state["warps"] = max(4, scope.state["warps"])
     scope.fresh = _buffer_argument(scope)
     for generator in generators:
         generator.emit(scope)

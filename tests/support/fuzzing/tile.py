@@ -60,7 +60,7 @@ def _make_fragment(b: Scope, kind: Attribute) -> SSAValue:
 
 MAKERS[FragType] = _make_fragment
 MAKERS[SmemType] = lambda b, kind: b.put(memory.AllocOp(kind))  # pyright: ignore
-MAKERS[RingType] = lambda b, kind: b.put(ring.RingOp(kind, consumers=b.number(1, 4), copies=b.number(1, 2)))  # pyright: ignore
+MAKERS[RingType] = lambda b, kind: b.put(ring.RingOp(kind, consumers=b.number(1, b.state["warps"]), copies=b.number(1, 2)))  # pyright: ignore
 
 
 def offsets(b: Scope, rank: int) -> list[SSAValue]:

@@ -1,4 +1,4 @@
-// RUN: %llmc-opt %s --pass-pipeline 'generalise' | filecheck %s
+// RUN: %llmc-opt %s --mlir-print-local-scope --pass-pipeline 'generalise' | filecheck %s
 
 // Turn connected pointwise ops (casts and broadcasts among them) into one linalg.generic each, computing in f32 inside.
 

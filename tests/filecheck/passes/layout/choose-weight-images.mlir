@@ -1,4 +1,4 @@
-// RUN: %llmc-opt %s --pass-pipeline 'choose-schedules,choose-weight-images' | filecheck %s
+// RUN: %llmc-opt %s --mlir-print-local-scope --pass-pipeline 'choose-schedules,choose-weight-images' | filecheck %s
 
 // The weight lies in memory as the schedule wants it, here with the elements of an mma fragment side by side; so does the kernel's argument.
 

@@ -1,4 +1,4 @@
-// RUN: %llmc-opt %s --pass-pipeline 'expand-quantised' | filecheck %s
+// RUN: %llmc-opt %s --mlir-print-local-scope --pass-pipeline 'expand-quantised' | filecheck %s
 
 // Split each quantised weight into `@w.storage` and `@w.scale`, and multiply linears' results by the scales.
 

@@ -1,134 +1,22 @@
-"""One shape for equal things: folds constants, removes identities, joins views, shares equal ops, drops dead ones."""
+"""How single nn ops simplify: identities go, reshapes, transposes and casts join, constants fold. `canonicalise` applies these."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Attribute, Block, Operation, SSAValue
-from xdsl.traits import IsTerminator, Pure
+from xdsl.ir import Attribute, Operation, SSAValue
 
-from ...dialects.ir.hashing import structural_text
 from ...dialects.ir.numeric import dtype_of, is_float
-from ...dialects.ir.rewriting import erase_dead, inherit_location
-from ...dialects.ir.symbols import SymbolTable
 from ...dialects.nn import ops as nn
 from ...dialects.nn.pointwise import COMPARISONS
 from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import dims_of, elem_of, tensor_type
-from ..framework.pass_ import Pass, PassContext
+from ..framework.patterns import Rule, RulePattern
 from .values import constant_array, definition, property_int, splat
 
 ONE = Size.of(1)
 FOLD_LIMIT = 4096
-
-
-@dataclass(frozen=True)
-class Canonicalise(Pass):
-    """Fold constants, elide identities, join reshapes, transposes and casts, share equal ops, erase unused ones and weights.
-
-    Each is one linear walk: an op sees its operands already in their final form.
-
-    ```mlir before
-    func.func @main(%x: tensor<4x8xbf16>) -> tensor<2x16xbf16> {
-      %0 = nn.reshape %x : (tensor<4x8xbf16>) -> tensor<32xbf16>
-      %1 = nn.reshape %0 : (tensor<32xbf16>) -> tensor<2x16xbf16>
-      %2 = nn.cast %1 : (tensor<2x16xbf16>) -> tensor<2x16xf32>
-      %3 = nn.cast %2 : (tensor<2x16xf32>) -> tensor<2x16xbf16>
-      %4 = nn.exp %2 : (tensor<2x16xf32>) -> tensor<2x16xf32>
-      func.return %3 : tensor<2x16xbf16>
-    }
-    ```
-    ```mlir after
-    func.func @main(%x: tensor<4x8xbf16>) -> tensor<2x16xbf16> {
-      %0 = nn.reshape %x : (tensor<4x8xbf16>) -> tensor<2x16xbf16>
-      func.return %0 : tensor<2x16xbf16>
-    }
-    ```
-    """
-
-    name: ClassVar[str] = "canonicalise"
-    required: ClassVar[bool] = False
-
-    def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        for op in list(module.body.block.ops):
-            for region in op.regions:
-                for block in region.blocks:
-                    ctx.count("simplified", simplify_block(block))
-                ctx.count("erased", erase_dead(region))
-        ctx.count("weights erased", SymbolTable(module).erase_unused(lambda op: isinstance(op, nn.WeightOp)))
-
-
-def simplify_block(block: Block) -> int:
-    """Simplify and share the ops of one block, in order; returns how many were replaced. Leaves dead ops behind."""
-    seen: dict[tuple[Any, ...], Operation] = {}
-    replaced = 0
-    op = block.first_op
-    while op is not None:
-        following = op.next_op
-        if not op.has_trait(IsTerminator) and len(op.results) == 1 and (rule := RULES.get(type(op))) is not None:
-            value = rule(op)
-            if value is not None:
-                new = definition(value)
-                if new is not None and new.parent is None:
-                    following = _insert_before(op, new)
-                if value.name_hint is None:
-                    value.name_hint = op.results[0].name_hint
-                op.results[0].replace_all_uses_with(value)
-                replaced += 1
-                op.detach()
-                op.erase()
-                op = following
-                continue
-        if op.has_trait(Pure) and not op.has_trait(IsTerminator):
-            key = _key(op)
-            earlier = seen.get(key)
-            if earlier is not None:
-                for old, kept in zip(op.results, earlier.results, strict=True):
-                    old.replace_all_uses_with(kept)
-                op.detach()
-                op.erase()
-                replaced += 1
-            else:
-                seen[key] = op
-        op = following
-    return replaced
-
-
-def _insert_before(op: Operation, new: Operation) -> Operation:
-    """Put `new`, and the new ops that it uses, before `op`; returns the first of them."""
-    first = new
-    for operand in new.operands:
-        inner = definition(operand)
-        if inner is not None and inner.parent is None:
-            made = _insert_before(op, inner)
-            first = made if first is new else first
-    block = op.parent
-    assert block is not None
-    inherit_location([new], op.location)
-    block.insert_op_before(new, op)
-    return first
-
-
-def _key(op: Operation) -> tuple[Any, ...]:
-    regions = tuple(structural_text(op) for _ in op.regions[:1])
-    operands = tuple(id(o) for o in op.operands)
-    return (
-        op.name,
-        operands,
-        tuple(op.properties.items()),
-        tuple(op.attributes.items()),
-        tuple(r.type for r in op.results),
-        regions,
-    )
-
-
-Rule = Callable[[Any], SSAValue | None]
-"""The value that replaces an op: one that is there, or the result of a new op (which may use further new ones) not yet in a
-block; None to leave it."""
 
 
 def _reshape(op: nn.ReshapeOp) -> SSAValue | None:
@@ -323,7 +211,8 @@ def _fold(op: Any) -> SSAValue | None:
     return nn.ConstantOp.of(stored.astype(np.float64) if is_float(kind.element_type) else stored, kind).result
 
 
-RULES: dict[type[Operation], Rule] = {cls: _fold for cls in nn.POINTWISE.values()} | {
+RULES: dict[type[Operation], Rule] = {
+    **dict.fromkeys(nn.POINTWISE.values(), _fold),
     nn.ReshapeOp: _reshape,
     nn.TransposeOp: _transpose,
     nn.MatmulOp: _matmul,
@@ -338,3 +227,5 @@ RULES: dict[type[Operation], Rule] = {cls: _fold for cls in nn.POINTWISE.values(
     nn.RecipOp: _recip,
     nn.PowOp: _pow,
 }
+
+PATTERNS = tuple(RulePattern(rule, (cls,), name=f"simplify-{cls.name}") for cls, rule in RULES.items())

@@ -1,0 +1,24 @@
+"""llmc's dialects and passes for stock xDSL: `xdsl-opt model.nn -p canonicalise` has them where llmc is installed.
+
+xDSL reads the entry point `xdsl.universe` of every distribution. Nothing is imported here before xDSL asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xdsl.passes import ModulePass
+from xdsl.universe import Universe
+
+from ..dialects.ir.context import OWN, dialect_loaders
+from ..passes.framework.registry import lookup_pass, pass_names
+
+
+def _pass(name: str) -> Callable[[], type[ModulePass]]:
+    return lambda: lookup_pass(name)
+
+
+UNIVERSE = Universe(
+    all_dialects={name: load for name, load in dialect_loaders().items() if name in OWN},
+    all_passes={name: _pass(name) for name in pass_names()},
+)
