@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -53,7 +54,18 @@ class KernelCode:
 
     @property
     def image(self) -> KernelImage:
-        return KernelImage(self.name, self.ptx, self.cubin, dyn_smem=self.dyn_smem, threads=self.threads)
+        """What a device loads. A kernel that waits for the grids before it is launched before they end."""
+        dependent = "griddepcontrol.wait;" in self.ptx
+        cluster = re.search(r"\.reqnctapercluster (\d+)", self.ptx)
+        return KernelImage(
+            self.name,
+            self.ptx,
+            self.cubin,
+            dyn_smem=self.dyn_smem,
+            threads=self.threads,
+            dependent_launch=dependent,
+            cluster=(int(cluster[1]), 1, 1) if cluster is not None else (1, 1, 1),
+        )
 
 
 def kernel_key(kernel: Operation, target: str, toolchain: str, plugins: str = "") -> str:
@@ -84,7 +96,7 @@ def alternatives(kernel: KernelOp, target: str, registry: Registry) -> Iterator[
         if attribute == kernel.schedule:
             continue
         abi = schedule.abi(kernel, attribute)
-        fits = not abi.workspace and not abi.then
+        fits = not abi.workspace and not abi.then and not abi.maps
         for index, layout in abi.operand_layouts.items():
             type_ = kernel.buffers[index].type
             fits = fits and isinstance(type_, BufferType) and type_.layout == layout
@@ -207,6 +219,7 @@ class KernelCompiler:
                 continue
             if done.spills == 0:
                 kernel.properties["schedule"] = schedule
+                kernel.maps = None  # alternatives have none
                 result = KernelCode(code.name, code.key, fresh.ptx, fresh.threads, fresh.dyn_smem, done.cubin, done.registers)
                 self._store(result)
                 return result
@@ -273,4 +286,4 @@ def update_grids(module: ModuleOp, registry: Registry) -> None:
     grids = {k.sym_name.data: grid_of(k, registry.schedules) for k in kernels}
     for kernel in kernels:
         kernel.properties["grid"] = grids[kernel.sym_name.data]
-    update_launches(module, grids)
+    update_launches(module, grids, {k.sym_name.data: k.maps for k in kernels})

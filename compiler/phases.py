@@ -144,7 +144,7 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
     ),
     "tile": (
         step("layout-to-tile", "schedules build their CTA programs"),
-        step("expand-rings", "a ring that would hang is refused before any memory is given out"),
+        step("expand-rings", "stages and mbarriers are memory: before any is given out; a ring that would hang is refused"),
         step("allocate-shared", "stages, scratch and mbarriers get their offsets"),
         step("insert-fences", "needs to know which memory is reused"),
         step("select-access", "the instruction of every load and store, written in the IR"),

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..dialects.ir.diagnostics import LlmcError
+from .tensor_map import TensorMapArgument
 
-Argument = int | float | np.generic
-"""A launch argument: pointers as ints, sizes as ints, floats where the PTX parameter is a float."""
+Argument = int | float | np.generic | TensorMapArgument
+"""A launch argument: pointers as ints, sizes as ints, floats where the PTX parameter is a float, tensor maps."""
 
 Grid = tuple[int, int, int]
 
@@ -39,7 +40,7 @@ class Allocation:
 class KernelImage:
     """One kernel, ready to load: its PTX text, for CUDA also the assembled `cubin`, and what a launch needs.
 
-    `params` are the PTX parameter types in order, e.g. `("u64", "u64", "s32", "f32")`; empty means: as the PTX declares them.
+    `params` are the PTX parameter types in order, e.g. `("u64", "tensormap", "s32", "f32")`; empty means: as the PTX declares them.
     `threads` is the CTA size (x, or x·y·z when `block` is None); `dyn_smem` the bytes of dynamic shared memory.
     """
 

@@ -29,6 +29,7 @@ from ..dialects.rt.ops import (
 from ..dialects.rt.semantics import checkpoint_array, constant_array
 from .device import Allocation, Argument, Device, Function, Grid
 from .engine import Capacity, io_types, largest_sizes, module_programs, paging
+from .tensor_map import tensor_map
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,14 @@ class DeviceEngine:
         if function is None:
             raise LlmcError("LLMC0874", f"kernel @{name} was not compiled", op)
         pointers = [places[value].pointer for value in op.buffers]
-        return PreparedLaunch(function, op.grid_of(sizes), (*pointers, *(np.int32(sizes[s.data]) for s in op.sizes.data)))
+        maps: list[Argument] = []
+        for spec in (m.data for m in op.maps.data) if op.maps is not None else ():
+            type_ = op.buffers[spec.buffer].type
+            assert isinstance(type_, BufferType)
+            maps.append(tensor_map(spec, type_, sizes, pointers[spec.buffer]))
+        return PreparedLaunch(
+            function, op.grid_of(sizes), (*pointers, *maps, *(np.int32(sizes[s.data]) for s in op.sizes.data))
+        )
 
     def run(self, program: str, sizes: Mapping[str, int]) -> None:
         for launch in self.prepare(program, sizes):

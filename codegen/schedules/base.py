@@ -16,6 +16,7 @@ from xdsl.ir import Attribute
 
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.layout.mem import MemLayout
+from ...dialects.layout.tensor_map import TensorMap
 from ...dialects.layout.types import Dim, ScheduleAttr
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Abi:
     """What a schedule asks of the program around the kernel.
 
     `grid`: size expressions. `operand_layouts`: by argument index, the memory layout it wants (weight images); every schedule that
-    can serve the same weight asks for the same one. `then`: launches that follow.
+    can serve the same weight asks for the same one. `then`: launches that follow. `maps`: tensor maps over arguments, which the
+    kernel gets after its buffers.
     """
 
     grid: tuple[str, str, str]
@@ -59,6 +61,7 @@ class Abi:
     operand_layouts: Mapping[int, MemLayout] = field(default_factory=dict[int, MemLayout])
     workspace: tuple[Workspace, ...] = ()
     then: tuple[Launch, ...] = ()
+    maps: tuple[TensorMap, ...] = ()
 
 
 class Schedule(Protocol):

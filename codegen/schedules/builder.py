@@ -27,15 +27,15 @@ from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.layout.mem import MemLayout
 from ...dialects.layout.ops import KernelOp as LayoutKernelOp
+from ...dialects.layout.tensor_map import TensorMap
 from ...dialects.layout.tv import Tv
 from ...dialects.tile import ops
-from ...dialects.tile.types import FragType, RingType, SmemType, frag_of, same_registers
+from ...dialects.tile.types import FragType, SmemType, frag_of, same_registers
+from .async_builder import AsyncBuilder, Index
 from .scalar import Scalar, ScalarBuilder
 
-Index = SSAValue | int
 
-
-class TileBuilder:
+class TileBuilder(AsyncBuilder):
     """Appends to the current block; nested regions are written by the functions given to `for_`, `if_`, `roles`."""
 
     def __init__(self, op: ops.KernelOp, location: LocationAttr | None = None):
@@ -56,9 +56,10 @@ class TileBuilder:
         schedule: Attribute | None = None,
         min_ctas: int | None = None,
         target_features: Sequence[str] | None = None,
+        maps: Sequence[TensorMap] = (),
         location: LocationAttr | None = None,
     ) -> TileBuilder:
-        """A kernel with the arguments, effects and sizes of a `layout.kernel`."""
+        """A kernel with the arguments, effects and sizes of a `layout.kernel`, and the tensor maps of its ABI."""
         op = ops.KernelOp(
             name,
             [a.type for a in source.buffers],
@@ -71,6 +72,7 @@ class TileBuilder:
             family=source.family.data,
             schedule=schedule if schedule is not None else source.schedule,
             target_features=target_features,
+            maps=maps,
             location=location or source.location,
         )
         return TileBuilder(op)
@@ -431,34 +433,6 @@ class TileBuilder:
 
     def cp_async_wait(self, pending: int = 0) -> None:
         self.insert(ops.CpAsyncWaitOp(pending))
-
-    # rings ----------------------------------------------------------------------------
-    def ring(
-        self,
-        stages: int,
-        shape: Sequence[int],
-        elem: Attribute,
-        layout: MemLayout | None = None,
-        *,
-        consumers: int,
-        copies: int = 1,
-    ) -> SSAValue:
-        type_ = RingType.of(stages, SmemType.of(shape, elem, layout))
-        return self.one(ops.RingOp(type_, consumers=consumers, copies=copies))
-
-    def ring_acquire(self, ring: SSAValue, index: Index) -> SSAValue:
-        return self.one(ops.RingAcquireOp(ring, self.i32(index)))
-
-    def ring_wait(self, ring: SSAValue, index: Index) -> SSAValue:
-        return self.one(ops.RingWaitOp(ring, self.i32(index)))
-
-    def ring_release(self, ring: SSAValue, index: Index) -> None:
-        self.insert(ops.RingReleaseOp(ring, self.i32(index)))
-
-    def bulk_load(
-        self, src: SSAValue, offsets: Sequence[Index], ring: SSAValue, index: Index, bytes: int, *, at: int = 0
-    ) -> None:
-        self.insert(ops.BulkLoadOp(src, [self.i32(o) for o in offsets], ring, self.i32(index), bytes, at=at))
 
     # fragments ------------------------------------------------------------------------
     def map(

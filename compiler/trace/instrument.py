@@ -161,6 +161,7 @@ class LowerTrace(Instrument):
         kernels = [op for op in module.body.block.ops if isinstance(op, PtxKernelOp)]
         spans: dict[Operation, tuple[int, int]] = {}
         start = time.perf_counter()
+        assert self.context is not None
         arch = self.context.registry.targets.find(CompileOptions.of(module).target).arch
         try:
             text = module_to_ptx(kernels, arch, spans=spans) if kernels else ""

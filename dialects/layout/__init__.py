@@ -6,8 +6,9 @@ from xdsl.ir import Dialect
 
 from .attributes import MemAttr, TvAttr
 from .ops import OPS
+from .tensor_map import TensorMapAttr
 from .types import BufferType, ScheduleAttr
 
-Layout = Dialect("layout", OPS, [BufferType, ScheduleAttr, MemAttr, TvAttr])
+Layout = Dialect("layout", OPS, [BufferType, ScheduleAttr, MemAttr, TvAttr, TensorMapAttr])
 
 __all__ = ["Layout"]

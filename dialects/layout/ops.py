@@ -59,6 +59,7 @@ from ..ir.diagnostics import LlmcError
 from ..nn.sizes import Size
 from ..nn.types import BatchType, SamplingType, StateType, dims_of, tensor
 from . import expressions
+from .tensor_map import TensorMapAttr, maps_problem
 from .types import BufferType, Dim, ScheduleAttr
 
 EFFECTS = ("r", "w", "rw")
@@ -135,9 +136,10 @@ class KernelOp(IRDLOperation):
     schedule = opt_prop_def(ScheduleAttr)
     grid = opt_prop_def(ArrayAttr[StringAttr])
     ranges = opt_prop_def(DictionaryAttr)
+    maps = opt_prop_def(ArrayAttr[TensorMapAttr])
     body = region_def("single_block")
 
-    PRINTED: ClassVar[tuple[str, ...]] = ("family", "arg_effects", "sizes", "ranges", "schedule", "grid")
+    PRINTED: ClassVar[tuple[str, ...]] = ("family", "arg_effects", "sizes", "ranges", "schedule", "grid", "maps")
     traits = traits_def(IsolatedFromAbove(), SymbolOpInterface())
 
     def __init__(
@@ -237,6 +239,8 @@ class KernelOp(IRDLOperation):
         missing = used - set(declared)
         if missing:
             raise VerifyException(f"buffers use the sizes {sorted(missing)}, which are no arguments")
+        if (problem := maps_problem(self.maps, [a.type for a in buffers])) is not None:
+            raise VerifyException(problem)
         if self.grid is not None:
             verify_grid(self.grid)
         verify_ranges(self.ranges)

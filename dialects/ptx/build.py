@@ -256,15 +256,16 @@ class PtxBuilder:
     def ret(self) -> None:
         self.block.add_op(RetOp.create(location=self.location))
 
-    def wait_parity(self, barrier: Addr | SSAValue, parity: SSAValue | int) -> None:
+    def wait_parity(self, barrier: Addr | SSAValue, parity: SSAValue | int, cluster: bool = False) -> None:
         """Spins until the mbarrier's phase of that parity has completed; goes on in a new block.
 
-        Only sound for a waiter at most one phase from the barrier.
+        Only sound for a waiter at most one phase from the barrier. `cluster`: sees what other CTAs of it did before they arrived.
         """
         wait, done = self.new_block(), self.new_block()
         self.bra(wait)
         self.block = wait
-        p = self.emit("mbarrier.try_wait.parity.shared::cta.b64", barrier, parity)
+        scope = ".acquire.cluster" if cluster else ""
+        p = self.emit(f"mbarrier.try_wait.parity{scope}.shared::cta.b64", barrier, parity)
         self.cbra(p, done, wait)
         self.block = done
 

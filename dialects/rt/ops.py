@@ -26,6 +26,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     SymbolRefAttr,
     TensorType,
+    i32,
     i64,
 )
 from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
@@ -57,6 +58,7 @@ from xdsl.utils.exceptions import VerifyException
 from ..ir.diagnostics import LlmcError
 from ..layout import expressions
 from ..layout.ops import strings, verify_grid, verify_ranges
+from ..layout.tensor_map import TensorMapAttr, maps_problem
 from ..layout.types import BufferType
 
 Range = tuple[int, int]
@@ -403,9 +405,16 @@ class ReinterpretOp(IRDLOperation):
             raise VerifyException(f"reinterpreting keeps the element type, {source.element_type}, not {result.element_type}")
 
 
+def _tensor_map(parser: Parser) -> TensorMapAttr:
+    found = parser.parse_attribute()
+    if not isinstance(found, TensorMapAttr):
+        parser.raise_error("expected #layout.tensor_map<…>")
+    return found
+
+
 @irdl_op_definition
 class LaunchOp(IRDLOperation):
-    """Runs a kernel on buffers. The kernel's last arguments are the values of `sizes`. With `for "T" in [1, 4]` the launch
+    """Runs a kernel on buffers. After them come the tensor maps of `maps`, encoded for these buffers, and the values of `sizes`. With `for "T" in [1, 4]` the launch
     happens only when the size lies in that range, ends included."""
 
     name = "rt.launch"
@@ -415,6 +424,7 @@ class LaunchOp(IRDLOperation):
     sizes = prop_def(ArrayAttr[StringAttr])
     grid = opt_prop_def(ArrayAttr[StringAttr])
     when = opt_prop_def(DictionaryAttr)
+    maps = opt_prop_def(ArrayAttr[TensorMapAttr])
 
     traits = traits_def(MemoryReadEffect(), MemoryWriteEffect(), HasParent(ProgramOp))
 
@@ -426,6 +436,7 @@ class LaunchOp(IRDLOperation):
         grid: Sequence[str] | None = None,
         when: Mapping[str, Range] | None = None,
         *,
+        maps: ArrayAttr[TensorMapAttr] | None = None,
         location: LocationAttr | None = None,
     ):
         super().__init__(
@@ -435,6 +446,7 @@ class LaunchOp(IRDLOperation):
                 "sizes": strings(sizes),
                 "grid": strings(grid) if grid is not None else None,
                 "when": encode_ranges(when) if when else None,
+                "maps": maps,
             },
         )
         if location is not None:
@@ -444,6 +456,8 @@ class LaunchOp(IRDLOperation):
         if self.grid is not None:
             verify_grid(self.grid)
         verify_ranges(self.when)
+        if (problem := maps_problem(self.maps, [b.type for b in self.buffers])) is not None:
+            raise VerifyException(problem)
 
     def verify_symbols(self, find: Callable[[str], Operation]) -> None:
         """The kernel exists and takes these buffers and sizes; see `ir.symbols.verify_symbols`."""
@@ -463,8 +477,9 @@ class LaunchOp(IRDLOperation):
         if not same:
             given = ", ".join(map(str, passed))
             raise VerifyException(f"rt.launch @{name} passes ({given}), the kernel takes ({', '.join(map(str, buffers))})")
-        if len(self.sizes.data) != len(taken) - len(buffers):
-            raise VerifyException(f"rt.launch @{name} passes {len(self.sizes.data)} sizes, not {len(taken) - len(buffers)}")
+        sizes = sum(kind == i32 for kind in taken)
+        if len(self.sizes.data) != sizes:
+            raise VerifyException(f"rt.launch @{name} passes {len(self.sizes.data)} sizes, not {sizes}")
 
     def happens(self, sizes: Mapping[str, int]) -> bool:
         """Whether the launch happens for these sizes."""
@@ -488,6 +503,9 @@ class LaunchOp(IRDLOperation):
             return parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_str_literal)
 
         grid = texts() if parser.parse_optional_keyword("grid") is not None else None
+        maps: ArrayAttr[TensorMapAttr] | None = None
+        if parser.parse_optional_keyword("maps") is not None:
+            maps = ArrayAttr(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _tensor_map(parser)))
         sizes = texts() if parser.parse_optional_keyword("sizes") is not None else []
         when: dict[str, Range] = {}
         while parser.parse_optional_keyword("for") is not None:
@@ -500,7 +518,7 @@ class LaunchOp(IRDLOperation):
         attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
         types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
-        op = cls(kernel, parser.resolve_operands(names, types, parser.pos), sizes, grid, when)
+        op = cls(kernel, parser.resolve_operands(names, types, parser.pos), sizes, grid, when, maps=maps)
         op.attributes |= attributes
         return op
 
@@ -517,6 +535,10 @@ class LaunchOp(IRDLOperation):
 
         if self.grid is not None:
             texts("grid", self.grid)
+        if self.maps is not None:
+            printer.print_string(" maps [")
+            printer.print_list(self.maps.data, printer.print_attribute)
+            printer.print_string("]")
         if self.sizes.data:
             texts("sizes", self.sizes)
         for name, (low, high) in decode_ranges(self.when).items():

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from xdsl.ir import Operation
 
-from . import ops_compute, ops_kernel, ops_memory, ops_ring, ops_wgmma
+from . import (
+    ops_barrier,
+    ops_cluster,
+    ops_compute,
+    ops_dependency,
+    ops_kernel,
+    ops_memory,
+    ops_ring,
+    ops_tma,
+    ops_transfer,
+    ops_wgmma,
+)
+from .ops_barrier import BulkCopyOp, MbarrierArriveOp, MbarrierExpectOp, MbarrierInitOp, MbarrierWaitOp
+from .ops_cluster import ClusterBarrierOp, ElectOp, PeerOp, RankOp, SplitReduceOp
 from .ops_compute import (
     REDUCTIONS,
     BroadcastOp,
@@ -21,13 +34,12 @@ from .ops_compute import (
     SplatOp,
     UnpackOp,
 )
+from .ops_dependency import AwaitOp, PublishOp
 from .ops_kernel import (
-    AwaitOp,
     BarrierOp,
     FenceOp,
     IsThreadOp,
     KernelOp,
-    PublishOp,
     ReturnOp,
     RolesOp,
     TaskOp,
@@ -48,9 +60,22 @@ from .ops_memory import (
     ViewOp,
 )
 from .ops_ring import BulkLoadOp, RingAcquireOp, RingOp, RingReleaseOp, RingWaitOp
+from .ops_tma import TmaCopyOp, TmaLoadOp, TmaStoreOp
+from .ops_transfer import BulkCommitOp, BulkStoreOp, BulkWaitOp
 from .ops_wgmma import AsyncFenceOp, WgmmaBeginOp, WgmmaOp, WgmmaWaitOp
 
-OPS: list[type[Operation]] = [*ops_kernel.OPS, *ops_memory.OPS, *ops_compute.OPS, *ops_ring.OPS, *ops_wgmma.OPS]
+OPS: list[type[Operation]] = [
+    *ops_kernel.OPS,
+    *ops_memory.OPS,
+    *ops_compute.OPS,
+    *ops_ring.OPS,
+    *ops_barrier.OPS,
+    *ops_transfer.OPS,
+    *ops_tma.OPS,
+    *ops_cluster.OPS,
+    *ops_dependency.OPS,
+    *ops_wgmma.OPS,
+]
 
 __all__ = [
     "OPS",
@@ -61,11 +86,17 @@ __all__ = [
     "AwaitOp",
     "BarrierOp",
     "BroadcastOp",
+    "BulkCommitOp",
+    "BulkCopyOp",
     "BulkLoadOp",
+    "BulkStoreOp",
+    "BulkWaitOp",
+    "ClusterBarrierOp",
     "ConcatOp",
     "CpAsyncCommitOp",
     "CpAsyncOp",
     "CpAsyncWaitOp",
+    "ElectOp",
     "ExtractOp",
     "FenceOp",
     "FullOp",
@@ -75,9 +106,15 @@ __all__ = [
     "LoadOp",
     "LoadScalarOp",
     "MapOp",
+    "MbarrierArriveOp",
+    "MbarrierExpectOp",
+    "MbarrierInitOp",
+    "MbarrierWaitOp",
     "MmaOp",
+    "PeerOp",
     "PrefetchOp",
     "PublishOp",
+    "RankOp",
     "ReduceOp",
     "RelabelOp",
     "RelayoutOp",
@@ -89,10 +126,14 @@ __all__ = [
     "RolesOp",
     "SliceOp",
     "SplatOp",
+    "SplitReduceOp",
     "StageOp",
     "StoreOp",
     "StoreScalarOp",
     "TaskOp",
+    "TmaCopyOp",
+    "TmaLoadOp",
+    "TmaStoreOp",
     "UnpackOp",
     "ViewOp",
     "WgmmaBeginOp",

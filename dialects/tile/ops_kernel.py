@@ -38,9 +38,13 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 
 from ..layout.ops import EFFECTS, verify_grid
+from ..layout.tensor_map import TensorMap, TensorMapAttr, maps_attr, maps_problem
 from ..layout.types import BufferType
 from .base import TileOp
-from .types import FragType, describe_tv
+from .types import FragType, TmapType, describe_tv
+
+MAX_CLUSTER = 8
+"""The largest portable cluster (CUDA programming guide, "Thread block clusters")."""
 
 
 def _strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
@@ -49,7 +53,8 @@ def _strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
 
 @irdl_op_definition
 class KernelOp(TileOp):
-    """The program of one CTA. Arguments as in `layout.kernel`: buffers, then one i32 per name in `sizes`."""
+    """The program of one CTA. Arguments: the buffers of the `layout.kernel`, a `!tile.tmap` for each of `maps`, then one i32 per
+    name in `sizes`. `cluster`: CTAs, neighbours along x, that run together."""
 
     name = "tile.kernel"
 
@@ -63,6 +68,8 @@ class KernelOp(TileOp):
     schedule = opt_prop_def(Attribute)
     target_features = opt_prop_def(ArrayAttr[StringAttr])
     smem_bytes = opt_prop_def(IntegerAttr)
+    maps = opt_prop_def(ArrayAttr[TensorMapAttr])
+    cluster = opt_prop_def(IntegerAttr)
     body = region_def("single_block")
 
     traits = traits_def(IsolatedFromAbove(), SymbolOpInterface())
@@ -81,11 +88,13 @@ class KernelOp(TileOp):
         family: str | None = None,
         schedule: Attribute | None = None,
         target_features: Sequence[str] | None = None,
+        maps: Sequence[TensorMap] = (),
+        cluster: int = 1,
         location: LocationAttr | None = None,
     ):
         """An empty kernel; fill `body.block` and end it with `tile.return`."""
-        block = Block(arg_types=[*buffers, *([i32] * len(sizes))])
-        hints = [*(names or [f"b{i}" for i in range(len(buffers))]), *sizes]
+        block = Block(arg_types=[*buffers, *(map_type(m, buffers) for m in maps), *([i32] * len(sizes))])
+        hints = [*(names or [f"b{i}" for i in range(len(buffers))]), *(f"map{i}" for i in range(len(maps))), *sizes]
         for argument, hint in zip(block.args, hints, strict=True):
             argument.name_hint = hint
             if location is not None:
@@ -101,6 +110,8 @@ class KernelOp(TileOp):
                 "family": StringAttr(family) if family is not None else None,
                 "schedule": schedule,
                 "target_features": _strings(target_features) if target_features else None,
+                "maps": maps_attr(maps),
+                "cluster": IntegerAttr(cluster, i32) if cluster != 1 else None,
             },
             regions=[Region(block)],
             location=location,
@@ -119,6 +130,19 @@ class KernelOp(TileOp):
         return tuple(a for a in self.block.args if isinstance(a.type, BufferType))
 
     @property
+    def cluster_size(self) -> int:
+        """CTAs of a cluster, neighbours along x; 1 without clusters."""
+        return self.cluster.value.data if self.cluster is not None else 1
+
+    @property
+    def map_args(self) -> tuple[BlockArgument, ...]:
+        return tuple(a for a in self.block.args if isinstance(a.type, TmapType))
+
+    @property
+    def tensor_maps(self) -> tuple[TensorMap, ...]:
+        return tuple(m.data for m in self.maps.data) if self.maps is not None else ()
+
+    @property
     def size_args(self) -> dict[str, BlockArgument]:
         """The i32 argument of each size name."""
         names = [s.data for s in self.sizes.data]
@@ -131,13 +155,27 @@ class KernelOp(TileOp):
         for effect in self.effects.data:
             if effect.data not in EFFECTS:
                 raise VerifyException(f"effect {effect.data!r} is none of {', '.join(EFFECTS)}")
-        if any(a.type != i32 for a in self.block.args[len(buffers) :]):
-            raise VerifyException("the arguments are buffers, then one i32 per name in sizes")
-        if len(self.block.args) - len(buffers) != len(self.sizes.data):
-            raise VerifyException(f"{len(self.block.args) - len(buffers)} i32 arguments, {len(self.sizes.data)} sizes")
+        maps = self.map_args
+        others = self.block.args[len(buffers) + len(maps) :]
+        if any(a.type != i32 for a in others):
+            raise VerifyException("the arguments are buffers, tensor maps, then one i32 per name in sizes")
+        if len(others) != len(self.sizes.data):
+            raise VerifyException(f"{len(others)} i32 arguments, {len(self.sizes.data)} sizes")
+        if len(maps) != len(self.tensor_maps):
+            raise VerifyException(f"{len(maps)} tensor maps as arguments, {len(self.tensor_maps)} in maps")
+        types = [a.type for a in buffers]
+        if (problem := maps_problem(self.maps, types)) is not None:
+            raise VerifyException(problem)
+        for argument, spec in zip(maps, self.tensor_maps, strict=True):
+            if argument.type != map_type(spec, types):
+                raise VerifyException(
+                    f"the argument of {TensorMapAttr(spec)} is a {map_type(spec, types)}, not {argument.type}"
+                )
         verify_grid(self.grid)
         if not 1 <= self.num_warps <= 32:
             raise VerifyException(f"{self.num_warps} warps; a CTA has 1 to 32")
+        if not 1 <= self.cluster_size <= MAX_CLUSTER:
+            raise VerifyException(f"clusters of {self.cluster_size} CTAs; every launch has room for 1 to {MAX_CLUSTER}")
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a kernel ends in tile.return")
         _check_warps(self.body, self.num_warps)
@@ -181,7 +219,7 @@ class KernelOp(TileOp):
         printer.print_region(self.body, print_entry_block_args=False)
 
 
-STORES = frozenset({"tile.store", "tile.store_scalar", "tile.atomic_add"})
+STORES = frozenset({"tile.store", "tile.store_scalar", "tile.atomic_add", "tile.bulk_store"})
 """Ops that write to their second operand."""
 
 _KERNEL_PROPERTIES = (
@@ -194,7 +232,16 @@ _KERNEL_PROPERTIES = (
     "schedule",
     "target_features",
     "smem_bytes",
+    "maps",
+    "cluster",
 )
+
+
+def map_type(spec: TensorMap, buffers: Sequence[Attribute]) -> TmapType:
+    """The type of the argument for a tensor map."""
+    buffer = buffers[spec.buffer]
+    assert isinstance(buffer, BufferType)
+    return TmapType.of(spec.box, buffer.element_type, spec.swizzle)
 
 
 def _check_warps(region: Region, warps: int) -> None:
@@ -365,31 +412,6 @@ class FenceOp(TileOp):
         super().__init__(location=location)
 
 
-class _DependencyOp(TileOp):
-    dep = prop_def(StringAttr)
-
-    irdl_options = (ParsePropInAttrDict(),)
-    traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
-    assembly_format = "$dep attr-dict"
-
-    def __init__(self, dep: str, *, location: LocationAttr | None = None):
-        super().__init__(properties={"dep": StringAttr(dep)}, location=location)
-
-
-@irdl_op_definition
-class AwaitOp(_DependencyOp):
-    """Waits until the named dependency is published. Nothing under stream order."""
-
-    name = "tile.await"
-
-
-@irdl_op_definition
-class PublishOp(_DependencyOp):
-    """Publishes the named dependency. Nothing under stream order."""
-
-    name = "tile.publish"
-
-
 @irdl_op_definition
 class IsThreadOp(TileOp):
     """True in thread `id` of the CTA (or role) alone."""
@@ -415,7 +437,5 @@ OPS: list[type[Operation]] = [
     ReturnOp,
     BarrierOp,
     FenceOp,
-    AwaitOp,
-    PublishOp,
     IsThreadOp,
 ]

@@ -9,7 +9,7 @@
 
 The counter i never restarts: slot i mod S, phase parity (i / S) & 1, so that no phase is hidden state.  A stage is
 full when `copies` bulk loads of the same i have landed; it is empty when `consumers` warps have released it
-(one arrival a warp).  A pass expands rings to mbarriers.
+(one arrival a warp).  `expand-rings` rewrites them to the ops of ops_barrier.py.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from xdsl.irdl import (
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
-from ..ir.numeric import dtype_of
 from ..layout.types import BufferType
 from .base import TileOp
+from .ops_barrier import check_cache, verify_bulk
 from .ops_kernel import KernelOp
-from .types import RingType, SmemType, memory_dims, memory_of
+from .types import RingType, SmemType
 
 
 def _ring(value: SSAValue) -> RingType:
@@ -46,14 +46,12 @@ def _ring(value: SSAValue) -> RingType:
 
 @irdl_op_definition
 class RingOp(TileOp):
-    """A ring; `offset` and `barriers` (bytes in shared memory) are set by the allocate pass."""
+    """The stages of a ring, all of them empty."""
 
     name = "tile.ring"
 
     copies = prop_def(IntegerAttr)
     consumers = prop_def(IntegerAttr)
-    offset = opt_prop_def(IntegerAttr)
-    barriers = opt_prop_def(IntegerAttr)
     result = result_def(RingType)
 
     irdl_options = (ParsePropInAttrDict(),)
@@ -174,18 +172,8 @@ class BulkLoadOp(TileOp):
         return self.at.value.data if self.at is not None else 0
 
     def verify_(self) -> None:
-        rank = len(memory_dims(memory_of(self.src)))
-        if len(self.offsets) not in (1, rank):
-            raise VerifyException(f"{len(self.offsets)} offsets for {self.src.type}")
-        if any(offset.type not in (i32, i64) for offset in self.offsets):
-            raise VerifyException("offsets are i32 or i64")
-        size, ring = self.bytes.value.data, _ring(self.ring)
-        if size % 16 or self.start % 16 or size <= 0:
-            raise VerifyException(f"{size} bytes at {self.start}: bulk copies take multiples of 16")
-        if self.start + size > ring.stage.num_bytes:
-            raise VerifyException(f"bytes {self.start}..{self.start + size} of a stage of {ring.stage.num_bytes}")
-        if size % dtype_of(memory_of(self.src).element_type).itemsize:
-            raise VerifyException(f"{size} bytes cut an element of {self.src.type}")
+        verify_bulk(self.src, self.offsets, self.start, self.bytes.value.data, _ring(self.ring).stage)
+        check_cache(self.cache)
 
 
 OPS: list[type[Operation]] = [RingOp, RingAcquireOp, RingWaitOp, RingReleaseOp, BulkLoadOp]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import Any, cast
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp, f32
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Operation, Region, SSAValue
 
 from ..ir import builtin_semantics
 from ..ir.interpret import Fn, Frame, Interpreter, Options
@@ -24,79 +24,10 @@ from ..layout import expressions
 from ..layout.mem import MemLayout
 from ..layout.types import BufferType
 from . import ops
-from .types import RingType, SmemType, frag_of
-
-Values = tuple[Any, ...]
-DEADLOCK_SECONDS = 20.0
-
-
-@dataclass
-class Memory:
-    """A flat array seen through a layout. `shape` are the run-time extents; `name` is for messages."""
-
-    data: np.ndarray
-    layout: MemLayout
-    shape: tuple[int, ...]
-    name: str = "memory"
-
-    def offsets(self, coords: Sequence[np.ndarray], mask: Any = True) -> Any:
-        """Element offsets of `coords`; raises IndexError when an unmasked one is outside."""
-        inside: list[Any] = []
-        for axis, (value, extent) in enumerate(zip(coords, self.shape, strict=True)):
-            bad = ((value < 0) | (value >= extent)) & mask
-            if np.any(bad):
-                worst = np.broadcast_to(value, np.shape(bad))[bad]
-                raise IndexError(f"{self.name}: coordinate {int(worst[0])} of axis {axis} is outside [0, {extent})")
-            inside.append(np.where(mask, value, 0))
-        return np.asarray(self.layout.offset(inside))
-
-
-@dataclass
-class Ring:
-    """A ring's stages and how far each counter value has come."""
-
-    type: RingType
-    copies: int
-    consumers: int
-    stages: list[Memory]
-    landed: dict[int, int] = field(default_factory=dict[int, int])
-    released: dict[int, int] = field(default_factory=dict[int, int])
-    change: threading.Condition = field(default_factory=threading.Condition)
-
-    def wait_until(self, what: str, ready: Callable[[], bool]) -> None:
-        with self.change:
-            if not self.change.wait_for(ready, DEADLOCK_SECONDS):
-                raise RuntimeError(f"deadlock: {what}")
-
-
-@dataclass
-class Cta:
-    """State of one CTA (shared by its roles) and, by thread, of one role."""
-
-    task: tuple[int, int, int]
-    warps: int
-    role: threading.local = field(default_factory=threading.local)
-
-    @property
-    def role_warps(self) -> int:
-        return getattr(self.role, "warps", self.warps)
-
-    @property
-    def groups(self) -> list[list[Callable[[], None]]]:
-        """Groups of asynchronous copies in flight; the last one is open."""
-        if not hasattr(self.role, "groups"):
-            self.role.groups = [[]]
-        return self.role.groups
-
-
-def _cta(frame: Frame) -> Cta:
-    return cast(Cta, frame.data["tile.cta"])
-
-
-def _poison(count: int, dtype: np.dtype[Any]) -> np.ndarray:
-    if dtype.kind in "iu":
-        return np.full(count, np.iinfo(dtype).min, dtype)
-    return np.full(count, np.nan if dtype.kind != "b" else False, dtype)
+from .machine import Cluster, Cta, MappedBuffer, Memory, Values, cta_of, new_smem, poison, scalar_offset
+from .semantics_async import SEMANTICS as ASYNCHRONOUS
+from .semantics_cluster import SEMANTICS as CLUSTERS
+from .types import SmemType, frag_of
 
 
 # memory -----------------------------------------------------------------------------------------
@@ -153,35 +84,29 @@ def _store(op: Operation, args: Values, frame: Frame) -> Values:
     return ()
 
 
-def _scalar_offset(memory: Memory, offsets: Sequence[Any]) -> int:
-    return int(memory.offsets([np.asarray(int(o)) for o in offsets]))
-
-
 def _load_scalar(op: Operation, args: Values, frame: Frame) -> Values:
     memory: Memory = args[0]
-    return (rounded(memory.data[_scalar_offset(memory, args[1:])], op.results[0].type, frame.options),)
+    return (rounded(memory.data[scalar_offset(memory, args[1:])], op.results[0].type, frame.options),)
 
 
 def _store_scalar(op: Operation, args: Values, frame: Frame) -> Values:
     memory: Memory = args[1]
-    memory.data[_scalar_offset(memory, args[2:])] = np.asarray(args[0]).astype(memory.data.dtype)
+    memory.data[scalar_offset(memory, args[2:])] = np.asarray(args[0]).astype(memory.data.dtype)
     return ()
 
 
 def _atomic_add(op: Operation, args: Values, frame: Frame) -> Values:
     memory: Memory = args[1]
-    at = _scalar_offset(memory, args[2:])
+    at = scalar_offset(memory, args[2:])
     old = memory.data[at].copy()
     memory.data[at] = old + np.asarray(args[0]).astype(memory.data.dtype)
     return (np.asarray(old),)
 
 
-def _new_smem(type_: SmemType, name: str) -> Memory:
-    return Memory(_poison(type_.num_elements, dtype_of(type_.element_type)), type_.layout, type_.shape, name)
-
-
 def _alloc(op: Operation, args: Values, frame: Frame) -> Values:
-    return (_new_smem(cast(SmemType, op.results[0].type), f"shared memory %{op.results[0].name_hint or 'alloc'}"),)
+    made = new_smem(cast(SmemType, op.results[0].type), f"shared memory %{op.results[0].name_hint or 'alloc'}")
+    cta_of(frame).made[op] = made
+    return (made,)
 
 
 def _stage(op: Operation, args: Values, frame: Frame) -> Values:
@@ -218,17 +143,17 @@ def _cp_async(op: Operation, args: Values, frame: Frame) -> Values:
     def land() -> None:
         target.data[at] = values.reshape(inner)
 
-    _cta(frame).groups[-1].append(land)
+    cta_of(frame).groups[-1].append(land)
     return ()
 
 
 def _commit(op: Operation, args: Values, frame: Frame) -> Values:
-    _cta(frame).groups.append([])
+    cta_of(frame).groups.append([])
     return ()
 
 
 def _wait(op: Operation, args: Values, frame: Frame) -> Values:
-    groups = _cta(frame).groups
+    groups = cta_of(frame).groups
     pending = cast(ops.CpAsyncWaitOp, op).pending.value.data
     while len(groups) - 1 > pending:
         for land in groups.pop(0):
@@ -301,7 +226,7 @@ def _relabel(op: Operation, args: Values, frame: Frame) -> Values:
         if source.rank
         else np.broadcast_to(value, source.all_coords().shape[:-1])
     )
-    result = _poison(int(np.prod(target.shape)), value.dtype).reshape(target.shape)
+    result = poison(int(np.prod(target.shape)), value.dtype).reshape(target.shape)
     if target.rank:
         result[tuple(np.moveaxis(target.all_coords(), -1, 0))] = read
     else:
@@ -343,89 +268,23 @@ def _unpack(op: Operation, args: Values, frame: Frame) -> Values:
     return (rounded(np.asarray(args[0]).astype(np.float32), frag_of(op.results[0]).element_type, frame.options),)
 
 
-# rings and roles --------------------------------------------------------------------------------
-def _ring(op: Operation, args: Values, frame: Frame) -> Values:
-    ring = cast(ops.RingOp, op)
-    type_ = cast(RingType, op.results[0].type)
-    stages = [_new_smem(type_.stage, f"ring stage {i}") for i in range(type_.stages)]
-    return (Ring(type_, ring.copies.value.data, ring.consumers.value.data, stages),)
-
-
-def _acquire(op: Operation, args: Values, frame: Frame) -> Values:
-    ring, index = cast(Ring, args[0]), int(args[1])
-    before = index - ring.type.stages
-    if before >= 0:
-        ring.wait_until(
-            f"ring_acquire {index}: stage {index % ring.type.stages} was never released by all {ring.consumers} warps",
-            lambda: ring.released.get(before, 0) >= ring.consumers,
-        )
-    return (ring.stages[index % ring.type.stages],)
-
-
-def _bulk_load(op: Operation, args: Values, frame: Frame) -> Values:
-    load = cast(ops.BulkLoadOp, op)
-    source = cast(Memory, frame.get(load.src))
-    ring, index = cast(Ring, frame.get(load.ring)), int(frame.get(load.index))
-    offsets = [int(frame.get(o)) for o in load.offsets]
-    start = offsets[0] if len(offsets) == 1 else _scalar_offset(source, offsets)
-    width = source.data.dtype.itemsize
-    count = load.bytes.value.data // width
-    if start < 0 or start + count > len(source.data):
-        raise IndexError(f"bulk_load of elements {start}..{start + count} of {len(source.data)}")
-    raw = ring.stages[index % ring.type.stages].data.view(np.uint8)
-    raw[load.start : load.start + count * width] = source.data[start : start + count].view(np.uint8)
-    with ring.change:
-        ring.landed[index] = ring.landed.get(index, 0) + 1
-        ring.change.notify_all()
-    return ()
-
-
-def _ring_wait(op: Operation, args: Values, frame: Frame) -> Values:
-    ring, index = cast(Ring, args[0]), int(args[1])
-    ring.wait_until(
-        f"ring_wait {index}: {ring.landed.get(index, 0)} of {ring.copies} copies came",
-        lambda: ring.landed.get(index, 0) >= ring.copies,
-    )
-    return (ring.stages[index % ring.type.stages],)
-
-
-def _release(op: Operation, args: Values, frame: Frame) -> Values:
-    ring, index = cast(Ring, args[0]), int(args[1])
-    with ring.change:
-        ring.released[index] = ring.released.get(index, 0) + _cta(frame).role_warps
-        if ring.released[index] >= ring.consumers:
-            stage = ring.stages[index % ring.type.stages]
-            stage.data[:] = _poison(len(stage.data), stage.data.dtype)
-        ring.change.notify_all()
-    return ()
-
-
+# roles --------------------------------------------------------------------------------------------
 def _roles(op: Operation, args: Values, frame: Frame) -> Values:
     roles = cast(ops.RolesOp, op)
-    failures: list[BaseException] = []
 
-    def run(region: Any, warps: int) -> None:
-        _cta(frame).role.warps = warps
-        try:
-            frame.run_region(region, ())
-        except BaseException as failure:
-            failures.append(failure)
+    def run(region: Region, warps: int) -> None:
+        cta = cta_of(frame)
+        cta.role.warps = warps
+        frame.run_region(region, ())
+        cta.land_stores()
 
-    threads = [
-        threading.Thread(target=run, args=(region, warps), daemon=True)
-        for region, warps in zip(roles.roles, roles.warp_counts, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    cta_of(frame).concurrent = True
+    _side_by_side([partial(run, r, w) for r, w in zip(roles.roles, roles.warp_counts, strict=True)])
     return ()
 
 
 def _task(op: Operation, args: Values, frame: Frame) -> Values:
-    return tuple(np.asarray(v, np.int32) for v in _cta(frame).task)
+    return tuple(np.asarray(v, np.int32) for v in cta_of(frame).task)
 
 
 def _nothing(op: Operation, args: Values, frame: Frame) -> Values:
@@ -442,8 +301,6 @@ SEMANTICS: dict[type[Operation], Fn] = {
     ops.BarrierOp: _nothing,
     ops.AsyncFenceOp: _nothing,
     ops.FenceOp: _nothing,
-    ops.AwaitOp: _nothing,
-    ops.PublishOp: _nothing,
     ops.IsThreadOp: _true,
     ops.AllocOp: _alloc,
     ops.StageOp: _stage,
@@ -473,11 +330,6 @@ SEMANTICS: dict[type[Operation], Fn] = {
     ops.SplatOp: _splat,
     ops.ExtractOp: _extract,
     ops.UnpackOp: _unpack,
-    ops.RingOp: _ring,
-    ops.RingAcquireOp: _acquire,
-    ops.BulkLoadOp: _bulk_load,
-    ops.RingWaitOp: _ring_wait,
-    ops.RingReleaseOp: _release,
 }
 
 
@@ -511,7 +363,7 @@ def run_kernel(
     module = op.parent_op()
     interp = Interpreter(
         module if isinstance(module, ModuleOp) else ModuleOp([]),
-        builtin_semantics.SEMANTICS | SEMANTICS,
+        builtin_semantics.SEMANTICS | SEMANTICS | ASYNCHRONOUS | CLUSTERS,
         options or Options(),
     )
     memories: list[Any] = []
@@ -522,14 +374,50 @@ def run_kernel(
         if not np.shares_memory(flat, data) and data.size:
             raise ValueError(f"buffer {argument.name_hint}: give a contiguous array")
         memories.append(Memory(flat, type_.layout, type_.extents(sizes), f"buffer %{argument.name_hint}"))
+    maps = [MappedBuffer(memories[m.buffer], m.box, m.swizzle) for m in op.tensor_maps]
     scalars = [np.asarray(sizes[name.data], np.int32) for name in op.sizes.data]
     if grid is None:
         x, y, z = (expressions.evaluate(g.data, sizes) for g in op.grid.data)
         grid = (x, y, z)
-    for task_z, task_y, task_x in product(*(range(extent) for extent in reversed(grid))):
-        frame = Frame(interp, dict(sizes))
-        frame.data["tile.cta"] = Cta((task_x, task_y, task_z), op.num_warps)
-        frame.run_block(op.block, (*memories, *scalars))
+    together = op.cluster_size
+    if grid[0] % together:
+        raise ValueError(f"a grid of {grid[0]} CTAs along x is no multiple of the cluster of {together}")
+    for task_z, task_y, first in product(range(grid[2]), range(grid[1]), range(0, grid[0], together)):
+        cluster = Cluster(barrier=threading.Barrier(together))
+        cluster.ctas = [
+            Cta((first + rank, task_y, task_z), op.num_warps, concurrent=together > 1, cluster=cluster)
+            for rank in range(together)
+        ]
+
+        def run(cta: Cta) -> None:
+            frame = Frame(interp, dict(sizes))
+            frame.data["tile.cta"] = cta
+            frame.run_block(op.block, (*memories, *maps, *scalars))
+            cta.land_stores()
+
+        if together == 1:
+            run(cluster.ctas[0])
+        else:
+            _side_by_side([partial(run, cta) for cta in cluster.ctas])
+
+
+def _side_by_side(jobs: Sequence[Callable[[], None]]) -> None:
+    """Run every job in a thread of its own; raises the first failure."""
+    failures: list[BaseException] = []
+
+    def guarded(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=guarded, args=(job,), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 __all__ = ["SEMANTICS", "Memory", "run_kernel", "storage_of", "tensor_in"]

@@ -3,6 +3,8 @@
     !tile.frag<16x8xf32, #layout.tv<…>>       a tile spread over the registers of a CTA's (or role's) warps
     !tile.smem<64x64xbf16, #layout.mem<…>>    shared memory, static
     !tile.ring<4, 512xbf16, #layout.mem<…>>   stages of shared memory with full and empty barriers
+    !tile.mbarriers<4>                        mbarriers in shared memory, what rings are made of
+    !tile.tmap<64x64xbf16, swizzle = 128>     a tensor map: boxes of a buffer, and how they lie in shared memory
     !tile.inflight<16x8xf32, #layout.tv<…>>   an accumulator that asynchronous mma still writes
 
 **Packing of fragments.**  A thread holds `tv.num_regs` elements; element `r` counts the register
@@ -229,6 +231,81 @@ class RingType(ParametrizedAttribute, TypeAttribute):
             _print_smem(printer, self.stage)
 
 
+@irdl_attr_definition
+class MbarriersType(ParametrizedAttribute, TypeAttribute):
+    """`count` mbarriers of 8 bytes in shared memory, one beside the other; ops name one by its slot."""
+
+    name = "tile.mbarriers"
+
+    count_attr: IntAttr
+
+    @staticmethod
+    def of(count: int) -> MbarriersType:
+        return MbarriersType(IntAttr(count))
+
+    @property
+    def count(self) -> int:
+        return self.count_attr.data
+
+    def verify(self) -> None:
+        if self.count < 1:
+            raise VerifyException("there is at least one mbarrier")
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            return [IntAttr(parser.parse_integer(allow_boolean=False, allow_negative=False))]
+
+    def print_parameters(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(str(self.count))
+
+
+@irdl_attr_definition
+class TmapType(ParametrizedAttribute, TypeAttribute):
+    """A tensor map; its box is outermost first, its swizzle in bytes (0: none)."""
+
+    name = "tile.tmap"
+
+    box_attr: ArrayAttr[IntAttr]
+    element_type: Attribute
+    swizzle_attr: IntAttr
+
+    @staticmethod
+    def of(box: Sequence[int], elem: Attribute, swizzle: int = 0) -> TmapType:
+        return TmapType(_shape_attr(box), elem, IntAttr(swizzle))
+
+    @property
+    def box(self) -> tuple[int, ...]:
+        return tuple(d.data for d in self.box_attr.data)
+
+    @property
+    def swizzle(self) -> int:
+        return self.swizzle_attr.data
+
+    @property
+    def num_bytes(self) -> int:
+        """What a copy counts at its barrier, elements outside the tensor included."""
+        return prod(self.box) * dtype_of(self.element_type).itemsize
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            box, elem = _parse_shaped(parser)
+            swizzle = 0
+            if parser.parse_optional_punctuation(",") is not None:
+                parser.parse_keyword("swizzle")
+                parser.parse_punctuation("=")
+                swizzle = parser.parse_integer(allow_boolean=False, allow_negative=False)
+        return [box, elem, IntAttr(swizzle)]
+
+    def print_parameters(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            _print_shaped(printer, self.box, self.element_type)
+            if self.swizzle:
+                printer.print_string(f", swizzle = {self.swizzle}")
+
+
 Memory = BufferType | SmemType
 
 
@@ -269,4 +346,4 @@ def describe_tv(tv: Tv) -> str:
     return f"{list(tv.shape)} in {tv.num_regs} registers of {tv.num_warps} warps ({prod(tv.shape)} elements)"
 
 
-TYPES: list[type[Attribute]] = [FragType, InflightType, SmemType, RingType]
+TYPES: list[type[Attribute]] = [FragType, InflightType, SmemType, RingType, MbarriersType, TmapType]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xdsl.dialects.builtin import ModuleOp, StringAttr, i32
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, i32
 from xdsl.ir import SSAValue
 
 from ...codegen.schedules.base import Abi
 from ...dialects.ir.symbols import SymbolTable
 from ...dialects.layout.ops import KernelOp, strings
+from ...dialects.layout.tensor_map import TensorMap, TensorMapAttr, check_map
 from ...dialects.layout.types import BufferType
 from ...dialects.rt.ops import LaunchOp, TempOp, decode_ranges
 from ..framework.pass_ import Pass, PassContext
@@ -19,7 +21,7 @@ from .scheduling import abi_of, kernels, programs
 
 @dataclass(frozen=True)
 class FinaliseAbi(Pass):
-    """Kernels get the grid and the workspaces of their schedules; a schedule of several launches (split attention: partial, then
+    """Kernels get the grid, the workspaces and the tensor maps of their schedules; a schedule of several launches (split attention: partial, then
     combine) becomes that many kernels and launches on the same buffers.
 
         layout.kernel @a(%q, %y, %T) attributes {…} {…}
@@ -49,6 +51,7 @@ class FinaliseAbi(Pass):
             for workspace in abi.workspace:
                 add_workspace(kernel, BufferType.of(workspace.dims, workspace.elem), workspace.name)
             kernel.properties["grid"] = strings(abi.grid)
+            set_maps(kernel, abi.maps)
             for follower in abi.then:
                 clone = kernel.clone()
                 clone.properties |= {
@@ -56,6 +59,7 @@ class FinaliseAbi(Pass):
                     "schedule": follower.schedule,
                     "grid": strings(follower.grid),
                 }
+                clone.properties.pop("maps", None)
                 symbols.insert(clone)
                 clone.detach()
                 module.body.block.insert_op_after(clone, kernel)
@@ -84,11 +88,24 @@ class FinaliseAbi(Pass):
                 [s.data for s in each.sizes.data],
                 [g.data for g in each.grid.data],
                 decode_ranges(launch.when),
+                maps=each.maps,
                 location=launch.location,
             )
             block.insert_op_before(op, launch)
         launch.detach()
         launch.erase()
+
+
+def set_maps(kernel: KernelOp, maps: Sequence[TensorMap]) -> None:
+    """The tensor maps of a kernel. Raises LLMC0751 for a box that the hardware does not have."""
+    for spec in maps:
+        type_ = kernel.buffers[spec.buffer].type
+        assert isinstance(type_, BufferType)
+        check_map(spec, type_, kernel)
+    if maps:
+        kernel.properties["maps"] = ArrayAttr([TensorMapAttr(m) for m in maps])
+    else:
+        kernel.properties.pop("maps", None)
 
 
 def add_workspace(kernel: KernelOp, type_: BufferType, name: str) -> None:

@@ -1,8 +1,8 @@
-"""`allocate-shared`: byte offsets for allocations, rings, barriers and the scratch memory of reductions and relayouts.
+"""`allocate-shared`: byte offsets for allocations, mbarriers and the scratch memory of reductions and relayouts.
 
     %0 = tile.alloc : …                     %0 = tile.alloc {offset = 0} : …
-    %1 = tile.ring {…} : …            -->   %1 = tile.ring {offset = 8192, barriers = 24576, …} : …
-    %3 = tile.reduce %2 "add" over 1        %3 = tile.reduce %2 "add" over 1 {scratch = 24640}
+    %1 = tile.mbarrier_init {…} : …   -->   %1 = tile.mbarrier_init {offset = 8192, …} : …
+    %3 = tile.reduce %2 "add" over 1        %3 = tile.reduce %2 "add" over 1 {scratch = 8320}
 
 Allocations of one `alias` group share bytes. Scratch memory is shared by the ops of a role, which run one after the
 other; roles have their own.
@@ -16,22 +16,24 @@ from typing import ClassVar
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i32, i64
 from xdsl.ir import Block, Operation
 
-from ...dialects.tile.ops import AllocOp, AtomicAddOp, KernelOp, ReduceOp, RelayoutOp, RingOp, RolesOp
-from ...dialects.tile.types import RingType, SmemType, frag_of
+from ...dialects.tile.ops import AllocOp, AtomicAddOp, KernelOp, MbarrierInitOp, ReduceOp, RelayoutOp, RolesOp, SplitReduceOp
+from ...dialects.tile.types import MbarriersType, SmemType, frag_of
 from ..framework.pass_ import Pass, PassContext
 
-SCRATCH_OPS = (ReduceOp, RelayoutOp, AtomicAddOp)
+SCRATCH_OPS = (ReduceOp, RelayoutOp, AtomicAddOp, SplitReduceOp)
 
 
 def scratch_bytes(op: Operation) -> int:
     """Shared memory an op needs while it runs."""
-    from .tile_to_ptx import reduce, relayout
+    from .tile_to_ptx import cluster, reduce, relayout
 
     if isinstance(op, ReduceOp):
         return reduce.scratch_bytes(frag_of(op.value).tv, op.axis.value.data)
     if isinstance(op, RelayoutOp):
         source, target = frag_of(op.value), frag_of(op.result)
         return relayout.scratch_bytes(source.tv, target.tv, source.element_type)
+    if isinstance(op, SplitReduceOp):
+        return cluster.split_scratch(op)
     return 16 if isinstance(op, AtomicAddOp) and op.result.uses else 0
 
 
@@ -43,7 +45,6 @@ class _Allocator:
     def __init__(self) -> None:
         self.end = 0
         self.groups: dict[str, tuple[int, int]] = {}
-        self.rings: list[RingOp] = []
 
     def place(self, nbytes: int, alignment: int) -> int:
         start = round_up(self.end, alignment)
@@ -60,14 +61,10 @@ class _Allocator:
             start = self.groups[op.alias.data][0]
         op.properties["offset"] = IntegerAttr(start, i64)
 
-    def ring(self, op: RingOp) -> None:
-        from .tile_to_ptx.rings import stage_pitch
-
+    def barriers(self, op: MbarrierInitOp) -> None:
         type_ = op.result.type
-        assert isinstance(type_, RingType)
-        alignment = 1024 if type_.stage.layout.swizzle is not None else 128
-        op.properties["offset"] = IntegerAttr(self.place(stage_pitch(type_) * type_.stages, alignment), i64)
-        op.properties["barriers"] = IntegerAttr(self.place(16 * type_.stages, 16), i64)
+        assert isinstance(type_, MbarriersType)
+        op.properties["offset"] = IntegerAttr(self.place(8 * type_.count, 8), i64)
 
 
 def allocate(kernel: KernelOp) -> int:
@@ -85,8 +82,8 @@ def allocate(kernel: KernelOp) -> int:
     for op in allocs:
         allocator.alloc(op)
     for op in kernel.walk():
-        if isinstance(op, RingOp):
-            allocator.ring(op)
+        if isinstance(op, MbarrierInitOp):
+            allocator.barriers(op)
     _scratch(allocator, [kernel.block])
     kernel.properties["smem_bytes"] = IntegerAttr(round_up(allocator.end, 16), i32)
     return round_up(allocator.end, 16)

@@ -6,14 +6,16 @@
 
 A barrier stands between a write and a later read or write of the same allocation, and between a read and a later write
 (in the next iteration of a loop too), unless there is one already. Stages of one allocation with different indices are
-taken to be different memory, and so are the stages of different iterations: that is what staging promises. Ring stages
-are guarded by their barriers. Scratch memory of reductions and relayouts is fenced where it is lowered.
+taken to be different memory, and so are the stages of different iterations: that is what staging promises. Fresh mbarriers
+are met by all threads before their first use; what is copied on them is guarded by them. Shared memory that a bulk store
+may still be reading is waited for (`tile.bulk_wait 0 {read}`) before it is written, and before the kernel ends. CTAs of a cluster
+that use each other's memory meet once their mbarriers are made, and before they end. Scratch memory of reductions and relayouts is fenced where it is lowered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from xdsl.dialects import scf
@@ -24,18 +26,33 @@ from ...dialects.tile.ops import (
     AllocOp,
     AtomicAddOp,
     BarrierOp,
+    BulkCommitOp,
+    BulkCopyOp,
+    BulkStoreOp,
+    BulkWaitOp,
+    ClusterBarrierOp,
     CpAsyncOp,
     CpAsyncWaitOp,
+    ElectOp,
     IsThreadOp,
     KernelOp,
     LoadOp,
     LoadScalarOp,
+    MbarrierArriveOp,
+    MbarrierExpectOp,
+    MbarrierInitOp,
+    MbarrierWaitOp,
+    PeerOp,
+    ReturnOp,
     RolesOp,
     StageOp,
     StoreOp,
     StoreScalarOp,
+    TmaCopyOp,
+    TmaStoreOp,
     ViewOp,
     WgmmaOp,
+    YieldOp,
 )
 from ..framework.pass_ import Pass, PassContext
 from .divisibility import constant_value
@@ -46,14 +63,23 @@ Key = tuple[object, object]
 
 @dataclass(frozen=True)
 class State:
-    """What threads have done since the last barrier. `pending`: asynchronous copies not yet waited for."""
+    """What threads have done since the last barrier. `pending`: asynchronous copies not yet waited for; `storing`: what bulk
+    stores may still read; `open`: some of those stores are in no group yet."""
 
     written: frozenset[Key] = frozenset()
     read: frozenset[Key] = frozenset()
     pending: frozenset[Key] = frozenset()
+    storing: frozenset[Key] = frozenset()
+    open: bool = False
 
     def union(self, other: State) -> State:
-        return State(self.written | other.written, self.read | other.read, self.pending | other.pending)
+        return State(
+            self.written | other.written,
+            self.read | other.read,
+            self.pending | other.pending,
+            self.storing | other.storing,
+            self.open or other.open,
+        )
 
     def next_iteration(self) -> State:
         """Without stages whose index changes from one iteration to the next."""
@@ -61,14 +87,14 @@ class State:
         def keep(keys: frozenset[Key]) -> frozenset[Key]:
             return frozenset(k for k in keys if k[1] is None or isinstance(k[1], int))
 
-        return State(keep(self.written), keep(self.read), keep(self.pending))
+        return State(keep(self.written), keep(self.read), keep(self.pending), keep(self.storing), self.open)
 
     def after_barrier(self) -> State:
-        return State(pending=self.pending)
+        return State(pending=self.pending, storing=self.storing, open=self.open)
 
 
 def key_of(memory: SSAValue) -> Key | None:
-    """What a memory operand lies in; None for global memory and ring stages."""
+    """What a memory operand lies in; None for global memory."""
     stage: object = None
     while True:
         owner = memory.owner
@@ -78,8 +104,12 @@ def key_of(memory: SSAValue) -> Key | None:
             memory = owner.smem
         elif isinstance(owner, ViewOp):
             memory = owner.smem
+        elif isinstance(owner, PeerOp):
+            memory = owner.value
         elif isinstance(owner, AllocOp):
             return (owner.alias.data if owner.alias is not None else owner, stage)
+        elif isinstance(owner, MbarrierInitOp):
+            return (owner, None)
         else:
             return None
 
@@ -90,7 +120,7 @@ def meets(key: Key, keys: Iterable[Key]) -> bool:
 
 
 def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
-    """The shared-memory accesses of an op: "read", "write" or "copy" (asynchronous write)."""
+    """The shared-memory accesses of an op: "read", "write", "copy" (asynchronous write) or "store" (asynchronous read)."""
     found: list[tuple[str, SSAValue]] = []
     match op:
         case LoadOp() | LoadScalarOp():
@@ -103,6 +133,12 @@ def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
             found += [("read", op.src), ("copy", op.dst)]
         case WgmmaOp():
             found.append(("read", op.b))
+        case BulkStoreOp() | TmaStoreOp():
+            found.append(("store", op.src))
+        case MbarrierInitOp():
+            found.append(("write", op.result))
+        case MbarrierArriveOp() | MbarrierExpectOp() | MbarrierWaitOp() | BulkCopyOp() | TmaCopyOp():
+            found.append(("read", op.barriers))
         case _:
             pass
     for kind, memory in found:
@@ -113,34 +149,71 @@ def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
 
 def conflicts(op: Operation, state: State) -> bool:
     """Whether an op needs a barrier after what `state` says."""
-    return any(meets(key, state.written) or (kind != "read" and meets(key, state.read)) for kind, key in accesses(op))
+    return any(
+        meets(key, state.written) or (kind in ("write", "copy") and meets(key, state.read)) for kind, key in accesses(op)
+    )
+
+
+def overwrites(op: Operation, state: State) -> bool:
+    """Whether an op writes what a bulk store may still read."""
+    return any(kind in ("write", "copy") and meets(key, state.storing) for kind, key in accesses(op))
 
 
 def apply(op: Operation, state: State) -> State:
     """The state after an op without regions."""
-    if isinstance(op, BarrierOp) or "scratch" in op.attributes:
+    if isinstance(op, BarrierOp | ClusterBarrierOp) or "scratch" in op.attributes:
         return state.after_barrier()
-    if isinstance(op, CpAsyncWaitOp):
-        return State(state.written | state.pending, state.read)
+    match op:
+        case CpAsyncWaitOp():
+            return replace(state, written=state.written | state.pending, pending=frozenset())
+        case BulkCommitOp():
+            return replace(state, open=False)
+        case BulkWaitOp() if op.pending.value.data == 0 and not state.open:  # the thread that waited has yet to meet the others
+            return replace(state, read=state.read | state.storing, storing=frozenset())
+        case _:
+            pass
     for kind, key in accesses(op):
-        if kind == "read":
-            state = State(state.written, state.read | {key}, state.pending)
-        elif kind == "write":
-            state = State(state.written | {key}, state.read, state.pending)
-        else:
-            state = State(state.written, state.read, state.pending | {key})
+        match kind:
+            case "read":
+                state = replace(state, read=state.read | {key})
+            case "write":
+                state = replace(state, written=state.written | {key})
+            case "store":
+                state = replace(state, storing=state.storing | {key}, open=True)
+            case _:
+                state = replace(state, pending=state.pending | {key})
     return state
 
 
-class _Inserter:
-    def __init__(self) -> None:
-        self.inserted = 0
+def _multicasts(op: Operation) -> bool:
+    return isinstance(op, BulkCopyOp | TmaCopyOp) and op.multicast is not None
 
-    def barrier_before(self, op: Operation) -> None:
+
+class _Inserter:
+    def __init__(self, kernel: KernelOp) -> None:
+        self.inserted = 0
+        self.cluster = kernel.cluster_size > 1
+        self.talks = self.cluster and any(isinstance(op, PeerOp) or _multicasts(op) for op in kernel.walk())
+
+    def barrier_before(self, op: Operation, state: State) -> None:
+        """All threads meet; those of the whole cluster where peers may use what was made."""
         block = op.parent
         assert block is not None
-        block.insert_op_before(BarrierOp(location=op.location), op)
+        fresh = any(isinstance(key[0], MbarrierInitOp) for key in state.written)
+        barrier = ClusterBarrierOp if self.talks and fresh else BarrierOp
+        block.insert_op_before(barrier(location=op.location), op)
         self.inserted += 1
+
+    def wait_for_stores(self, op: Operation, state: State) -> State:
+        """Bulk stores have read their shared memory before `op`."""
+        block = op.parent
+        assert block is not None
+        if state.open:
+            block.insert_op_before(BulkCommitOp(location=op.location), op)
+        wait = BulkWaitOp(read=True, location=op.location)
+        block.insert_op_before(wait, op)
+        self.inserted += 1
+        return apply(wait, replace(state, open=False))
 
     def block(self, block: Block, state: State) -> State:
         for op in list(block.ops):
@@ -158,21 +231,32 @@ class _Inserter:
                 state = state.union(entry.next_iteration())
             return state
         if isinstance(op, RolesOp):
+            if self.talks and any(isinstance(key[0], MbarrierInitOp) for key in state.written):
+                self.barrier_before(op, state)
             after = State()
             for region in op.roles:
                 after = after.union(self.block(region.block, State()))
             return after
+        ends = isinstance(op, ReturnOp) or (isinstance(op, YieldOp) and isinstance(op.parent_op(), RolesOp))
+        if overwrites(op, state) or (ends and state.storing):
+            state = self.wait_for_stores(op, state)
         if conflicts(op, state):
-            self.barrier_before(op)
+            self.barrier_before(op, state)
             state = state.after_barrier()
+        if isinstance(op, ReturnOp) and self.talks and not isinstance(op.prev_op, ClusterBarrierOp):
+            assert op.parent is not None
+            op.parent.insert_op_before(ClusterBarrierOp(location=op.location), op)
+            self.inserted += 1
         return apply(op, state)
 
     def branch(self, op: scf.IfOp, state: State) -> State:
         """One thread alone must not wait for the others: the barrier stands before such a branch."""
-        if isinstance(op.cond.owner, IsThreadOp):
+        if isinstance(op.cond.owner, IsThreadOp | ElectOp):
             inner = [o for region in op.regions for o in region.walk()]
+            if any(overwrites(o, state) for o in inner):
+                state = self.wait_for_stores(op, state)
             if any(conflicts(o, state) for o in inner):
-                self.barrier_before(op)
+                self.barrier_before(op, state)
                 state = state.after_barrier()
             for o in inner:
                 state = apply(o, state)
@@ -183,8 +267,8 @@ class _Inserter:
 
 
 def insert_fences(kernel: KernelOp) -> int:
-    """Inserts the barriers a kernel lacks; returns how many."""
-    inserter = _Inserter()
+    """Inserts the barriers (and waits for stores) that a kernel lacks; returns how many."""
+    inserter = _Inserter(kernel)
     inserter.block(kernel.block, State())
     return inserter.inserted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from ...codegen.targets import Target
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.rewriting import inherit_location
 from ...dialects.layout.ops import KernelOp, strings
+from ...dialects.layout.tensor_map import TensorMapAttr
 from ...dialects.layout.types import BufferType
 from ...dialects.rt.ops import LaunchOp, ProgramOp
 from ...dialects.tile.ops import KernelOp as TileKernelOp
@@ -42,13 +44,15 @@ class LayoutToTile(Pass):
         schedules = ctx.registry.schedules
         target = ctx.registry.targets.find(attribute.data if isinstance(attribute, StringAttr) else "sm_90a")
         grids: dict[str, ArrayAttr[StringAttr]] = {}
+        maps: dict[str, ArrayAttr[TensorMapAttr] | None] = {}
         for kernel in [op for op in module.body.block.ops if isinstance(op, KernelOp)]:
             built = build(kernel, target, schedules)  # first: it says why a schedule can't run the kernel
             grids[kernel.sym_name.data] = grid_of(kernel, schedules)
+            maps[kernel.sym_name.data] = built.maps
             module.body.block.insert_op_before(built, kernel)
             kernel.detach()
             kernel.erase()
-        update_launches(module, grids)
+        update_launches(module, grids, maps)
 
 
 def build(kernel: KernelOp, target: Target, schedules: Schedules = BUILTIN) -> TileKernelOp:
@@ -98,10 +102,16 @@ def check_memory(kernel: KernelOp, abi: Abi) -> None:
             )
 
 
-def update_launches(module: ModuleOp, grids: dict[str, ArrayAttr[StringAttr]]) -> None:
-    """Give every launch of the kernels in `grids` its kernel's grid."""
+def update_launches(
+    module: ModuleOp,
+    grids: Mapping[str, ArrayAttr[StringAttr]],
+    maps: Mapping[str, ArrayAttr[TensorMapAttr] | None] | None = None,
+) -> None:
+    """Give every launch of the kernels in `grids` its kernel's grid, and the tensor maps that its program takes."""
     for program in module.body.block.ops:
         if isinstance(program, ProgramOp):
             for op in program.block.ops:
-                if isinstance(op, LaunchOp) and op.kernel.root_reference.data in grids:
-                    op.properties["grid"] = grids[op.kernel.root_reference.data]
+                if isinstance(op, LaunchOp) and (name := op.kernel.root_reference.data) in grids:
+                    op.properties["grid"] = grids[name]
+                    if maps is not None:
+                        op.maps = maps[name]

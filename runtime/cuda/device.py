@@ -15,18 +15,20 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ...dialects.ir.diagnostics import LlmcError
 from ..device import Allocation, Argument, Function, Grid, KernelImage, check_grid, check_range
+from ..tensor_map import PARAMETER_BYTES, as_tensor_map
 from .driver import check, driver, error_of, missing
+from .tensor_maps import encoded
 
 CTYPES: dict[str, Any] = {
     "u8": ctypes.c_uint8, "s8": ctypes.c_int8, "b8": ctypes.c_uint8, "u16": ctypes.c_uint16, "s16": ctypes.c_int16, "b16": ctypes.c_uint16,
     "u32": ctypes.c_uint32, "s32": ctypes.c_int32, "b32": ctypes.c_uint32, "u64": ctypes.c_uint64, "s64": ctypes.c_int64,
-    "b64": ctypes.c_uint64, "f32": ctypes.c_float, "f64": ctypes.c_double,
+    "b64": ctypes.c_uint64, "f32": ctypes.c_float, "f64": ctypes.c_double, "tensormap": ctypes.c_uint8 * PARAMETER_BYTES,
 }  # fmt: skip
 STAGE_BYTES = 32 << 20
 """Size of each of the two pinned buffers that uploads go through."""
@@ -296,7 +298,10 @@ class CudaDevice:
         if len(args) != len(values):
             raise LlmcError("LLMC0949", f"kernel {function.name} takes {len(values)} arguments, {len(args)} are given")
         for value, arg, is_float in zip(values, args, loaded.floats, strict=True):
-            value.value = float(arg) if is_float else int(arg)
+            if (mapped := as_tensor_map(ctypes.sizeof(value), arg, function.name)) is not None:
+                value[:] = encoded(mapped)
+            else:
+                value.value = float(cast(Any, arg)) if is_float else int(cast(Any, arg))
         config = loaded.config
         config.gridDimX, config.gridDimY, config.gridDimZ = grid
         (status,) = self.cu.cuLaunchKernelEx(config, loaded.function, loaded.address if values else 0, 0)
@@ -367,7 +372,8 @@ def parameter_types(image: KernelImage) -> tuple[str, ...]:
     """The types of the kernel's parameters as its PTX declares them."""
     from ...dialects.ptx.parse import parse_ptx
 
-    return tuple(p.type for p in parse_ptx(image.ptx).kernels[image.name].params)
+    params = parse_ptx(image.ptx).kernels[image.name].params
+    return tuple("tensormap" if p.size == PARAMETER_BYTES else p.type for p in params)
 
 
 def block_of(image: KernelImage) -> Grid:

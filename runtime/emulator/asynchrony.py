@@ -6,7 +6,7 @@ from the seed, and only when no thread can go on without them. A kernel that rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from .context import Context
 from .fault import Fault
 from .memory import BASE
+from .tensor import Box, land_load, land_store
 
 Array = np.ndarray[Any, Any]
 
@@ -33,7 +34,8 @@ class Copy:
 
 @dataclass(eq=False, slots=True)
 class Bulk:
-    """One bulk copy of several threads. `barrier` indexes the mbarriers (loads), `group` the thread's bulk group (stores)."""
+    """One bulk copy of several threads. `barrier` indexes the mbarriers (loads), `group` the thread's bulk group (stores).
+    `boxes`: what each thread copies by tensor map, instead of bytes from `source` to `target`."""
 
     slots: Array
     source: Array
@@ -43,6 +45,34 @@ class Bulk:
     group: Array | None
     pc: int
     reduce: str = ""
+    boxes: list[Box] | None = None
+
+    def sent(self, rows: Array, moved: Array) -> Bulk:
+        """The copies of a multicast: of thread `rows[i]`, `moved[i]` bytes further in shared memory."""
+        assert self.barrier is not None
+        boxes = None
+        if self.boxes is not None:
+            boxes = [replace(self.boxes[r], target=self.boxes[r].target + m) for r, m in zip(rows, moved, strict=True)]
+        barrier = self.barrier[rows] + (moved >> 3)
+        target = self.target[rows] + moved
+        return Bulk(self.slots[rows], self.source[rows], target, self.nbytes[rows], barrier, None, self.pc, self.reduce, boxes)
+
+    def part(self, which: Array) -> Bulk:
+        """The copies of some of the threads."""
+        barrier = None if self.barrier is None else self.barrier[which]
+        group = None if self.group is None else self.group[which]
+        boxes = None if self.boxes is None else [self.boxes[i] for i in np.flatnonzero(which)]
+        return Bulk(
+            self.slots[which],
+            self.source[which],
+            self.target[which],
+            self.nbytes[which],
+            barrier,
+            group,
+            self.pc,
+            self.reduce,
+            boxes,
+        )
 
 
 class Asynchrony:
@@ -132,7 +162,7 @@ class Asynchrony:
         self.bytes[index] = 0
         self.phase[index] = 0
 
-    def _exists(self, index: Array) -> None:
+    def check_exists(self, index: Array) -> None:
         if (self.phase[index] < 0).any():
             raise Fault(
                 "there is no initialised mbarrier at this address",
@@ -141,7 +171,7 @@ class Asynchrony:
             )
 
     def arrive(self, index: Array, count: Array | int) -> None:
-        self._exists(index)
+        self.check_exists(index)
         np.subtract.at(self.pending, index, count)
         if (self.pending[index] < 0).any():
             thread = int(np.flatnonzero(self.pending[index] < 0)[0])
@@ -153,7 +183,7 @@ class Asynchrony:
         self._complete(index)
 
     def expect(self, index: Array, nbytes: Array | int) -> None:
-        self._exists(index)
+        self.check_exists(index)
         np.add.at(self.bytes, index, nbytes)
         self.changes += 1
 
@@ -165,7 +195,7 @@ class Asynchrony:
 
     def passed(self, index: Array, parity: Array) -> Array:
         """Whether the phase of this parity has completed."""
-        self._exists(index)
+        self.check_exists(index)
         result = (self.phase[index] & 1) != (parity & 1)
         self.wait_failed = self.wait_failed or not result.all()
         return result
@@ -178,7 +208,10 @@ class Asynchrony:
             return False
         bulk = self.loads.pop(int(self.random.integers(len(self.loads))))
         memory, shared, shadow = self.ctx.memory.bytes, self.ctx.shared[1], self.ctx.shared_shadow
-        for source, target, n in zip(bulk.source.tolist(), bulk.target.tolist(), bulk.nbytes.tolist(), strict=True):
+        for box in bulk.boxes or ():
+            land_load(self.ctx, box)
+        pieces = [] if bulk.boxes is not None else [bulk.source.tolist(), bulk.target.tolist(), bulk.nbytes.tolist()]
+        for source, target, n in zip(*pieces, strict=True):
             shared[target : target + n] = memory[source : source + n]
             if shadow is not None:
                 shadow[target : target + n] = 1
@@ -205,24 +238,15 @@ class Asynchrony:
             if lands.any():
                 self._land_store(bulk, lands)
             if not lands.all():
-                keep = ~lands
-                kept.append(
-                    Bulk(
-                        bulk.slots[keep],
-                        bulk.source[keep],
-                        bulk.target[keep],
-                        bulk.nbytes[keep],
-                        None,
-                        bulk.group[keep],
-                        bulk.pc,
-                        bulk.reduce,
-                    )
-                )
+                kept.append(bulk.part(~lands))
         self.stores = kept
 
     def _land_store(self, bulk: Bulk, which: Array) -> None:
         memory, shared = self.ctx.memory, self.ctx.shared[1]
         for i in np.flatnonzero(which):
+            if bulk.boxes is not None:
+                land_store(self.ctx, bulk.boxes[i])
+                continue
             source, target, n = int(bulk.source[i]), int(bulk.target[i]), int(bulk.nbytes[i])
             if bulk.reduce:
                 values = memory.bytes[target : target + n].view(bulk.reduce)

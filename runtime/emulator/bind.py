@@ -88,6 +88,9 @@ class Binder:
             case Symbol():
                 if operand.name in self.ctx.kernel.symbols:
                     return np.array([self.ctx.kernel.symbols[operand.name]], dtype)
+                for param in self.ctx.kernel.params:  # its address in the space of parameters
+                    if param.name == operand.name:
+                        return np.array([param.offset], dtype)
                 raise Fault(f"{operand.name} has no address that the emulator knows")
             case _:
                 raise Fault(f"the emulator cannot read the operand {operand}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..tensor_map import as_tensor_map
 from .decode import Kernel, Param
 from .memory import UNSIGNED, GlobalMemory
 from .races import Races, checkable
@@ -31,9 +32,12 @@ POISON = 0xFF
 
 
 class Context:
-    """Registers and memories for `ctas` CTAs of `block` threads; reused from launch to launch (`start`)."""
+    """Registers and memories for `ctas` CTAs of `block` threads, in clusters of `cluster`; reused from launch to launch (`start`)."""
 
-    def __init__(self, kernel: Kernel, block: Grid, ctas: int, dyn_smem: int, memory: GlobalMemory, strict: bool) -> None:
+    def __init__(
+        self, kernel: Kernel, block: Grid, ctas: int, dyn_smem: int, memory: GlobalMemory, strict: bool, cluster: int = 1
+    ) -> None:
+        self.cluster = cluster
         self.kernel = kernel
         self.block = block
         self.threads = block[0] * block[1] * block[2]
@@ -54,6 +58,8 @@ class Context:
         self.lane_of_slot = np.arange(self.slots) % 32
         self.thread_of_slot = self.warp_of_slot * 32 + self.lane_of_slot
         self.smem_base = (self.cta_of_slot * self.smem_stride).astype(np.int64)
+        self.cluster_of_slot = self.cta_of_slot // cluster
+        self.cluster_base = (self.cluster_of_slot * cluster * self.smem_stride).astype(np.int64)
         self.races = (
             Races(len(self.shared[1]), ctas, self.warp_of_slot, self.cta_of_slot) if strict and checkable(kernel) else None
         )
@@ -79,11 +85,12 @@ class Context:
         }  # fmt: skip
         for i, axis in enumerate("xyz"):
             special[f"%ntid.{axis}"] = zero + self.block[i]
-            for name, value in (("%cluster_ctaid", 0), ("%cluster_nctaid", 1)):
-                special[f"{name}.{axis}"] = zero + value
+            special[f"%cluster_ctaid.{axis}"] = self.cta_of_slot % self.cluster if axis == "x" else zero
+            special[f"%cluster_nctaid.{axis}"] = zero + (self.cluster if axis == "x" else 1)
             for name in ("%ctaid", "%nctaid", "%clusterid", "%nclusterid"):
                 special[f"{name}.{axis}"] = zero.copy()
-        special |= {"%cluster_ctarank": zero, "%cluster_nctarank": zero + 1, "%nwarpid": zero + self.warps}
+        special |= {"%cluster_ctarank": self.cta_of_slot % self.cluster, "%cluster_nctarank": zero + self.cluster}
+        special["%nwarpid"] = zero + self.warps
         special |= {"%smid": zero.copy(), "%nsmid": zero + 132, "%clock": zero, "%clock_hi": zero, "%globaltimer_lo": zero}
         special |= {
             "%dynamic_smem_size": zero + (self.smem_size - self.kernel.smem_static),
@@ -104,9 +111,10 @@ class Context:
         ids = (linear % grid[0], linear // grid[0] % grid[1], linear // (grid[0] * grid[1]))
         for i, axis in enumerate("xyz"):
             self.special[f"%ctaid.{axis}"][:] = ids[i]
-            self.special[f"%clusterid.{axis}"][:] = ids[i]
+            across = self.cluster if axis == "x" else 1
+            self.special[f"%clusterid.{axis}"][:] = ids[i] // across
             self.special[f"%nctaid.{axis}"][:] = grid[i]
-            self.special[f"%nclusterid.{axis}"][:] = grid[i]
+            self.special[f"%nclusterid.{axis}"][:] = grid[i] // across
         self.special["%smid"][:] = linear % 132
         self.shared[1].fill(POISON)
         if self.shared_shadow is not None:
@@ -146,6 +154,9 @@ def pack_params(params: list[Param], size: int, args: list[Any]) -> bytes:
     """Arguments as bytes in PTX's parameter layout. Integers wrap to the parameter's width."""
     buffer = bytearray(size)
     for param, arg in zip(params, args, strict=True):
+        if (mapped := as_tensor_map(param.size, arg, param.name)) is not None:
+            buffer[param.offset : param.offset + param.size] = mapped.pack()
+            continue
         code = FORMATS[param.type]
         if code in "fd":
             value: Any = float(arg)

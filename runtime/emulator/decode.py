@@ -50,6 +50,7 @@ class Kernel:
     leaders: set[int]
     lines: list[str] = field(repr=False)
     reqntid: tuple[int, int, int] | None = None
+    cluster: tuple[int, int, int] | None = None
 
     def describe(self, pc: int) -> str:
         """`kernel saxpy, line 12: ld.global.f32 %f1, [%rd1];` and the source location where known."""
@@ -123,4 +124,5 @@ def decode(kernel: ParsedKernel, text: str) -> Kernel:
         leaders=leaders,
         lines=text.splitlines(),
         reqntid=kernel.reqntid,
+        cluster=kernel.cluster,
     )

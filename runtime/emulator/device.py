@@ -47,7 +47,8 @@ class Batch:
 class LoadedKernel:
     kernel: Kernel
     block: Grid
-    batch: int  # CTAs that run side by side
+    batch: int  # CTAs that run side by side, whole clusters
+    cluster: int = 1
     free: dict[int, list[Batch]] = field(default_factory=dict)
 
 
@@ -116,14 +117,15 @@ class EmulatorDevice:
             raise LlmcError(
                 "LLMC0925", f"the PTX has no kernel {image.name}", why=f"it has {', '.join(program.kernels) or 'none'}"
             )
-        if image.cluster != (1, 1, 1):
+        kernel = decode(program.kernels[image.name], image.ptx)
+        cluster = kernel.cluster or image.cluster
+        if cluster[1:] != (1, 1) or image.cluster not in ((1, 1, 1), cluster):
             raise LlmcError(
                 "LLMC0926",
-                f"kernel {image.name} wants clusters of {image.cluster}",
-                why="the emulator has clusters of one CTA",
-                fix="compile for sm_80",
+                f"kernel {image.name} wants clusters of {image.cluster}, its PTX of {cluster}",
+                why="the emulator has clusters along x, as large as the PTX says",
+                fix="give the launch the cluster of .reqnctapercluster",
             )
-        kernel = decode(program.kernels[image.name], image.ptx)
         block = kernel.reqntid or (image.threads, 1, 1)
         if block[0] * block[1] * block[2] != image.threads:
             block = (image.threads, 1, 1) if kernel.reqntid is None else block
@@ -141,7 +143,7 @@ class EmulatorDevice:
         per_thread = sum(max(bits // 8, 1) for bits in kernel.registers.values()) + 1
         batch = min(max(REGISTER_BYTES // per_thread, 2048), 16384) // threads
         batch = max(1, min(batch, SHARED_BYTES // (shared + 1)))
-        return Function(image.name, image, LoadedKernel(kernel, block, batch))
+        return Function(image.name, image, LoadedKernel(kernel, block, -(-batch // cluster[0]) * cluster[0], cluster[0]))
 
     def launch(self, function: Function, grid: Grid, args: Sequence[Argument]) -> None:
         if not check_grid(function, grid):
@@ -159,8 +161,15 @@ class EmulatorDevice:
             )
         packed = pack_params(kernel.params, kernel.param_bytes, list(args))
         total = grid[0] * grid[1] * grid[2]
+        if grid[0] % loaded.cluster:
+            raise LlmcError(
+                "LLMC0963",
+                f"kernel {function.name} is launched on {grid[0]} CTAs along x, its clusters have {loaded.cluster}",
+                fix="launch a multiple of the cluster's size",
+            )
         batches = -(-total // loaded.batch)
         size = -(-total // batches)
+        size = -(-size // loaded.cluster) * loaded.cluster
         waiting = deque((first, min(size, total - first)) for first in range(0, total, size))
         with np.errstate(all="ignore"):
             self._run(loaded, grid, packed, waiting, function.image.dyn_smem)
@@ -202,7 +211,7 @@ class EmulatorDevice:
             self._cached.remove((loaded, batch))
             self._cached_bytes -= batch.nbytes
             return batch
-        ctx = Context(loaded.kernel, loaded.block, ctas, dyn_smem, self.memory, self.strict)
+        ctx = Context(loaded.kernel, loaded.block, ctas, dyn_smem, self.memory, self.strict, loaded.cluster)
         asynchrony = Asynchrony(ctx, self.seed)
         nbytes = sum(r.nbytes for r in ctx.registers.values()) + len(ctx.shared[1]) * 4 + ctx.slots * 200
         return Batch(ctx, asynchrony, Scheduler(ctx, asynchrony), nbytes)

@@ -13,11 +13,14 @@ from .bind import DTYPES, UNSIGNED_OF, Binder, Bound
 from .decode import Instr
 from .fault import Fault
 from .memory import BASE
+from .tensor import PARAM_WINDOW
 
 Array = np.ndarray[Any, Any]
 Index = Array | slice
 SHARED_WINDOW = 1 << 56
 """Where shared memory stands among generic addresses."""
+RANK_SHIFT = 24
+"""A shared::cluster address of another CTA is (rank + 1) << 24 | its address there."""
 WIDTHS = {f"{letter}{bits}": bits // 8 for letter in "busf" for bits in (8, 16, 32, 64)}
 
 
@@ -58,13 +61,37 @@ def address_of(b: Binder, operand: Operand) -> Callable[[Index], Array]:
 def shared_offsets(b: Binder, addresses: Array, slots: Array, width: int) -> Array:
     """Offsets into the batch's shared memory, each good for an aligned access of `width` bytes."""
     size = b.ctx.smem_size
+    base = b.ctx.smem_base[slots]
+    if int(addresses.max()) >> RANK_SHIFT:
+        base, addresses = _in_cluster(b, addresses, slots)
     if int(addresses.max()) + width > size:
         bad = int(np.flatnonzero(addresses + np.uint64(width) > size)[0])
         raise Fault(f"shared address {int(addresses[bad])} ({width} bytes) is outside the CTA's {size} bytes", bad)
     if width > 1 and int(np.bitwise_or.reduce(addresses)) & (width - 1):
         bad = int(np.flatnonzero(addresses & np.uint64(width - 1))[0])
         raise Fault(f"misaligned shared address {int(addresses[bad])}: a multiple of {width} is needed", bad)
-    return addresses.view(np.int64) + b.ctx.smem_base[slots]
+    return addresses.view(np.int64) + base
+
+
+def _in_cluster(b: Binder, addresses: Array, slots: Array) -> tuple[Array, Array]:
+    """(where the memory of the CTA begins, addresses in it) of addresses in the window of the cluster."""
+    rank = (addresses >> np.uint64(RANK_SHIFT)).astype(np.int64) - 1
+    if int(rank.max()) >= b.ctx.cluster:
+        bad = int(np.flatnonzero(rank >= b.ctx.cluster)[0])
+        raise Fault(f"shared address of rank {int(rank[bad])} in a cluster of {b.ctx.cluster}", bad)
+    base = np.where(rank < 0, b.ctx.smem_base[slots], b.ctx.cluster_base[slots] + rank * b.ctx.smem_stride)
+    return base, addresses & np.uint64((1 << RANK_SHIFT) - 1)
+
+
+def multicast(b: Binder, mask: Array, slots: Array) -> tuple[Array, Array]:
+    """(index of the active thread, bytes from its CTA's shared memory to the receiver's) of every copy of a multicast."""
+    ranks = [np.flatnonzero((int(m) >> np.arange(16)) & 1) for m in mask]
+    if any(len(r) == 0 or r[-1] >= b.ctx.cluster for r in ranks):
+        bad = next(i for i, r in enumerate(ranks) if len(r) == 0 or r[-1] >= b.ctx.cluster)
+        raise Fault(f"the multicast mask {int(mask[bad]):#x} in a cluster of {b.ctx.cluster}", bad)
+    rows = np.repeat(np.arange(len(slots)), [len(r) for r in ranks])
+    moved = b.ctx.cluster_base[slots][rows] + np.concatenate(ranks) * b.ctx.smem_stride - b.ctx.smem_base[slots][rows]
+    return rows, moved.astype(np.int64)
 
 
 def resolve(
@@ -282,7 +309,9 @@ def copy_async(b: Binder, instr: Instr) -> Bound:
     mods = instr.mods
     asynchrony = b.asynchrony
     if "tensor" in mods:
-        raise Fault(f"the emulator does not have {instr.opcode}", fix="compile for sm_80, or use 1-D bulk copies")
+        from .tensor_ops import tensor_copy
+
+        return tensor_copy(b, instr)
     if "bulk" in mods:
         return _bulk(b, instr)
     if mods[1] == "commit_group":
@@ -348,8 +377,7 @@ def _bulk(b: Binder, instr: Instr) -> Bound:
         return b.indexed(instr, lambda index, slots: asynchrony.store_wait(slots, pending))
     if "prefetch" in mods:
         return nothing(b, instr)
-    if "multicast::cluster" in mods:
-        raise Fault(f"the emulator does not have {instr.opcode}")
+    mask = b.source(args[4], DTYPES["u16"]) if "multicast::cluster" in mods else None
     is_store = "bulk_group" in mods
     if not is_store and "global" not in mods:
         raise Fault(f"the emulator does not have {instr.opcode}")
@@ -376,8 +404,12 @@ def _bulk(b: Binder, instr: Instr) -> Bound:
             return
         assert barrier is not None
         index8 = shared_offsets(b, barrier(index), slots, 8) >> 3
-        asynchrony._exists(index8)  # pyright: ignore[reportPrivateUsage]
-        asynchrony.loads.append(Bulk(slots, far, near, nbytes, index8, None, instr.pc))
+        asynchrony.check_exists(index8)
+        bulk = Bulk(slots, far, near, nbytes, index8, None, instr.pc)
+        if mask is not None:
+            bulk = bulk.sent(*multicast(b, np.broadcast_to(mask if len(mask) == 1 else mask[index], slots.shape), slots))
+            asynchrony.check_exists(bulk.barrier)  # pyright: ignore[reportArgumentType]
+        asynchrony.loads.append(bulk)
 
     return b.indexed(instr, run)
 
@@ -427,14 +459,19 @@ def policy(b: Binder, instr: Instr) -> Bound:
 
 
 def address_conversion(b: Binder, instr: Instr) -> Bound:
-    """cvta and mapa: shared addresses move into a window of the generic ones; a cluster is one CTA."""
+    """cvta and mapa: shared addresses and parameters move into windows of the generic ones, a peer's shared addresses into that of
+    the cluster."""
     target, source = instr.args[0], instr.args[1]
     dtype = DTYPES[instr.type]
     shared = any(m.startswith("shared") for m in instr.mods)
     place, value = b.target(target, dtype), b.source(source, dtype)
-    if instr.base == "mapa" or not shared or dtype.itemsize == 4:
+    if instr.base == "mapa":
+        rank, low = b.source(instr.args[2], DTYPES["u32"]), dtype.type((1 << RANK_SHIFT) - 1)
+        up = dtype.type(RANK_SHIFT)
+        return b.assign(lambda v, r: (r.astype(dtype) + dtype.type(1) << up) | (v & low), [value, rank], [place])
+    if not (shared or "param" in instr.mods) or dtype.itemsize == 4:
         return b.assign(lambda v: v, [value], [place])
-    window = np.uint64(SHARED_WINDOW)
+    window = np.uint64(PARAM_WINDOW if "param" in instr.mods else SHARED_WINDOW)
     return b.assign((lambda v: v - window) if "to" in instr.mods else (lambda v: v + window), [value], [place])
 
 

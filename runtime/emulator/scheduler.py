@@ -98,6 +98,9 @@ class Scheduler:
         self.alive = existing.copy()
         self.arrived: dict[int, Array] = {}
         self.needed: dict[int, int] = {}
+        self.cluster_phase = np.zeros(ctx.ctas // ctx.cluster, np.int32)
+        self.cluster_seen = np.zeros(ctx.slots, np.int32)  # cluster barriers that each thread has arrived at
+        self.cluster_waited = np.ones(ctx.slots, np.bool_)  # … and waited for
         self.groups = []
         self.executed = 0
         self._add(0, 0, ctx.warps, existing)
@@ -320,6 +323,7 @@ class Scheduler:
         self.groups.remove(group)
         for barrier in [b for b, need in self.needed.items() if need == 0]:
             self._release(barrier)
+        self._release_clusters()
         for waiting in [g for g in self.groups if g.blocked and g.blocked[0] == "warp"]:
             self._unblock_if_converged(waiting)
 
@@ -342,8 +346,7 @@ class Scheduler:
             self._merge([g for g in self.groups if g.blocked == group.blocked])
             return False
         if mods[0] == "cluster":
-            group.pc += 1  # clusters of one CTA: every warp that arrives has arrived
-            return True
+            return self._cluster_barrier(group, instr, mods[1])
         if mods[0] not in ("sync", "arrive"):
             raise Fault(f"the emulator does not have {instr.opcode}")
         barrier = self._operand(instr.args[0], group) if instr.args else 0
@@ -370,6 +373,45 @@ class Scheduler:
             group.blocked, group.at = ("bar", barrier), instr.pc
         self._release(barrier)
         return mods[0] == "arrive"
+
+    def _cluster_barrier(self, group: Group, instr: Instr, what: str) -> bool:
+        """Arrive, or wait for the phase that these threads have arrived at."""
+        group.pc += 1
+        if what == "arrive":
+            seen, waited = self.cluster_seen[self._slice(group)], self.cluster_waited[self._slice(group)]
+            mine = np.ones(len(seen), np.bool_) if group.mask is None else group.mask
+            if not waited[mine].all():
+                raise Fault("arrives at the cluster's barrier again before it has waited", 0)
+            seen[mine] += 1
+            waited[mine] = False
+            self._release_clusters()
+            return True
+        waits = self.cluster_waited[self._slice(group)]
+        waits[:] = True if group.mask is None else waits | group.mask
+        group.blocked, group.at = ("cluster", 0), instr.pc
+        self._release_clusters()
+        return group in self.groups and not group.blocked
+
+    def _release_clusters(self) -> None:
+        """Complete the barriers at which every living thread of a cluster has arrived, and let go who waits for them."""
+        cluster, count = self.ctx.cluster_of_slot, len(self.cluster_phase)
+        behind = self.alive & (self.cluster_seen <= self.cluster_phase[cluster])
+        waited = np.bincount(cluster[behind], minlength=count)
+        living = np.bincount(cluster[self.alive], minlength=count)
+        done = (waited == 0) & (living > 0)
+        self.cluster_phase[done] += 1
+        for g in [g for g in self.groups if g.blocked == ("cluster", 0)]:
+            span = self._slice(g)
+            threads = self._mask(g, g.lo, g.hi)
+            released = threads & (self.cluster_seen[span] <= self.cluster_phase[cluster[span]])
+            if (released == threads).all():
+                g.blocked = None
+            elif released.any():
+                self.groups.remove(g)
+                self._add(g.pc, g.lo, g.hi, released)
+                kept = self._add(g.pc, g.lo, g.hi, threads & ~released)
+                if kept:
+                    kept.blocked, kept.at = g.blocked, g.at
 
     def _release(self, barrier: int) -> None:
         """Let go the CTAs in which everybody has arrived."""

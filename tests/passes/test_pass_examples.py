@@ -1,4 +1,4 @@
-"""The before and after of every nn, fusion and quant pass's docstring is what the pass does."""
+"""The before and after of every nn, fusion and quant pass's docstring, and expand-rings', is what the pass does."""
 
 import re
 
@@ -11,7 +11,7 @@ from running import run_passes
 from xdsl.parser import Parser
 
 WRITES_A_FILE = "snapshot-locations"
-NAMES = (*(n for n in ir.PASSES if n != WRITES_A_FILE), *nn.PASSES, *fusion.PASSES, *quant.PASSES)
+NAMES = (*(n for n in ir.PASSES if n != WRITES_A_FILE), *nn.PASSES, *fusion.PASSES, *quant.PASSES, "expand-rings")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,6 +18,8 @@ from llmc.passes.layout.finalise_abi import add_workspace
 from llmc.passes.ptx.assign_registers import assign_registers
 from llmc.passes.ptx.legalise import legalise
 from llmc.passes.tile.allocate_shared import allocate
+from llmc.passes.tile.expand_rings import expand_rings
+from llmc.passes.tile.insert_fences import insert_fences
 from llmc.passes.tile.tile_to_ptx import lower_kernel
 from llmc.runtime.device import KernelImage
 
@@ -45,7 +47,9 @@ def programs_of(case: Case, schedule: ScheduleAttr) -> list[TileKernelOp]:
 def image_of(program: TileKernelOp) -> KernelImage:
     """A program lowered to PTX."""
     name = program.sym_name.data
+    expand_rings(program)
     smem = allocate(program)
+    insert_fences(program)
     lowered = lower_kernel(program)
     legalise(lowered, TARGET)
     assign_registers(lowered)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from llmc.codegen.schedules.builder import TileBuilder
+from llmc.compiler.kernels import code_of
 from llmc.dialects.ir.locations import named
 from llmc.dialects.layout import expressions
 from llmc.dialects.ptx.ops import KernelOp as PtxKernelOp
@@ -13,6 +15,8 @@ from llmc.dialects.ptx.text import kernel_to_ptx
 from llmc.dialects.tile import ops
 from llmc.dialects.tile.semantics import run_kernel
 from llmc.passes.ptx.assign_registers import assign_registers
+from llmc.passes.tile.expand_rings import expand_rings
+from llmc.passes.tile.insert_fences import insert_fences
 from llmc.passes.tile.tile_to_ptx import lower_kernel
 from llmc.runtime.device import KernelImage, open_device
 from xdsl.ir import Attribute
@@ -26,10 +30,19 @@ def start(
     warps: int = 1,
     grid: Sequence[str | int] = (1, 1, 1),
     features: Sequence[str] = (),
+    **options: Any,
 ) -> TileBuilder:
     """A builder on an empty kernel."""
     op = ops.KernelOp(
-        name, buffers, effects, sizes, warps=warps, grid=grid, target_features=features or None, location=named(name)
+        name,
+        buffers,
+        effects,
+        sizes,
+        warps=warps,
+        grid=grid,
+        target_features=features or None,
+        location=named(name),
+        **options,
     )
     return TileBuilder(op)
 
@@ -37,10 +50,19 @@ def start(
 def to_text(kernel: ops.KernelOp, target: str = "sm_90a") -> tuple[str, PtxKernelOp]:
     """PTX text of a kernel, verified on the way."""
     kernel.verify()
+    expand_rings(kernel)
+    insert_fences(kernel)
+    kernel.verify()
     lowered = lower_kernel(kernel)
     lowered.verify()
     assign_registers(lowered)
     return kernel_to_ptx(lowered, target), lowered
+
+
+def image_of(kernel: ops.KernelOp, target: str = "sm_90a") -> KernelImage:
+    """What a device loads for a kernel."""
+    _, lowered = to_text(kernel, target)
+    return code_of(lowered, target, "").image
 
 
 def run_both(
@@ -50,11 +72,8 @@ def run_both(
     sizes = sizes or {}
     wanted = [np.array(a) for a in arrays]
     run_kernel(kernel, wanted, sizes)
-    text, lowered = to_text(kernel, target)
     device = open_device("emulator", target=target, strict=True)
-    smem = lowered.dyn_smem.value.data if lowered.dyn_smem is not None else 0
-    image = KernelImage(kernel.sym_name.data, text, dyn_smem=smem, threads=32 * kernel.num_warps)
-    function = device.load(image)
+    function = device.load(image_of(kernel, target))
     allocations = [device.alloc(max(a.nbytes, 16)) for a in arrays]
     for allocation, array in zip(allocations, arrays, strict=True):
         device.upload(allocation, array)

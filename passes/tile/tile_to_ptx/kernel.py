@@ -14,9 +14,22 @@ from ....dialects.layout.types import BufferType
 from ....dialects.ptx.build import Addr, PtxBuilder, Sreg
 from ....dialects.ptx.ops import KernelOp as PtxKernelOp
 from ....dialects.tile import ops as tile
-from ....dialects.tile.types import FragType, InflightType
+from ....dialects.tile.types import FragType, InflightType, TmapType
 from ..allocate_shared import allocate
-from . import async_copy, compute, memory, mma, reduce, relayout, rings, scalar_memory, wgmma
+from . import (
+    async_copy,
+    cluster,
+    compute,
+    dependencies,
+    mbarriers,
+    memory,
+    mma,
+    reduce,
+    relayout,
+    scalar_memory,
+    transfers,
+    wgmma,
+)
 from . import map as map_
 from .emitter import Emitter, Scalar
 from .packing import Element, as_kind, rounded
@@ -24,6 +37,7 @@ from .scalars import is_scalar_op, lower_scalar
 from .values import (
     Buffer,
     Frag,
+    Mapped,
     Memory,
     Narrow,
     Role,
@@ -40,7 +54,7 @@ def lower_kernel(kernel: tile.KernelOp) -> PtxKernelOp:
     """The PTX form of a `tile.kernel`, its registers still in SSA form. The kernel is left as it is, except for the
     shared-memory offsets that `allocate-shared` writes on it if it has not run.
 
-    Parameters: `u64` per buffer, `u32` per size, named `p0`, `p1`, … in order.
+    Parameters: `u64` per buffer, `tensormap` per tensor map, `u32` per size, named `p0`, `p1`, … in order.
     Raises LlmcError LLMC0601 when the kernel unrolls too far, LLMC0602 for what has no lowering.
     """
     if kernel.smem_bytes is None:
@@ -48,18 +62,25 @@ def lower_kernel(kernel: tile.KernelOp) -> PtxKernelOp:
     return KernelLowering(kernel).run()
 
 
+def _parameter_type(type_: Attribute) -> str:
+    if isinstance(type_, BufferType):
+        return "u64"
+    return "tensormap" if isinstance(type_, TmapType) else "u32"
+
+
 class KernelLowering:
-    """State of lowering one kernel. `values`: tile-level value → Frag, Smem, Buffer, Ring, or scalar."""
+    """State of lowering one kernel. `values`: tile-level value → Frag, Smem, Buffer, Mbarriers, or scalar."""
 
     def __init__(self, kernel: tile.KernelOp):
         assert kernel.smem_bytes is not None
         self.kernel = kernel
         self.values: dict[SSAValue, Any] = {}
+        self.cluster = kernel.cluster_size
         self.single_thread = False
         self.scratch_dirty = False
-        self.feeds_wgmma = any(isinstance(op, tile.WgmmaOp) for op in kernel.walk())
+        self.feeds_async = any(isinstance(op, tile.WgmmaOp | tile.BulkStoreOp | tile.TmaStoreOp) for op in kernel.walk())
         arguments = kernel.block.args
-        self.parameters = {f"p{i}": "u64" if isinstance(a.type, BufferType) else "u32" for i, a in enumerate(arguments)}
+        self.parameters = {f"p{i}": _parameter_type(a.type) for i, a in enumerate(arguments)}
         attributes: dict[str, Attribute] = {}
         for name in ("grid", "sizes", "effects", "family", "schedule", "target_features"):
             if name in kernel.properties:
@@ -71,6 +92,7 @@ class KernelLowering:
             dyn_smem=kernel.smem_bytes.value.data,
             # Always said: without it ptxas 13.0 takes 32 registers for full occupancy and sinks every load to its use,
             # which leaves nothing in flight.
+            cluster=kernel.cluster_size if kernel.cluster_size > 1 else None,
             minnctapersm=kernel.min_ctas.value.data if kernel.min_ctas is not None else 1,
             location=kernel.location,
             attributes=attributes,
@@ -116,6 +138,9 @@ class KernelLowering:
                 extents = tuple(self._extent(d, sizes) for d in type_.dims)
                 constant = effects[buffers.index(argument)] == "r"
                 self.values[argument] = Buffer(type_.layout, type_.dims, type_.element_type, pointer, extents, constant)
+
+            elif isinstance(argument.type, TmapType) and argument.uses:
+                self.values[argument] = Mapped(e.op("cvta.param.u64", e.op("mov.b64", f"p{index}")))
 
     def _extent(self, dim: int | str, sizes: dict[str, Scalar]) -> Scalar | None:
         """A buffer's dimension as a scalar; only plain names and linear forms of them are known."""
@@ -180,7 +205,8 @@ class KernelLowering:
         elif is_scalar_op(op):
             self.values[op.results[0]] = lower_scalar(self.e, op, [self.element(v) for v in op.operands])
         else:
-            raise unsupported(f"'{op.name}'", op)
+            ring = op.name.startswith("tile.ring") or isinstance(op, tile.BulkLoadOp | tile.TmaLoadOp)
+            raise unsupported(f"'{op.name}'", op, "run expand-rings first" if ring else "")
 
     # -- values -------------------------------------------------------------------------------------------------
     def element(self, value: SSAValue) -> Element:
@@ -221,10 +247,10 @@ class KernelLowering:
     def barrier(self, fenced: bool = False) -> None:
         """All threads of the role meet; a single warp only synchronises itself.
 
-        What threads wrote to shared memory is then visible to wgmma too (it reads through the asynchronous proxy);
-        `fenced`: they have seen to that themselves.
+        What threads wrote to shared memory is then visible to wgmma and bulk stores too (they read through the asynchronous
+        proxy); `fenced`: they have seen to that themselves.
         """
-        if self.feeds_wgmma and not fenced:
+        if self.feeds_async and not fenced:
             self.e.do("fence.proxy.async.shared::cta")
         if self.role.count == 1:
             self.e.do("bar.warp.sync", -1)
@@ -346,7 +372,7 @@ def lower_if(k: KernelLowering, op: scf.IfOp) -> None:
             dirty_after.append(was_dirty)
             continue
         k.scratch_dirty = was_dirty
-        k.single_thread = single or (block is then and isinstance(op.cond.owner, tile.IsThreadOp))
+        k.single_thread = single or (block is then and isinstance(op.cond.owner, tile.IsThreadOp | tile.ElectOp))
         e.push(block, hoists=False)
         _lower_branch(k, region, join)
         e.pop()
@@ -468,11 +494,9 @@ def lower_view(k: KernelLowering, op: tile.ViewOp) -> None:
     type_: Any = op.result.type
     moved = op.offset.value.data
     alignment = min(source.alignment, moved & -moved) if moved else source.alignment
-    k.values[op.result] = Smem(type_.layout, type_.shape, type_.element_type, source.base, source.offset + moved, alignment)
-
-
-def _nothing(k: KernelLowering, op: Operation) -> None:
-    return None
+    k.values[op.result] = Smem(
+        type_.layout, type_.shape, type_.element_type, source.base, source.offset + moved, alignment, source.cluster
+    )
 
 
 Handler = Callable[[KernelLowering, Any], None]
@@ -484,8 +508,8 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.RolesOp: lower_roles,
     tile.TaskOp: lower_task,
     tile.IsThreadOp: lower_is_thread,
-    tile.AwaitOp: _nothing,
-    tile.PublishOp: _nothing,
+    tile.AwaitOp: dependencies.lower_await,
+    tile.PublishOp: dependencies.lower_publish,
     tile.BarrierOp: lambda k, op: k.barrier(fenced=op.fenced is not None),
     tile.AsyncFenceOp: lambda k, op: k.e.do("fence.proxy.async.shared::cta"),
     tile.FenceOp: lambda k, op: k.e.do("fence.acq_rel.gpu"),
@@ -517,11 +541,21 @@ HANDLERS: dict[type[Operation], Handler] = {
     tile.WgmmaBeginOp: wgmma.lower_wgmma_begin,
     tile.WgmmaOp: wgmma.lower_wgmma,
     tile.WgmmaWaitOp: wgmma.lower_wgmma_wait,
-    tile.RingOp: rings.lower_ring,
-    tile.RingAcquireOp: rings.lower_acquire,
-    tile.RingWaitOp: rings.lower_wait,
-    tile.RingReleaseOp: rings.lower_release,
-    tile.BulkLoadOp: rings.lower_bulk_load,
+    tile.MbarrierInitOp: mbarriers.lower_init,
+    tile.MbarrierArriveOp: mbarriers.lower_arrive,
+    tile.MbarrierExpectOp: mbarriers.lower_expect,
+    tile.MbarrierWaitOp: mbarriers.lower_wait,
+    tile.BulkCopyOp: mbarriers.lower_bulk_copy,
+    tile.RankOp: cluster.lower_rank,
+    tile.PeerOp: cluster.lower_peer,
+    tile.ElectOp: cluster.lower_elect,
+    tile.ClusterBarrierOp: lambda k, op: cluster.cluster_barrier(k),
+    tile.SplitReduceOp: cluster.lower_split_reduce,
+    tile.TmaCopyOp: mbarriers.lower_tma_copy,
+    tile.BulkStoreOp: transfers.lower_bulk_store,
+    tile.TmaStoreOp: transfers.lower_tma_store,
+    tile.BulkCommitOp: transfers.lower_commit,
+    tile.BulkWaitOp: transfers.lower_wait,
 }
 """Op → its lowering. Scalar arith and math ops are in scalars.TABLE."""
 

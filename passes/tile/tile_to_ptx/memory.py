@@ -23,7 +23,7 @@ from .addressing import Run
 from .emitter import Predicate, Scalar
 from .packing import unpack_halves
 from .pointers import Pointers
-from .values import Buffer, Frag, Memory, Smem, elem_size, is_narrow_float, pack_of, register_kind
+from .values import Buffer, Frag, Memory, Smem, elem_size, is_narrow_float, pack_of, register_kind, space_of
 
 if TYPE_CHECKING:
     from .kernel import KernelLowering
@@ -121,7 +121,7 @@ def policy_of(k: KernelLowering, cache: str) -> SSAValue | None:
 
 def load_stem(memory: Memory, cache: str) -> str:
     if isinstance(memory, Smem):
-        return "ld.shared"
+        return f"ld.{space_of(memory)}"
     if cache == "evict_first":
         return f"ld.global{'.nc' if memory.constant else ''}.L1::no_allocate.L2::cache_hint"
     if cache == "evict_last":
@@ -182,7 +182,13 @@ def limit_of(op: Operation) -> str:
 
 def chosen_matrices(tile: TileAccess, runs: Sequence[Run]) -> Matrices | None:
     """ldmatrix where plain accesses would take at most 4 bytes each."""
-    if not isinstance(tile.memory, Smem) or tile.gathered or tile.bounds or max(r.nbytes for r in runs) > 4:
+    if (
+        not isinstance(tile.memory, Smem)
+        or tile.memory.cluster
+        or tile.gathered
+        or tile.bounds
+        or max(r.nbytes for r in runs) > 4
+    ):
         return None
     return tile.access.matrices()
 
@@ -333,7 +339,7 @@ def _digit_is_zero(k: KernelLowering, source: Scalar, unit: int, size: int, tota
 def store_tile(k: KernelLowering, tile: TileAccess, frag: Frag, cache: str = "default", max_bytes: int = 16) -> None:
     e, elem, memory = k.e, tile.memory.elem, tile.memory
     pack, kind = pack_of(elem), register_kind(elem)
-    stem = "st.shared" if isinstance(memory, Smem) else "st.global"
+    stem = f"st.{space_of(memory)}"
     policy = None
     if isinstance(memory, Buffer) and cache in ("evict_first", "evict_last"):
         stem, policy = "st.global.L2::cache_hint", policy_of(k, cache)

@@ -15,7 +15,7 @@ from ..divisibility import known_divisor
 from .addressing import origin_digits
 from .emitter import Scalar
 from .packing import as_kind, pack_word, unpack, unpack_halves
-from .values import Buffer, Memory, Smem, elem_size, is_narrow_float, register_kind
+from .values import Buffer, Memory, Smem, elem_size, is_narrow_float, register_kind, space_of
 
 if TYPE_CHECKING:
     from .kernel import KernelLowering
@@ -63,7 +63,7 @@ def lower_load_scalar(k: KernelLowering, op: LoadScalarOp) -> None:
     memory = k.memory(op.src)
     elem = memory.elem
     type_ = scalar_type(elem)
-    stem = "ld.shared" if isinstance(memory, Smem) else "ld.global"
+    stem = f"ld.{space_of(memory)}"
     value = e.do(f"{stem}.{type_}", scalar_address(k, memory, op.offsets))
     if isinstance(elem, IntegerType) and elem.width.data == 1:
         value = e.op("setp.ne.u32", value, 0)
@@ -92,7 +92,7 @@ def lower_store_scalar(k: KernelLowering, op: StoreScalarOp) -> None:
     else:
         value = as_kind(e, value, "b32" if elem_size(elem) == 1 else register_kind(elem))
         type_ = type_.replace("s8", "u8")
-    stem = "st.shared" if isinstance(memory, Smem) else "st.global"
+    stem = f"st.{space_of(memory)}"
     e.do(f"{stem}.{type_}", scalar_address(k, memory, op.offsets), value, pred=k.elected())
 
 
@@ -135,4 +135,4 @@ def lower_stage(k: KernelLowering, op: StageOp) -> None:
     else:
         base, offset = k.e.mad(index, stride, memory.base), memory.offset
     alignment = min(memory.alignment, stride & -stride)
-    k.values[op.result] = Smem(type_.layout, type_.shape, type_.element_type, base, offset, alignment)
+    k.values[op.result] = Smem(type_.layout, type_.shape, type_.element_type, base, offset, alignment, memory.cluster)

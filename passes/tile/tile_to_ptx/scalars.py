@@ -93,7 +93,7 @@ def _int_op(stem: str, fold: Callable[[int, int], int] | None = None, signed: st
             return e.op(f"{logic}.pred", as_kind(e, a, "pred"), as_kind(e, b, "pred"))
         if width == 64:
             return e.op(f"{stem}.{signed}64", a, b)
-        if stem in ("div", "rem") and isinstance(b, int) and b > 0 and is_non_negative(op.operands[0]):
+        if stem in ("div", "rem") and isinstance(b, int) and b > 0 and (signed == "u" or is_non_negative(op.operands[0])):
             return e.div(a, b) if stem == "div" else e.rem(a, b)
         if stem == "add":
             result = e.add(a, b)
@@ -101,6 +101,8 @@ def _int_op(stem: str, fold: Callable[[int, int], int] | None = None, signed: st
             result = e.sub(a, b)
         elif stem == "mul.lo":
             result = e.mul(a, b)
+        elif stem in ("and", "xor"):
+            result = e.and_(a, b) if stem == "and" else e.xor(a, b)
         else:
             if isinstance(a, int) and isinstance(b, int):
                 a = e.reg(a)

@@ -49,6 +49,8 @@ class Smem:
     offset: int
     alignment: int
     """Bytes to which `base` + `offset` is aligned."""
+    cluster: bool = False
+    """It may be another CTA's: addressed in the cluster's window."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,30 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class Ring:
-    """`stages` of `stage_bytes`, the first at `stage`; `full` and `empty`: shared offsets of their barriers, 8 bytes each."""
+class Mbarriers:
+    """`count` mbarriers of 8 bytes from byte `base` + `offset` of shared memory on."""
 
-    stages: int
-    stage: Smem
-    stage_bytes: int
-    full: int
-    empty: int
+    count: int
+    base: Scalar
+    offset: int
+    cluster: bool = False
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A tensor map: the generic address of the kernel's parameter."""
+
+    address: SSAValue
 
 
 Memory = Buffer | Smem
+
+
+def space_of(memory: Memory) -> str:
+    """The state space of its loads and stores."""
+    if isinstance(memory, Buffer):
+        return "global"
+    return "shared::cluster" if memory.cluster else "shared"
 
 
 @dataclass(frozen=True)

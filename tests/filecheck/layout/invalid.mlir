@@ -96,6 +96,19 @@ layout.kernel @only_the_first_size_is_dynamic(%x: !layout.buffer<[32, "T"], bf16
 
 // -----
 
+// expected-error @below {{tensor map 0: a stride of 40 bytes; tensor maps have multiples of 16}}
+layout.kernel @strides_come_in_sixteens(%x: !layout.buffer<[32, 20], bf16>) attributes {family = "generic", arg_effects = ["r"], sizes = [], maps = [#layout.tensor_map<buffer = 0, box = [8, 8]>]} {
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{tensor map 0: neighbours of the last dimension are 128 bytes apart; they must be 2}}
+layout.kernel @the_last_dimension_is_contiguous(%x: !layout.buffer<[64, 32], bf16, #layout.mem<[[64, 1]], [[32, 64]]>>) attributes {family = "generic", arg_effects = ["r"], sizes = [], maps = [#layout.tensor_map<buffer = 0, box = [8, 8]>]} {
+  layout.return
+}
+// -----
+
 // expected-error @below {{layout.write writes to a buffer whose effect is r}}
 layout.kernel @effects_are_kept(%x: !layout.buffer<[4], f32>) attributes {family = "generic", arg_effects = ["r"], sizes = []} {
   %0 = layout.read %x : !layout.buffer<[4], f32> -> tensor<4xf32>

@@ -27,3 +27,8 @@ layout.kernel @draw(%a: !layout.buffer<["B"], f32>, %b: !layout.buffer<["B"], i3
   // CHECK: layout.return
   layout.return
 }
+// CHECK: layout.kernel @mapped(%x: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "linear", {{.*}}maps = [#layout.tensor_map<buffer = 0, box = [32, 64], swizzle = 128>]}
+layout.kernel @mapped(%x: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "linear", arg_effects = ["r"], sizes = ["T"], maps = [#layout.tensor_map<buffer = 0, box = [32, 64], swizzle = 128>]} {
+  // CHECK: layout.return
+  layout.return
+}

@@ -52,6 +52,14 @@ rt.program @reinterpret attributes {sizes = []} {
 
 // -----
 
+rt.program @maps attributes {sizes = []} {
+  %0 = rt.temp : !layout.buffer<[8], f32>
+  // expected-error @below {{tensor map 0: a box of rank 2 in a buffer of rank 1}}
+  rt.launch @boxes(%0) maps [#layout.tensor_map<buffer = 0, box = [8, 8]>] : (!layout.buffer<[8], f32>)
+  rt.return
+}
+// -----
+
 rt.program @unknown_kernel attributes {sizes = []} {
   // expected-error @below {{no symbol @nothing in the module}}
   rt.launch @nothing() : ()

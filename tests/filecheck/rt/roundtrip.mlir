@@ -10,6 +10,9 @@ rt.weight @half : !layout.buffer<[2], f32> = dense<[1.000000e+00, 2.000000e+00]>
 layout.kernel @gather(%ids: !layout.buffer<["T"], i32>, %table: !layout.buffer<[512, 64], bf16>, %out: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "gather", arg_effects = ["r", "r", "w"], sizes = ["T"]} {
   layout.return
 }
+layout.kernel @boxes(%ids: !layout.buffer<["T"], i32>, %table: !layout.buffer<[512, 64], bf16>, %out: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "gather", arg_effects = ["r", "r", "w"], sizes = ["T"]} {
+  layout.return
+}
 layout.kernel @nothing() attributes {family = "generic", arg_effects = [], sizes = []} {
   layout.return
 }
@@ -31,6 +34,8 @@ rt.program @decode attributes {sizes = ["B", "T"], ranges = {T = [1 : i64, 8 : i
   %3 = rt.reinterpret %2 : !layout.buffer<["T", 64], bf16> -> !layout.buffer<["T", 2, 32], bf16>
   // CHECK: rt.launch @gather(%ids, %0, %2) grid ["1", "ceildiv(T, 2)", "1"] sizes ["T"] for "T" in [2, 4]
   rt.launch @gather(%ids, %0, %2) grid ["1", "ceildiv(T, 2)", "1"] sizes ["T"] for "T" in [2, 4] : (!layout.buffer<["T"], i32>, !layout.buffer<[512, 64], bf16>, !layout.buffer<["T", 64], bf16>)
+  // CHECK: rt.launch @boxes(%ids, %0, %2) grid ["1", "1", "1"] maps [#layout.tensor_map<buffer = 1, box = [16, 32], swizzle = 64>] sizes ["T"] : (
+  rt.launch @boxes(%ids, %0, %2) grid ["1", "1", "1"] maps [#layout.tensor_map<buffer = 1, box = [16, 32], swizzle = 64>] sizes ["T"] : (!layout.buffer<["T"], i32>, !layout.buffer<[512, 64], bf16>, !layout.buffer<["T", 64], bf16>)
   // CHECK: rt.launch @nothing() : ()
   rt.launch @nothing() : ()
   // CHECK: rt.return

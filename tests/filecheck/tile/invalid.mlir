@@ -135,6 +135,197 @@ tile.kernel @prefetches_have_the_rank_of_the_buffer(%x: !layout.buffer<[64, 64],
 
 // -----
 
+tile.kernel @phases_have_arrivals() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  // expected-error @below {{a phase of 0 arrivals}}
+  %0 = tile.mbarrier_init {count = 0 : i32} : !tile.mbarriers<2>
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{there is at least one mbarrier}}
+func.func @no_barriers(%x: !tile.mbarriers<0>) {
+  func.return
+}
+
+// -----
+
+tile.kernel @copies_come_in_sixteens() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %0 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<2>
+  // expected-error @below {{expects 24 bytes: copies bring multiples of 16}}
+  tile.mbarrier_expect %0[%c] {bytes = 24 : i64} : !tile.mbarriers<2>
+  tile.return
+}
+
+// -----
+
+tile.kernel @arrivals_are_by_warp_or_role() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %0 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<2>
+  // expected-error @below {{by = 'lane' is none of warp, role}}
+  tile.mbarrier_arrive %0[%c] {by = "lane"} : !tile.mbarriers<2>
+  tile.return
+}
+
+// -----
+
+tile.kernel @copies_end_inside(%x: !layout.buffer<[4096], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<512xbf16>
+  %0 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<2>
+  // expected-error @below {{bytes 512..1536 of a stage of 1024}}
+  tile.bulk_copy %x[%c], %s, %0[%c] {bytes = 1024 : i64, at = 512 : i64} : !layout.buffer<[4096], bf16>[i32] -> !tile.smem<512xbf16>, !tile.mbarriers<2>
+  tile.return
+}
+
+// -----
+
+tile.kernel @dependencies_have_a_form(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{by = 'luck' is none of stream, grid, counter}}
+  tile.await "x" {by = "luck"}
+  tile.return
+}
+
+// -----
+
+tile.kernel @counter_form(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{by counter: counters are needed}}
+  tile.publish "x" {by = "counter"}
+  tile.return
+}
+
+// -----
+
+tile.kernel @counters_are_integers(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{counters are a buffer of i32 with one dimension}}
+  tile.publish "x" on %n[%c] {by = "counter"} : !layout.buffer<[4], f32>
+  tile.return
+}
+
+// -----
+
+tile.kernel @waits_count_groups(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{-1 pending groups}}
+  tile.bulk_wait -1 : i64
+  tile.return
+}
+
+// -----
+
+tile.kernel @stores_keep_the_element_type(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<64xbf16>
+  // expected-error @below {{stores bf16 into}}
+  tile.bulk_store %s, %n[%c] {bytes = 16 : i64} : !tile.smem<64xbf16> -> !layout.buffer<[4], f32>[i32]
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{has an extent outside 1..256}}
+tile.kernel @boxes_are_small(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<257x64xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [257, 64]>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{the 128-byte swizzle has rows of 128 bytes; take 64 columns}}
+tile.kernel @rows_are_panels(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x128xbf16, swizzle = 128>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 128], swizzle = 128>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{rows of 8 bytes; the innermost extent of a box is a multiple of 16 bytes}}
+tile.kernel @rows_come_in_sixteens(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x4xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 4]>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{is a !tile.tmap<16x64xbf16>, not !tile.tmap<8x64xbf16>}}
+tile.kernel @maps_have_their_type(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<8x64xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 64]>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{tensor map 0 is of buffer 1, there are 1}}
+tile.kernel @maps_are_of_buffers(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<8x64xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 1, box = [8, 64]>], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+tile.kernel @boxes_lie_as_their_swizzle_says(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x64xbf16, swizzle = 128>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 64], swizzle = 128>], sizes = ["T"], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<16x64xbf16>
+  %b = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<1>
+  // expected-error @below {{elements do not lie where a box of [16, 64] with a 128-byte swizzle puts them}}
+  tile.tma_copy %m[%c, %c], %s, %b[%c] : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.smem<16x64xbf16>, !tile.mbarriers<1>
+  tile.return
+}
+
+// -----
+
+tile.kernel @boxes_fit(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x64xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 64]>], sizes = ["T"], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<8x64xbf16>
+  // expected-error @below {{hold 512 of its elements, the box has 1024}}
+  tile.tma_store %s, %m[%c, %c] : !tile.smem<8x64xbf16> -> !tile.tmap<16x64xbf16>
+  tile.return
+}
+
+// -----
+
+tile.kernel @boxes_begin_at_patterns(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<8x64xbf16, swizzle = 128>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [8, 64], swizzle = 128>], sizes = ["T"], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %r = tile.ring {copies = 1 : i32, consumers = 1 : i32} : !tile.ring<2, 16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // expected-error @below {{byte 128 is no multiple of 1024}}
+  tile.tma_load %m[%c, %c], %r[%c] {at = 128 : i64} : !tile.tmap<8x64xbf16, swizzle = 128> -> !tile.ring<2, 16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{clusters of 9 CTAs}}
+tile.kernel @clusters_are_small() attributes {cluster = 9 : i32, effects = [], grid = ["9", "1", "1"], sizes = [], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+tile.kernel @peers_have_memory() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  // expected-error @below {{a peer's memory is the same}}
+  %0 = tile.peer %c at %c : i32 -> i32
+  tile.return
+}
+
+// -----
+
+tile.kernel @parts_are_f32() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %0 = tile.full 1.0 : bf16 : !tile.frag<32xbf16, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  // expected-error @below {{partial sums are f32, not bf16}}
+  %1 = tile.split_reduce %0 {scope = "cluster"} : !tile.frag<32xbf16, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>> -> !tile.frag<32xbf16, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @scopes() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %0 = tile.full 1.0 : f32 : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  // expected-error @below {{scope 'grid' is none of cta, cluster}}
+  %1 = tile.split_reduce %0 {scope = "grid"} : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>> -> !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  tile.return
+}
+// -----
+
 // expected-error @below {{tile.store writes to a buffer whose effect is r}}
 tile.kernel @effects_are_kept(%x: !layout.buffer<[32], f32>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
   %c = arith.constant 0 : i32

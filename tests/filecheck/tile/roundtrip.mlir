@@ -217,3 +217,101 @@ tile.kernel @wgmma() attributes {effects = [], grid = ["1", "1", "1"], sizes = [
   // CHECK: tile.return
   tile.return
 }
+// CHECK: tile.kernel @mbarriers(%b0: !layout.buffer<[64, 64], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [],
+tile.kernel @mbarriers(%b0: !layout.buffer<[64, 64], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  // CHECK: %0 = arith.constant 1 : i32
+  %0 = arith.constant 1 : i32
+  // CHECK: %1 = tile.alloc : !tile.smem<512xbf16>
+  %1 = tile.alloc : !tile.smem<512xbf16>
+  // CHECK: %2 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<4>
+  %2 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<4>
+  // CHECK: tile.mbarrier_expect %2[%0] {bytes = 1024 : i64} : !tile.mbarriers<4>
+  tile.mbarrier_expect %2[%0] {bytes = 1024 : i64} : !tile.mbarriers<4>
+  // CHECK: tile.bulk_copy %b0[%0, %0], %1, %2[%0] {bytes = 512 : i64} : !layout.buffer<[64, 64], bf16>[i32, i32] -> !tile.smem<512xbf16>, !tile.mbarriers<4>
+  tile.bulk_copy %b0[%0, %0], %1, %2[%0] {bytes = 512 : i64} : !layout.buffer<[64, 64], bf16>[i32, i32] -> !tile.smem<512xbf16>, !tile.mbarriers<4>
+  // CHECK: tile.bulk_copy %b0[%0], %1, %2[%0] multicast %0 {bytes = 512 : i64, at = 512 : i64, cache = "evict_first"} : !layout.buffer<[64, 64], bf16>[i32] -> !tile.smem<512xbf16>, !tile.mbarriers<4>
+  tile.bulk_copy %b0[%0], %1, %2[%0] multicast %0 {bytes = 512 : i64, at = 512 : i64, cache = "evict_first"} : !layout.buffer<[64, 64], bf16>[i32] -> !tile.smem<512xbf16>, !tile.mbarriers<4>
+  // CHECK: tile.mbarrier_wait %2[%0] parity %0 : !tile.mbarriers<4>
+  tile.mbarrier_wait %2[%0] parity %0 : !tile.mbarriers<4>
+  // CHECK: tile.mbarrier_arrive %2[%0] : !tile.mbarriers<4>
+  tile.mbarrier_arrive %2[%0] : !tile.mbarriers<4>
+  // CHECK: tile.mbarrier_arrive %2[%0] {by = "role"} : !tile.mbarriers<4>
+  tile.mbarrier_arrive %2[%0] {by = "role"} : !tile.mbarriers<4>
+  // CHECK: tile.return
+  tile.return
+}
+// CHECK: tile.kernel @stores(%b0: !layout.buffer<[64, 64], bf16>, %b1: !layout.buffer<[4], i32>) attributes {effects = ["w", "rw"],
+tile.kernel @stores(%b0: !layout.buffer<[64, 64], bf16>, %b1: !layout.buffer<[4], i32>) attributes {effects = ["w", "rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  // CHECK: %0 = arith.constant 1 : i32
+  %0 = arith.constant 1 : i32
+  // CHECK: %1 = tile.alloc : !tile.smem<512xbf16>
+  %1 = tile.alloc : !tile.smem<512xbf16>
+  // CHECK: tile.await "a" {by = "grid"}
+  tile.await "a" {by = "grid"}
+  // CHECK: tile.await "b" on %b1[%0] until %0 {by = "counter"} : !layout.buffer<[4], i32>
+  tile.await "b" on %b1[%0] until %0 {by = "counter"} : !layout.buffer<[4], i32>
+  // CHECK: tile.bulk_store %1, %b0[%0, %0] {bytes = 512 : i64} : !tile.smem<512xbf16> -> !layout.buffer<[64, 64], bf16>[i32, i32]
+  tile.bulk_store %1, %b0[%0, %0] {bytes = 512 : i64} : !tile.smem<512xbf16> -> !layout.buffer<[64, 64], bf16>[i32, i32]
+  // CHECK: tile.bulk_store %1, %b0[%0] {bytes = 512 : i64, at = 512 : i64} : !tile.smem<512xbf16> -> !layout.buffer<[64, 64], bf16>[i32]
+  tile.bulk_store %1, %b0[%0] {bytes = 512 : i64, at = 512 : i64} : !tile.smem<512xbf16> -> !layout.buffer<[64, 64], bf16>[i32]
+  // CHECK: tile.bulk_commit
+  tile.bulk_commit
+  // CHECK: tile.bulk_wait 1 : i64 {read}
+  tile.bulk_wait 1 : i64 {read}
+  // CHECK: tile.bulk_wait 0 : i64
+  tile.bulk_wait 0 : i64
+  // CHECK: tile.publish "b" on %b1[%0] {by = "counter"} : !layout.buffer<[4], i32>
+  tile.publish "b" on %b1[%0] {by = "counter"} : !layout.buffer<[4], i32>
+  // CHECK: tile.publish "a" {by = "grid"}
+  tile.publish "a" {by = "grid"}
+  // CHECK: tile.return
+  tile.return
+}
+// CHECK: tile.kernel @boxes(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x64xbf16, swizzle = 128>, %p: !tile.tmap<8x8xbf16>, %T: i32) attributes {effects = ["rw"], {{.*}}maps = [#layout.tensor_map<buffer = 0, box = [16, 64], swizzle = 128>, #layout.tensor_map<buffer = 0, box = [8, 8]>],
+tile.kernel @boxes(%x: !layout.buffer<["T", 256], bf16>, %m: !tile.tmap<16x64xbf16, swizzle = 128>, %p: !tile.tmap<8x8xbf16>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 64], swizzle = 128>, #layout.tensor_map<buffer = 0, box = [8, 8]>], sizes = ["T"], warps = 1 : i32} {
+  // CHECK: %0 = arith.constant 1 : i32
+  %0 = arith.constant 1 : i32
+  // CHECK: %1 = tile.ring
+  %1 = tile.ring {copies = 1 : i32, consumers = 1 : i32} : !tile.ring<2, 16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: %2 = tile.alloc
+  %2 = tile.alloc : !tile.smem<16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: %3 = tile.alloc
+  %3 = tile.alloc : !tile.smem<2x8x8xbf16>
+  // CHECK: %4 = tile.mbarrier_init
+  %4 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<1>
+  // CHECK: tile.tma_load %m[%0, %0], %1[%0] {cache = "evict_first"} : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.ring<2, 16x64xbf16, #layout.mem
+  tile.tma_load %m[%0, %0], %1[%0] {cache = "evict_first"} : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.ring<2, 16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: tile.tma_copy %m[%0, %0], %2, %4[%0] : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.smem<16x64xbf16, #layout.mem
+  tile.tma_copy %m[%0, %0], %2, %4[%0] : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.smem<16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>, !tile.mbarriers<1>
+  // CHECK: tile.tma_copy %p[%0, %0], %3, %4[%0] multicast %0 {at = 128 : i64} : !tile.tmap<8x8xbf16> -> !tile.smem<2x8x8xbf16>, !tile.mbarriers<1>
+  tile.tma_copy %p[%0, %0], %3, %4[%0] multicast %0 {at = 128 : i64} : !tile.tmap<8x8xbf16> -> !tile.smem<2x8x8xbf16>, !tile.mbarriers<1>
+  // CHECK: tile.tma_store %3, %p[%0, %0] {at = 128 : i64} : !tile.smem<2x8x8xbf16> -> !tile.tmap<8x8xbf16>
+  tile.tma_store %3, %p[%0, %0] {at = 128 : i64} : !tile.smem<2x8x8xbf16> -> !tile.tmap<8x8xbf16>
+  // CHECK: tile.return
+  tile.return
+}
+// CHECK: tile.kernel @cluster() attributes {cluster = 4 : i32, effects = [], grid = ["8", "1", "1"], sizes = [], warps = 2 : i32} {
+tile.kernel @cluster() attributes {cluster = 4 : i32, effects = [], grid = ["8", "1", "1"], sizes = [], warps = 2 : i32} {
+  // CHECK: %0 = tile.rank
+  %0 = tile.rank
+  // CHECK: %1 = tile.elect
+  %1 = tile.elect
+  // CHECK: %2 = tile.alloc : !tile.smem<64xf32>
+  %2 = tile.alloc : !tile.smem<64xf32>
+  // CHECK: %3 = tile.mbarrier_init
+  %3 = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<2>
+  // CHECK: %4 = tile.peer %2 at %0 : !tile.smem<64xf32> -> !tile.smem<64xf32>
+  %4 = tile.peer %2 at %0 : !tile.smem<64xf32> -> !tile.smem<64xf32>
+  // CHECK: %5 = tile.peer %3 at %0 : !tile.mbarriers<2> -> !tile.mbarriers<2>
+  %5 = tile.peer %3 at %0 : !tile.mbarriers<2> -> !tile.mbarriers<2>
+  // CHECK: tile.cluster_barrier
+  tile.cluster_barrier
+  // CHECK: %6 = tile.full
+  %6 = tile.full 1.0 : f32 : !tile.frag<2x32xf32, #layout.tv<shape = [2, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [1, 0]]]>>
+  // CHECK: %7 = tile.split_reduce %6 {scope = "cluster", ordered} : !tile.frag<2x32xf32,
+  %7 = tile.split_reduce %6 {scope = "cluster", ordered} : !tile.frag<2x32xf32, #layout.tv<shape = [2, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [1, 0]]]>> -> !tile.frag<2x32xf32, #layout.tv<shape = [2, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [1, 0]]]>>
+  // CHECK: %8 = tile.split_reduce %6 {scope = "cta"} : !tile.frag<2x32xf32,
+  %8 = tile.split_reduce %6 {scope = "cta"} : !tile.frag<2x32xf32, #layout.tv<shape = [2, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [1, 0]]]>> -> !tile.frag<1x32xf32, #layout.tv<shape = [1, 32], reg = [], lane = [[32, [0, 1]]], warp = [[2, [0, 0]]]>>
+  // CHECK: tile.return
+  tile.return
+}

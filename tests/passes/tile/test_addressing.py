@@ -145,15 +145,15 @@ def test_shared_memory_is_laid_out_without_overlap_and_aliases_share():
     b.alloc([64, 64], bf16, SWIZZLED)
     b.alloc([16], f32, alias="a")
     b.alloc([300], f32, alias="a")
-    b.ring(3, [1, 100], f32, consumers=4)
+    b.mbarriers(3, 4)
     b.reduce(b.load(b.arg(0), [0, 0], Tv.blocked((8, 256), 2, None, 4)), 1)
     kernel = b.finish()
     total = allocate(kernel)
-    ops = [op for op in kernel.walk() if op.name in ("tile.alloc", "tile.ring")]
+    ops = [op for op in kernel.walk() if op.name in ("tile.alloc", "tile.mbarrier_init")]
     offsets = [op.properties["offset"].value.data for op in ops]
     assert offsets[2] == offsets[3]
     assert offsets[1] % 1024 == 0
-    spans = sorted((o, n) for o, n in zip(offsets[:2] + offsets[3:], (400, 8192, 1200, 512 * 3), strict=True))
+    spans = sorted((o, n) for o, n in zip(offsets[:2] + offsets[3:], (400, 8192, 1200, 24), strict=True))
     assert all(a + n <= b for (a, n), (b, _) in pairwise(spans))
     reduce = next(op for op in kernel.walk() if op.name == "tile.reduce")
     assert reduce.attributes["scratch"].value.data + 4 * 8 * 4 <= total

@@ -9,7 +9,7 @@ from llmc.dialects.layout.tv import Tv
 from llmc.dialects.layout.types import BufferType
 from llmc.passes.framework.pass_ import PassContext
 from llmc.passes.framework.registry import lookup_pass
-from llmc.passes.tile.expand_rings import ExpandRings
+from llmc.passes.tile.expand_rings import ExpandRings, expand_rings
 from llmc.passes.tile.insert_fences import insert_fences
 from tile_kernels import start
 from xdsl.dialects.builtin import ModuleOp, f32
@@ -102,6 +102,62 @@ def test_rings_that_would_hang_are_refused(copies, consumers, sound):
     else:
         with pytest.raises(LlmcError, match="a ring stage is"):
             run()
+
+
+def strided(step, stages, offsets=(0,)):
+    """A consumer that waits for the counters i + offsets of every `step`."""
+    b = start("k", [BufferType.of([4096], f32)], ["r"], ["n"], warps=2)
+    ring = b.ring(stages, [1, 128], f32, consumers=1)
+
+    def consume():
+        def body(i):
+            for offset in offsets:
+                b.ring_wait(ring, b.add(b.size("n"), i, offset))
+                b.ring_release(ring, b.add(b.size("n"), i, offset))
+
+        b.for_(0, 64, step, [], body)
+
+    b.roles((1, consume), (1, lambda: None))
+    return b.finish()
+
+
+@pytest.mark.parametrize(
+    ("step", "stages", "offsets", "sound"),
+    [
+        (1, 3, (0,), True),
+        (2, 4, (0,), True),
+        (2, 3, (0,), False),
+        (4, 2, (0,), False),
+        (2, 3, (0, 1), True),
+        (3, 3, (0, 1), True),
+        (3, 2, (0, 1), False),
+    ],
+)
+def test_a_wait_may_not_skip_phases_of_its_stage(step, stages, offsets, sound):
+    kernel = strided(step, stages, offsets)
+    if sound:
+        assert expand_rings(kernel) == 1
+    else:
+        with pytest.raises(LlmcError, match="skips phases") as error:
+            expand_rings(kernel)
+        assert error.value.code == "LLMC0606"
+
+
+def test_fresh_mbarriers_are_met_before_their_first_use():
+    b = kernel()
+    barriers = b.mbarriers(2, 1)
+    b.mbarrier_arrive(barriers, 0)
+    b.finish()
+    assert insert_fences(b.op) == 1
+    order = names(b)
+    assert order.index("tile.mbarrier_init") < order.index("tile.barrier") < order.index("tile.mbarrier_arrive")
+
+
+def test_roles_meet_before_they_begin_so_that_their_mbarriers_need_no_barrier():
+    module = ring_kernel(1, 2)
+    (op,) = module.ops
+    expand_rings(op)
+    assert insert_fences(op) == 0
 
 
 @pytest.mark.parametrize("name", ["expand-rings", "allocate-shared", "insert-fences", "select-access", "tile-to-ptx"])

@@ -67,6 +67,8 @@ def schedule(b: Scope) -> ScheduleAttr:
 
 def sized(b: Scope) -> BufferType:
     """A buffer whose sizes are those of tensors (no ceildiv), of rank 1 or more."""
+    if b.top.chance():
+        return BufferType.of(["T", 16], bf16)  # one that a tensor map can be made of
     shape = [b.size() for _ in range(b.number(0, 2))]
     return BufferType.of([b.pick("T", "B", "8*T", 4), *shape], b.pick(*ELEMS))
 

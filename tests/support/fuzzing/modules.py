@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
 from llmc.dialects.layout import ops as layout
+from llmc.dialects.layout.tensor_map import TensorMap, maps_attr
 from llmc.dialects.layout.types import BufferType
 from llmc.dialects.ptx.build import PtxBuilder
 from llmc.dialects.ptx.ops import KernelOp as PtxKernelOp
@@ -16,7 +17,17 @@ from llmc.dialects.ptx.ops import RetOp
 from llmc.dialects.rt import ops as rt
 from llmc.dialects.tile import ops_kernel as tile
 from xdsl.dialects import arith, func
-from xdsl.dialects.builtin import DictionaryAttr, FloatAttr, FunctionType, IntegerAttr, IntegerType, ModuleOp, StringAttr, i32
+from xdsl.dialects.builtin import (
+    DictionaryAttr,
+    FloatAttr,
+    FunctionType,
+    IntegerAttr,
+    IntegerType,
+    ModuleOp,
+    StringAttr,
+    bf16,
+    i32,
+)
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from .attributes import integers, locations
@@ -80,7 +91,22 @@ def _sizes(scope: Scope) -> list[str]:
     return names
 
 
-WRITERS = ("layout.write", "layout.write_state", "tile.store", "tile.store_scalar", "tile.atomic_add")
+def _maps(scope: Scope) -> list[TensorMap]:
+    """Now and then a tensor map of a buffer that can have one."""
+    buffers = [a.type for a in scope.block.args if isinstance(a.type, BufferType)]
+    fit = [i for i, b in enumerate(buffers) if b.dims == ("T", 16) and b.element_type == bf16]
+    return [TensorMap(scope.pick(*fit), (8, 16))] if fit and scope.flag() else []
+
+
+WRITERS = (
+    "layout.write",
+    "layout.write_state",
+    "tile.store",
+    "tile.store_scalar",
+    "tile.atomic_add",
+    "tile.bulk_store",
+    "tile.publish",
+)
 
 
 def _effects(scope: Scope) -> list[str]:
@@ -112,6 +138,7 @@ def in_layout_kernel(top: Top, generators: Sequence[Generator]) -> layout.Kernel
         "schedule": schedule(scope) if scope.flag() else None,
         "grid": layout.strings([scope.pick(*GRID) for _ in range(3)]) if scope.flag() else None,
         "ranges": rt.encode_ranges({"T": (1, 4)}) if scope.flag() else None,
+        "maps": maps_attr(_maps(scope)),
     }
     kernel = layout.KernelOp.create(
         properties={k: v for k, v in properties.items() if v is not None}, regions=[Region(scope.block)]
@@ -164,6 +191,8 @@ def in_tile_kernel(top: Top, generators: Sequence[Generator]) -> None:
         "schedule": schedule(scope) if scope.flag() else None,
         "target_features": layout.strings(["wgmma"]) if scope.flag() else None,
         "smem_bytes": IntegerAttr(4096, i32) if scope.flag() else None,
+        "maps": maps_attr(scope.state.get("maps", ())),
+        "cluster": IntegerAttr(scope.pick(2, 8), i32) if scope.flag() else None,
     }
     op = tile.KernelOp.create(properties={k: v for k, v in properties.items() if v is not None}, regions=[Region(scope.block)])
     top.put(op)
@@ -228,7 +257,7 @@ def modules(
 def _register() -> None:
     from importlib import import_module
 
-    for name in ("nn", "quantized", "fusion", "layout", "rt", "tile", "ptx", "builtin"):
+    for name in ("nn", "quantized", "fusion", "layout", "rt", "tile", "tile_async", "ptx", "builtin"):
         import_module(f".{name}", __package__)
 
 

@@ -117,13 +117,19 @@ def attention(b: Scope) -> None:
     score: Region | None = None
     if b.flag():
         score = b.inner([f32, i32, i32, i32], lambda s: _score(s))
-    extra = {"mask_tensor": b.tensor(b.pick(i1, f32, bf16), [1, "T", "T"]) if b.flag() else None, "score": score}
     scale = b.pick(0.125, 0.1, 1.0)
+
+    def mask_of(keys: int | str) -> SSAValue | None:
+        lead = b.pick([], [1], [groups * heads])
+        return b.tensor(b.pick(i1, f32, bf16), [*lead, "T", b.pick(1, keys)]) if b.flag() else None
+
     if b.flag():
+        extra = {"mask_tensor": mask_of("T"), "score": score}
         kv = b.value(StateType.of(heads, width, elem))
         b.put(nn.AttentionOp(q, kv=kv, batch=batch(b), scale=scale, mask=mask, **extra))
         return
     keys, ragged = ("T", b.flag()) if mask.causal or b.flag() else (b.dim(), False)
+    extra = {"mask_tensor": mask_of(keys), "score": score}
     k, v = b.tensor(elem, [keys, heads, width]), b.tensor(elem, [keys, heads, b.pick(2, 8)])
     b.put(nn.AttentionOp(q, k, v, batch=batch(b) if ragged else None, scale=scale, mask=mask, **extra))
 

@@ -86,4 +86,5 @@ def launch(b: Scope) -> None:
     buffers = [b.value(a.type) for a in kernel.buffers]
     grid = [b.pick(*EXPRESSIONS) for _ in range(3)] if b.flag() else None
     when = {n: (b.number(1, 4), b.number(4, 8)) for n in ("T", "B") if b.flag()} or None
-    b.put(LaunchOp(kernel.sym_name.data, buffers, [s.data for s in kernel.sizes.data], grid, when))
+    sizes = [s.data for s in kernel.sizes.data]
+    b.put(LaunchOp(kernel.sym_name.data, buffers, sizes, grid, when, maps=kernel.maps))

@@ -114,12 +114,6 @@ def fence(b: Scope) -> None:
     b.put(kernel.FenceOp())
 
 
-@generates(kernel.AwaitOp, kernel.PublishOp, place="tile.kernel")
-def dependencies(b: Scope) -> None:
-    b.put(kernel.AwaitOp(b.draw(texts)))
-    b.put(kernel.PublishOp(b.draw(texts)))
-
-
 @generates(kernel.IsThreadOp, place="tile.kernel")
 def is_thread(b: Scope) -> None:
     b.put(kernel.IsThreadOp(b.number(0, 31)))

@@ -64,6 +64,21 @@ tile.kernel @w(%y: !layout.buffer<[64, 8], f32>) attributes {effects = ["w"], gr
 }
 """
 WAIT = "%4 = tile.wgmma_wait %3 {pending = 0 : i64} : !tile.inflight<64x8xf32, #c> -> !tile.frag<64x8xf32, #c>"
+ASYNC = """
+tile.kernel @a(%x: !layout.buffer<["T", 256], bf16>, %n: !layout.buffer<[4], i32>, %m: !tile.tmap<16x64xbf16, swizzle = 128>, %T: i32) attributes {cluster = 2 : i32, effects = ["rw", "rw"], grid = ["T", "1", "1"], maps = [#layout.tensor_map<buffer = 0, box = [16, 64], swizzle = 128>], sizes = ["T"], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %s = tile.alloc : !tile.smem<16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %b = tile.mbarrier_init {count = 1 : i32} : !tile.mbarriers<2>
+  %p = tile.peer %b at %c : !tile.mbarriers<2> -> !tile.mbarriers<2>
+  tile.mbarrier_expect %b[%c] {bytes = 2048 : i64} : !tile.mbarriers<2>
+  tile.tma_copy %m[%c, %c], %s, %b[%c] : !tile.tmap<16x64xbf16, swizzle = 128> -> !tile.smem<16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>, !tile.mbarriers<2>
+  tile.mbarrier_wait %b[%c] parity %c : !tile.mbarriers<2>
+  tile.bulk_store %s, %x[%c] {bytes = 128 : i64} : !tile.smem<16x64xbf16, #layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !layout.buffer<["T", 256], bf16>[i32]
+  tile.bulk_wait 0 : i64
+  tile.publish "x" on %n[%c] {by = "counter"} : !layout.buffer<[4], i32>
+  tile.return
+}
+"""
 DEFECTS = [
     *planted(
         BASE,
@@ -128,5 +143,23 @@ DEFECTS = [
         ("a panel without swizzle", "#p = #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>", "#p = #layout.mem<[[8, 64]], [[64, 1]]>", "descriptors here have the 128-byte one"),
         ("fragments that are no wgmma's", "#a = #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]]", "#a = #layout.tv<shape = [64, 64], reg = [[2, [0, 8]], [2, [8, 0]], [2, [0, 1]], [4, [0, 16]]]", "wgmma: a"),
         ("a start beyond k", "tile.wgmma %2, %1, %0 :", "tile.wgmma %2, %1, %0 {start = 16 : i64} :", "wgmma: "),
+    ),
+    *planted(
+        ASYNC,
+        ("a cluster too large", "cluster = 2 : i32", "cluster = 16 : i32", "clusters of 16 CTAs"),
+        ("a map of a buffer that is not there", "<buffer = 0,", "<buffer = 2,", "tensor map 0 is of buffer 2, there are 2"),
+        ("a map without argument", "%m: !tile.tmap<16x64xbf16, swizzle = 128>, ", "", "used but not defined", "LLMC0001"),
+        ("a map of another box", "box = [16, 64]", "box = [8, 64]", "the argument of"),
+        ("a bulk store to what is read only", 'effects = ["rw", "rw"]', 'effects = ["r", "rw"]', "tile.bulk_store writes to a buffer whose effect is r"),
+        ("a box that lies otherwise", "#layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>\n", "#layout.mem<[[16, 64]], [[64, 1]]>>\n", "operand is used with type", "LLMC0001"),
+        ("a coordinate too few", "%m[%c, %c]", "%m[%c]", "1 coordinates for"),
+        ("no arrivals", "count = 1 : i32", "count = 0 : i32", "a phase of 0 arrivals"),
+        ("no barriers", "!tile.mbarriers<2>\n  %p", "!tile.mbarriers<0>\n  %p", "there is at least one mbarrier", "LLMC0001"),
+        ("bytes that no copy brings", "bytes = 2048 : i64", "bytes = 2047 : i64", "copies bring multiples of 16"),
+        ("a peer of a number", "tile.peer %b at %c : !tile.mbarriers<2> -> !tile.mbarriers<2>", "tile.peer %c at %c : i32 -> i32", "a peer's memory is the same"),
+        ("a store beyond the memory", "bytes = 128 : i64", "bytes = 4096 : i64", "bytes 0..4096 of a stage of 2048"),
+        ("a wait for fewer than no groups", "tile.bulk_wait 0", "tile.bulk_wait -1", "-1 pending groups"),
+        ("a counter that is not named", ' on %n[%c] {by = "counter"} : !layout.buffer<[4], i32>', ' {by = "counter"}', "by counter: counters are needed"),
+        ("an unknown form of dependency", 'by = "counter"', 'by = "luck"', "by = 'luck' is none of"),
     ),
 ]  # fmt: skip
