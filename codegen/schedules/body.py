@@ -158,7 +158,7 @@ def _epilogue(body: LinearBody, op: Operation) -> None:
             body.columns[op.result] = _rope(body, op)
         case GenericOp() if inputs:
             _generic(body, op, inputs)
-        case _ if op.name == "tensor.empty" or op.name == "arith.constant":
+        case _ if op.name == "nn.empty" or op.name == "arith.constant":
             return
         case _ if op.name in VIEWS and not inputs:
             buffer_behind(op.results[0])

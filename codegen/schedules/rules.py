@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from xdsl.dialects import arith, tensor
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, FloatAttr, IntegerAttr, f32, i32
 from xdsl.dialects.linalg import ops as linalg
 from xdsl.ir import Operation, SSAValue
@@ -335,7 +335,7 @@ RULES: dict[type[Operation], Rule] = {
     nn.SizeOp: size,
     nn.ConstantOp: constant,
     arith.ConstantOp: constant,
-    tensor.EmptyOp: empty,
+    nn.EmptyOp: empty,
     nn.RopeOp: rope,
     nn.PositionsOp: positions,
     nn.SelectTokenOp: select_token,

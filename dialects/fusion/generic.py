@@ -1,10 +1,9 @@
-"""The one form of `linalg.generic` that llmc uses: value semantics, outputs started from `tensor.empty`, no other `outs`.
+"""The one form of `linalg.generic` that llmc uses: value semantics, outputs started from `nn.empty`, no other `outs`.
 
-    %e = tensor.empty() : tensor<?x8xbf16, #nn.dims<["T", "_"]>>
+    %e = nn.empty : () -> tensor<?x8xbf16, #nn.dims<["T", "_"]>>
     %y = linalg.generic {indexing_maps = […], iterator_types = ["parallel", "parallel"]} ins(%a, %b : …) outs(%e : …) { … } -> …
 
-Indexing maps are projected permutations of the loops; a result is the constant 0 where the operand's dimension is 1. The
-sizes of dynamic dimensions are names on the types, so `tensor.empty` takes none.
+Indexing maps are projected permutations of the loops; a result is the constant 0 where the operand's dimension is 1.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, LocationAttr
 from xdsl.dialects.linalg.attrs import IteratorTypeAttr
 from xdsl.dialects.linalg.ops import GenericOp
 from xdsl.dialects.linalg.ops import YieldOp as LinalgYieldOp
-from xdsl.dialects.tensor import EmptyOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineDimExpr, AffineMap
 
 from ..ir.locations import is_known
+from ..nn.tensor import EmptyOp
 
 Loops = tuple[int | None, ...]
 """For each dimension of an operand, the loop that runs over it; None for a dimension of size 1."""
@@ -50,9 +49,7 @@ def pointwise(
     scalar of each result; what it emits without a location has that of all."""
     empties: list[Operation] = []
     for kind in results:
-        empty = EmptyOp([], kind)
-        empty.location = location
-        empties.append(empty)
+        empties.append(EmptyOp(kind, location))  # pyright: ignore
     block = Block(arg_types=[_elem(v.type) for v in inputs] + [_elem(t) for t in results])
 
     def emit(op: Operation) -> SSAValue:

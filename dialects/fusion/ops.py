@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from xdsl.dialects.builtin import (
     FlatSymbolRefAttrConstr,
@@ -27,6 +27,8 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import HasParent, IsolatedFromAbove, IsTerminator, Pure, SymbolOpInterface
 from xdsl.utils.exceptions import VerifyException
+
+from ..nn.state import verify_state_update
 
 FAMILIES = ("linear", "attention", "row", "pointwise", "gather", "sample", "select", "generic")
 """Kernel families; each has its schedules in `codegen/schedules`, `generic` runs anything."""
@@ -80,6 +82,7 @@ class GroupOp(IRDLOperation):
 
     def verify_(self) -> None:
         _check_family(self.family)
+        verify_state_update(self)
         block = self.body.block
         if tuple(a.type for a in block.args) != tuple(o.type for o in self.arguments):
             raise VerifyException("the body's arguments must have the operands' types")
@@ -262,18 +265,18 @@ class LaunchOp(IRDLOperation):
         if location is not None:
             self.location = location
 
+    def verify_(self) -> None:
+        verify_state_update(self)
 
-def verify_launches(module: Operation) -> None:
-    """Check that every launch below `module` names a kernel of its types; raises VerifyException. Linear time, which a
-    symbol lookup in each launch's own verifier would not be."""
-    kernels = {k.sym_name.data: k for k in module.regions[0].block.ops if isinstance(k, KernelOp)}
-    for op in module.walk():
-        if not isinstance(op, LaunchOp):
-            continue
-        name = op.kernel.root_reference.data
-        kernel = kernels.get(name)
-        if kernel is None:
-            raise VerifyException(f"fusion.launch names @{name}, which is no kernel of the module")
+    def verify_symbols(self, find: Callable[[str], Operation]) -> None:
+        """The kernel exists and has the launch's types; see `ir.symbols.verify_symbols`."""
+        name = self.kernel.root_reference.data
+        kernel = find(name)
+        if not isinstance(kernel, KernelOp):
+            raise VerifyException(f"fusion.launch names @{name}, which is a {kernel.name}, no fusion.kernel")
         wanted = kernel.function_type
-        if tuple(o.type for o in op.arguments) != wanted.inputs.data or tuple(r.type for r in op.res) != wanted.outputs.data:
+        if (
+            tuple(o.type for o in self.arguments) != wanted.inputs.data
+            or tuple(r.type for r in self.res) != wanted.outputs.data
+        ):
             raise VerifyException(f"fusion.launch @{name}: operands or results differ from the kernel's type {wanted}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from xdsl.utils.lexer import Span, Token
-from xdsl.utils.mlir_lexer import KIND_BY_PUNCTUATION_SPELLING, MLIRLexer, MLIRToken, MLIRTokenKind
+from xdsl.utils.mlir_lexer import KIND_BY_PUNCTUATION_SPELLING, MLIRLexer, MLIRToken, MLIRTokenKind, StringLiteral
 
 _BLANK = r"(?:[ \t\n\r\f\v]++|//[^\n]*+)*+"
 _SUFFIX = r"(?:[0-9]++|[a-zA-Z$._-][a-zA-Z0-9$._-]*+)"
@@ -40,7 +40,7 @@ _KINDS = (
 
 
 class IrLexer(MLIRLexer):
-    """The lexer of our parser; gives the tokens that xDSL's own would give."""
+    """The lexer of our parser; gives the tokens that xDSL's own would give, but for strings that are not ASCII."""
 
     # xDSL's pattern takes 2ⁿ steps for n characters after a quote that nothing closes
     _unescaped_characters_regex = re.compile(r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"')
@@ -54,3 +54,14 @@ class IrLexer(MLIRLexer):
         self.pos = end
         kind = KIND_BY_PUNCTUATION_SPELLING[match.group(group)] if group == _PUNCTUATION else _KINDS[group]  # pyright: ignore
         return Token(kind, Span(start, end, self.input))
+
+    def _lex_string_literal(self, start_pos: int) -> MLIRToken:
+        """A string, escaped UTF-8 included; xDSL's lexer takes what is not ASCII for bytes, which strings are not read from."""
+        token = super()._lex_string_literal(start_pos)
+        if token.kind is MLIRTokenKind.BYTES_LIT:
+            try:
+                StringLiteral.from_span(token.span).bytes_contents.decode()
+            except UnicodeDecodeError:
+                return token
+            return Token(MLIRTokenKind.STRING_LIT, token.span)
+        return token

@@ -3,28 +3,118 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from math import prod
+from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import FileLineColLoc, IntAttr, ModuleOp, StringAttr, UnknownLoc
-from xdsl.ir import Operation
-from xdsl.parser import Parser
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    ArrayAttr,
+    DenseIntOrFPElementsAttr,
+    DictionaryAttr,
+    FileLineColLoc,
+    IntAttr,
+    IntegerType,
+    ModuleOp,
+    StringAttr,
+    UnknownLoc,
+)
+from xdsl.ir import Attribute, Operation, ParametrizedAttribute, TypeAttribute
+from xdsl.parser import AttrParser, Parser
 from xdsl.parser.generic_parser import ParserState
-from xdsl.utils.exceptions import ParseError, VerifyException
+from xdsl.utils.exceptions import ParseError
 from xdsl.utils.lexer import Input
 
 from .diagnostics import LlmcError
 from .lexing import IrLexer
 
 
+def _parts(attribute: Attribute) -> Iterable[Attribute]:
+    """The attributes directly inside another, those of locations included."""
+    match attribute:
+        case ArrayAttr():
+            return attribute.data  # pyright: ignore
+        case DictionaryAttr():
+            return attribute.data.values()
+        case ParametrizedAttribute():
+            return attribute.parameters
+        case _:
+            return ()
+
+
+class _HexElement(AttrParser._TensorLiteralElement):  # pyright: ignore[reportPrivateUsage]
+    """An element that gives its bits, as infinities and NaNs are written."""
+
+    def to_type(self, parser: AttrParser, type: Any) -> Any:
+        if not isinstance(type, AnyFloat):
+            return super().to_type(parser, type)
+        size = type.compile_time_size
+        if not isinstance(self.value, int) or self.value >= 1 << 8 * size:
+            parser.raise_error(f"{self.span.text} is more than the {8 * size} bits of {type}", self.span)
+        return next(type.iter_unpack(self.value.to_bytes(size, "little")))
+
+
+LARGEST_INTEGER = 4096
+"""Bits of the widest integer type that is read (Python prints no number of more than 4300 digits)."""
+LARGEST_ALIAS = 10**6
+"""Attributes that an alias may stand for: aliases of aliases can double at every line."""
+LARGEST_DENSE = 2**24
+"""Elements of the largest dense constant that is read: xDSL keeps one repeated value as often as it is repeated."""
+
+
 class _OpParser(Parser):
-    """xDSL's parser, which also knows where ops begin in the text."""
+    """xDSL's parser, which also knows where ops begin in the text, and reads floats in hexadecimal inside dense constants."""
 
     failed: int | None = None
     """Where the innermost op that could not be read begins."""
 
     def __init__(self, context: Context, text: str, name: str) -> None:
         super().__init__(context, "", name)
+        self.sizes: dict[int, tuple[int, Attribute]] = {}  # by identity, with the attribute so that its number stays its own
         self._parser_state = ParserState(IrLexer(Input(text, name)))
+
+    def _parse_tensor_literal_element(self) -> AttrParser._TensorLiteralElement:  # pyright: ignore[reportPrivateUsage]
+        element = super()._parse_tensor_literal_element()
+        if element.span.text[:2].lower() == "0x":
+            return _HexElement(False, element.value, element.span)
+        return element
+
+    def parse_dense_int_or_fp_elements_attr(self, type: Any) -> DenseIntOrFPElementsAttr[Any]:
+        if type is not None:
+            self._check_size(type)
+        return super().parse_dense_int_or_fp_elements_attr(type)
+
+    def _parse_dense_literal_type(self) -> Any:
+        type_ = super()._parse_dense_literal_type()
+        self._check_size(type_)
+        return type_
+
+    def _parse_optional_integer_or_float_type(self) -> TypeAttribute | None:
+        token = self._current_token
+        type_ = super()._parse_optional_integer_or_float_type()
+        if isinstance(type_, IntegerType) and type_.bitwidth > LARGEST_INTEGER:
+            self.raise_error(f"an integer has at most {LARGEST_INTEGER} bits, not {type_.bitwidth}", token.span)
+        return type_
+
+    def _parse_alias_def(self) -> None:
+        token = self._current_token
+        super()._parse_alias_def()
+        if self._expanded(self.attribute_aliases[token.text]) > LARGEST_ALIAS:
+            self.raise_error(f"{token.text} stands for more than {LARGEST_ALIAS} attributes", token.span)
+
+    def _expanded(self, attribute: Attribute) -> int:
+        """How many attributes an attribute is made of, aliases spelt out; linear, since what an alias stands for is shared."""
+        known = self.sizes.get(id(attribute))
+        if known is None:
+            total = 1 + sum(self._expanded(part) for part in _parts(attribute))
+            known = self.sizes[id(attribute)] = (total, attribute)
+        return known[0]
+
+    def _check_size(self, type_: Any) -> None:
+        count = prod(type_.get_shape())
+        if count > LARGEST_DENSE:
+            self.raise_error(f"a dense constant of {count} elements is too large to read (at most {LARGEST_DENSE})")
 
     def parse_operation(self) -> Operation:
         begin = self._current_token.span.start
@@ -59,16 +149,12 @@ def parse_module(context: Context, text: str, name: str = "<text>", *, locate: b
     except ParseError as error:
         message = re.sub(r"\s+", " ", str(error.msg)).strip()
         raise LlmcError("LLMC0001", f"syntax error: {message}", _place(error.span.start, text, name)) from None
-    except (
-        VerifyException,
-        ValueError,
-        KeyError,
-        AssertionError,
-        NotImplementedError,
-        TypeError,
-        IndexError,
-        RecursionError,
-    ) as error:
+    except MemoryError:
+        raise
+    except RecursionError:
+        where = name if parser is None or parser.failed is None else _place(parser.failed, text, name)
+        raise LlmcError("LLMC0001", f"{name} nests too deeply to be read", where, fix="take it apart") from None
+    except Exception as error:  # attributes, types and ops are made while parsing, and what they raise is up to their dialects
         where = name if parser is None or parser.failed is None else _place(parser.failed, text, name)
         raise LlmcError("LLMC0001", f"{name} is no valid IR: {error or type(error).__name__}", where) from None
     return module

@@ -27,8 +27,13 @@ from xdsl.dialects.linalg.ops import GenericOp
 from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, Region, TypeAttribute
 from xdsl.printer import Printer
 
-from .locations import untagged
+from .diagnostics import LlmcError
+from .locations import is_known, untagged
 
+DROPS_ATTRIBUTES = frozenset({"arith.cmpf", "arith.cmpi", "tensor.empty", "tensor.extract"})
+"""Ops of xDSL whose own format leaves their discardable attributes out: those with some are printed in generic form."""
+DROPS_LOCATION = frozenset({"scf.while"})
+"""Ops of xDSL whose own format with a location does not parse: located, they are printed in generic form."""
 LOCATIONS = (NameLoc, FileLineColLoc, FusedLoc, CallSiteLoc)
 BUILTIN_STEMS: dict[type[Attribute], str] = {AffineMapAttr: "map", **dict.fromkeys(LOCATIONS, "loc")}
 
@@ -158,7 +163,15 @@ class IrPrinter(Printer):
             self._current_column += len(text)
             self.stream.write(text)
 
+    def _needs_generic_form(self, op: Operation) -> bool:
+        return (op.name in DROPS_ATTRIBUTES and bool(op.attributes)) or (op.name in DROPS_LOCATION and self.print_debuginfo)
+
     def print_op(self, op: Operation) -> None:
+        if not self.print_generic_format and self._needs_generic_form(op):
+            self.print_generic_format = True
+            self.print_op(op)
+            self.print_generic_format = False
+            return
         # xDSL prints the types of a linalg.generic with several results in parentheses, and does not parse them back
         outer = self._bare_results
         self._bare_results = isinstance(op, GenericOp) and len(op.results) > 1 and not self.print_generic_format
@@ -184,6 +197,8 @@ class IrPrinter(Printer):
 
     def print_block(self, block: Block, print_block_args: bool = True, print_block_terminator: bool = True) -> None:
         outer, self._bare_results = self._bare_results, False
+        if not print_block_terminator and (last := block.last_op) is not None:  # one that says something is not left out
+            print_block_terminator = bool(last.attributes) or (self.print_debuginfo and is_known(last.location))
         super().print_block(block, print_block_args, print_block_terminator)
         self._bare_results = outer
 
@@ -240,6 +255,20 @@ def print_with_spans(
 
 
 def _print(
+    op: Operation,
+    locations: bool,
+    generic: bool,
+    elide: int | None,
+    aliases: bool,
+    spans: dict[Operation, tuple[int, int]] | None,
+) -> str:
+    try:
+        return _print_whole(op, locations, generic, elide, aliases, spans)
+    except RecursionError:
+        raise LlmcError("LLMC0001", "the module nests too deeply to be printed", fix="take it apart") from None
+
+
+def _print_whole(
     op: Operation,
     locations: bool,
     generic: bool,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr, SymbolRefAttr
 from xdsl.ir import Attribute, Operation
+from xdsl.utils.exceptions import VerifyException
 
 from .diagnostics import LlmcError
 
@@ -37,6 +38,33 @@ def used_symbols(root: Operation) -> Iterator[str]:
     for op in root.walk():
         for attr in (*op.properties.values(), *op.attributes.values()):
             yield from references(attr)
+
+
+def verify_symbols(module: Operation) -> None:
+    """Check what ops say of the symbols they name: an op class with a method `verify_symbols(find)`, `find` giving the definition
+    of a symbol, is asked. Linear time, which a look-up in each op's own verifier would not be. Raises LLMC0101 for a symbol that
+    the module lacks and LLMC0121 for one that does not fit."""
+    table: dict[str, Operation] | None = None
+    for op in module.walk():
+        check = getattr(type(op), "verify_symbols", None)
+        if check is None:
+            continue
+        if table is None:
+            table = {n: o for o in module.regions[0].block.ops if (n := symbol_name(o)) is not None}
+        symbols = table
+
+        def find(name: str, op: Operation = op, symbols: dict[str, Operation] = symbols) -> Operation:
+            if name not in symbols:
+                why = f"{op.name} names it"
+                raise LlmcError(
+                    "LLMC0101", f"no symbol @{name} in the module", op, why=why, fix="define it, or correct the name"
+                )
+            return symbols[name]
+
+        try:
+            check(op, find)
+        except VerifyException as error:
+            raise LlmcError("LLMC0121", f"invalid IR: {error}", op) from error
 
 
 @dataclass

@@ -49,7 +49,7 @@ def _check(node: ast.AST) -> bool:
 def _tree(text: str) -> ast.expr:
     try:
         node = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # no Python at all, NUL characters, too deep
         node = None
     if node is None or not _check(node):
         raise LlmcError(

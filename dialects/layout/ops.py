@@ -15,16 +15,18 @@ Arguments stand in this order: inputs, the batch's buffers, outputs, workspace, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseArrayBase,
     DictionaryAttr,
+    IntegerAttr,
     LocationAttr,
     StringAttr,
     TensorType,
+    f32,
     i32,
     i64,
 )
@@ -67,17 +69,38 @@ def strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
     return ArrayAttr([StringAttr(v) for v in values])
 
 
-def parse_operand_list(parser: Parser) -> list[SSAValue]:
-    """`(%a, %b) : (type, type)`"""
+def verify_grid(grid: ArrayAttr[StringAttr]) -> None:
+    """VerifyException unless a grid is three size expressions."""
+    if len(grid.data) != 3:
+        raise VerifyException("a grid has three expressions")
+    for text in grid.data:
+        try:
+            expressions.names(text.data)
+        except LlmcError as problem:
+            raise VerifyException(problem.what) from problem
+
+
+def verify_ranges(ranges: DictionaryAttr | None) -> None:
+    """VerifyException unless every entry is the smallest and the largest value of a size: `{T = [1, 8]}`."""
+    for name, pair in ranges.data.items() if ranges is not None else ():
+        ends = [v.value.data for v in pair.data if isinstance(v, IntegerAttr)] if isinstance(pair, ArrayAttr) else []  # pyright: ignore
+        if len(ends) != 2 or len(pair.data) != 2 or not ends[0] <= ends[1]:  # pyright: ignore
+            raise VerifyException(f"the range of {name} is [smallest, largest], not {pair}")
+
+
+def parse_operand_list(parser: Parser) -> tuple[list[SSAValue], dict[str, Attribute]]:
+    """`(%a, %b) {attributes} : (type, type)`"""
     names = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_unresolved_operand)
+    attributes = parser.parse_optional_attr_dict()
     parser.parse_punctuation(":")
     types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
-    return list(parser.resolve_operands(names, types, parser.pos))
+    return list(parser.resolve_operands(names, types, parser.pos)), attributes
 
 
-def print_operand_list(printer: Printer, values: Sequence[SSAValue]) -> None:
+def print_operand_list(printer: Printer, values: Sequence[SSAValue], attributes: Mapping[str, Attribute]) -> None:
     with printer.in_parens():
         printer.print_list(values, printer.print_operand)
+    printer.print_op_attributes(attributes)
     printer.print_string(" : ")
     with printer.in_parens():
         printer.print_list(values, lambda v: printer.print_attribute(v.type))
@@ -219,13 +242,13 @@ class KernelOp(IRDLOperation):
         if (problem := maps_problem(self.maps, [a.type for a in buffers])) is not None:
             raise VerifyException(problem)
         if self.grid is not None:
-            if len(self.grid.data) != 3:
-                raise VerifyException("a grid has three expressions")
-            for text in self.grid.data:
-                try:
-                    expressions.names(text.data)
-                except LlmcError as problem:
-                    raise VerifyException(problem.what) from problem
+            verify_grid(self.grid)
+        verify_ranges(self.ranges)
+        for op in self.block.ops:
+            if isinstance(op, WriteOp | WriteStateOp):
+                for operand in op.operands:
+                    if isinstance(operand.type, BufferType) and operand in buffers and "w" not in self.effect(operand):
+                        raise VerifyException(f"{op.name} writes to a buffer whose effect is {self.effect(operand)}")
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a kernel ends in layout.return")
 
@@ -365,10 +388,13 @@ class BatchOp(IRDLOperation):
     def parse(cls, parser: Parser) -> BatchOp:
         def entry():
             key = parser.parse_identifier()
+            if key not in cls.NAMES:
+                parser.raise_error(f"'{key}' is no part of a batch: {', '.join(cls.NAMES)}")
             parser.parse_punctuation("=")
             return key, parser.parse_unresolved_operand()
 
         entries = parser.parse_comma_separated_list(parser.Delimiter.NONE, entry)
+        attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
         types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
         parser.parse_punctuation("->")
@@ -376,7 +402,9 @@ class BatchOp(IRDLOperation):
         values = parser.resolve_operands([e[1] for e in entries], types, parser.pos)
         if not isinstance(result, BatchType):
             parser.raise_error("expected !nn.batch")
-        return cls({key: value for (key, _), value in zip(entries, values, strict=True)}, result)
+        op = cls({key: value for (key, _), value in zip(entries, values, strict=True)}, result)
+        op.attributes |= attributes
+        return op
 
     def print(self, printer: Printer) -> None:
         parts = self.parts
@@ -387,6 +415,7 @@ class BatchOp(IRDLOperation):
             printer.print_operand(item[1])
 
         printer.print_list(list(parts.items()), entry)
+        printer.print_op_attributes(self.attributes)
         printer.print_string(" : ")
         with printer.in_parens():
             printer.print_list(list(parts.values()), lambda v: printer.print_attribute(v.type))
@@ -401,6 +430,14 @@ class BatchOp(IRDLOperation):
             rank = 2 if name == "page_table" else 1
             if buffer.element_type != i32 or buffer.rank != rank:
                 raise VerifyException(f"{name} is a buffer of i32 of rank {rank}, not {buffer}")
+
+
+def _verify_pools(state: Attribute, pools: Sequence[SSAValue]) -> None:
+    assert isinstance(state, StateType)
+    for value in pools:
+        buffer = buffer_of(value)
+        if buffer.rank != 4 or buffer.dims[1] != state.heads or buffer.element_type != state.elem:
+            raise VerifyException(f"{buffer} is no pool of pages for {state}")
 
 
 @irdl_op_definition
@@ -422,12 +459,7 @@ class StateOp(IRDLOperation):
             self.location = location
 
     def verify_(self) -> None:
-        state = self.result.type
-        assert isinstance(state, StateType)
-        for value in (self.k_pages, self.v_pages):
-            buffer = buffer_of(value)
-            if buffer.rank != 4 or buffer.dims[1] != state.heads or buffer.element_type != state.elem:
-                raise VerifyException(f"{buffer} is no pool of pages for {state}")
+        _verify_pools(self.result.type, (self.k_pages, self.v_pages))
 
 
 @irdl_op_definition
@@ -447,6 +479,9 @@ class WriteStateOp(IRDLOperation):
         super().__init__(operands=[state, k_pages, v_pages])
         if location is not None:
             self.location = location
+
+    def verify_(self) -> None:
+        _verify_pools(self.state.type, (self.k_pages, self.v_pages))
 
 
 @irdl_op_definition
@@ -472,6 +507,12 @@ class SamplingOp(IRDLOperation):
         super().__init__(operands=list(parts), result_types=[SamplingType()])
         if location is not None:
             self.location = location
+
+    def verify_(self) -> None:
+        for name, value in zip(self.NAMES, self.operands, strict=True):
+            buffer, elem = buffer_of(value), f32 if name in ("temperature", "top_p") else i32
+            if buffer.rank != 1 or buffer.element_type != elem:
+                raise VerifyException(f"{name} is a buffer of {elem} of rank 1, not {buffer}")
 
 
 @irdl_op_definition
@@ -505,10 +546,13 @@ class AdvanceOp(IRDLOperation):
 
     @classmethod
     def parse(cls, parser: Parser) -> AdvanceOp:
-        return cls(parse_operand_list(parser))
+        operands, attributes = parse_operand_list(parser)
+        op = cls(operands)
+        op.attributes |= attributes
+        return op
 
     def print(self, printer: Printer) -> None:
-        print_operand_list(printer, self.operands)
+        print_operand_list(printer, self.operands, self.attributes)
 
     def verify_(self) -> None:
         for name, value in zip(self.NAMES, self.operands, strict=True):

@@ -100,6 +100,10 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
         return expressions.product([*dims, width])
 
     def verify(self) -> None:
+        try:
+            dtype_of(self.element_type)
+        except (TypeError, KeyError):
+            raise VerifyException(f"{self.element_type} is no element type that memory holds") from None
         if self.layout.rank != self.rank:
             raise VerifyException(f"a buffer of rank {self.rank} has a layout of rank {self.layout.rank}")
         for index, (dim, size) in enumerate(zip(self.dims, self.layout.shape, strict=True)):
@@ -201,8 +205,11 @@ class ScheduleAttr(ParametrizedAttribute):
     def print_parameters(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             printer.print_string_literal(self.family.data)
-            entries = ", ".join(f"{key} = {_text(_decode(value))}" for key, value in self.entries.data.items())
-            printer.print_string(f", {{{entries}}}")
+            printer.print_string(", {")
+            for index, (key, value) in enumerate(self.entries.data.items()):
+                printer.print_string(f"{', ' if index else ''}{key} = ")
+                _print_value(printer, _decode(value))
+            printer.print_string("}")
 
 
 def _encode(value: ScheduleValue) -> Attribute:
@@ -230,14 +237,14 @@ def _decode(attr: Attribute) -> ScheduleValue:
             raise TypeError(f"{attr} is no schedule parameter")
 
 
-def _text(value: ScheduleValue) -> str:
+def _print_value(printer: Printer, value: ScheduleValue) -> None:
     match value:
         case bool():
-            return "true" if value else "false"
+            printer.print_string("true" if value else "false")
         case str():
-            return f'"{value}"'
+            printer.print_string_literal(value)
         case _:
-            return str(value)
+            printer.print_string(str(value))
 
 
 def _parse_entry(parser: AttrParser) -> tuple[str, Attribute]:

@@ -15,6 +15,7 @@ from .state import AppendOp, PositionsOp, SampleOp, SelectTokenOp
 from .tensor import (
     BroadcastOp,
     ConcatOp,
+    EmptyOp,
     GatherOp,
     IotaOp,
     ReshapeOp,
@@ -33,7 +34,7 @@ NN = Dialect(
         *(WeightOp, EntryOp, ParamOp, YieldOp, ConstantOp),
         *(EmbeddingOp, LinearOp, MatmulOp, RmsNormOp, LayerNormOp, RopeOp, AttentionOp),
         *(AppendOp, PositionsOp, SelectTokenOp, SampleOp),
-        *(ReshapeOp, BroadcastOp, IotaOp, SizeOp, TransposeOp, SliceOp, ConcatOp, GatherOp, TakeAlongOp),
+        *(ReshapeOp, BroadcastOp, EmptyOp, IotaOp, SizeOp, TransposeOp, SliceOp, ConcatOp, GatherOp, TakeAlongOp),
         *(ReduceOp, SoftmaxOp, ArgmaxOp, CumsumOp, TopkOp, SortOp, Conv1dOp),
         *POINTWISE.values(),
     ],

@@ -69,6 +69,7 @@ from .state import (
 from .tensor import (
     BroadcastOp,
     ConcatOp,
+    EmptyOp,
     GatherOp,
     IotaOp,
     ReshapeOp,
@@ -122,6 +123,7 @@ __all__ = [
     "DimsAttr",
     "DivOp",
     "EmbeddingOp",
+    "EmptyOp",
     "EntryOp",
     "ErfOp",
     "Exp2Op",

@@ -266,6 +266,10 @@ def _iota(op: Operation, args: Values, frame: Frame) -> Values:
     return (rounded(values, elem_of(op.results[0]), frame.options),)
 
 
+def _empty(op: Operation, args: Values, frame: Frame) -> Values:
+    return (np.zeros(_shape(op.results[0], frame), dtype_of(elem_of(op.results[0]))),)
+
+
 def _size(op: Operation, args: Values, frame: Frame) -> Values:
     assert isinstance(op, nn.SizeOp)
     value = np.asarray(Size.parse(op.size.data).evaluate(frame.sizes))
@@ -335,6 +339,7 @@ SEMANTICS: dict[type[Operation], Fn] = {
     nn.SampleOp: _sample,
     nn.ReshapeOp: _moved(lambda op, frame, x: x.reshape(_shape(op.results[0], frame))),
     nn.BroadcastOp: _moved(lambda op, frame, x: np.broadcast_to(x, _shape(op.results[0], frame))),
+    nn.EmptyOp: _empty,
     nn.IotaOp: _iota,
     nn.SizeOp: _size,
     nn.TransposeOp: _moved(lambda op, frame, x: x.transpose(op.permutation)),

@@ -6,10 +6,10 @@ all ops are pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from xdsl.dialects.builtin import LocationAttr, StringAttr, TensorType, i32
-from xdsl.ir import Attribute
+from xdsl.ir import Attribute, Operation
 from xdsl.irdl import irdl_op_definition, operand_def, prop_def, result_def, traits_def
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
@@ -24,6 +24,33 @@ def _batch(kind: Attribute) -> tuple[Size, Size]:
     if not isinstance(kind, BatchType):
         raise VerifyException(f"expected a !nn.batch, got {kind}")
     return Size.parse(kind.tokens.data), Size.parse(kind.sequences.data)
+
+
+def verify_state_update(op: Operation) -> None:
+    """States are linear: VerifyException unless `op`, if it makes new states of its operands, is the only one to do so and nothing
+    reads the old ones after it."""
+    if not any(isinstance(result.type, StateType) for result in op.results):
+        return
+    block = op.parent
+    for state in op.operands:
+        if not isinstance(state.type, StateType) or state.has_one_use() or block is None:
+            continue
+        later = {o for o in _after(op)}
+        for use in state.uses:
+            other = use.operation
+            if other is op:
+                continue
+            if any(isinstance(result.type, StateType) for result in other.results):
+                raise VerifyException(f"{op.name} and {other.name} both update one state; a state has one updating user")
+            if block.find_ancestor_op_in_block(other) in later:
+                raise VerifyException(f"{other.name} reads a state after {op.name} has updated it; take the updated one")
+
+
+def _after(op: Operation) -> Iterator[Operation]:
+    following = op.next_op
+    while following is not None:
+        yield following
+        following = following.next_op
 
 
 @irdl_op_definition
@@ -50,7 +77,12 @@ class AppendOp(NNOp):
         for part in (k, v):
             found = dims_of(part)
             require(found == wanted, f"nn.append of {show_dims(found)} to a state that takes {show_dims(wanted)}")
+            require(elem_of(part) == kv.elem, f"nn.append of {elem_of(part)} to a state of {kv.elem}")
         return [kv]
+
+    def verify_(self) -> None:
+        super().verify_()
+        verify_state_update(self)
 
 
 @irdl_op_definition

@@ -99,6 +99,22 @@ class IotaOp(ShapedOp):
 
 
 @irdl_op_definition
+class EmptyOp(ShapedOp):
+    """`nn.empty : () -> T`: zeros that nothing reads, where a `linalg.generic` puts its result. Its sizes have names, so that it
+    takes none, as `tensor.empty` has to."""
+
+    name = "nn.empty"
+    result = result_def(TensorType)
+    traits = traits_def(Pure())
+
+    def __init__(self, kind: TensorType[Attribute], location: LocationAttr | None = None) -> None:
+        self._setup([], {}, location, [kind])
+
+    def check(self) -> None:
+        dims_of(self.result)
+
+
+@irdl_op_definition
 class SizeOp(ShapedOp):
     """`nn.size {size = "T"} : tensor<i32>`: the run-time value of a size, as a number in a tensor without dimensions."""
 

@@ -361,6 +361,18 @@ def _attention_type(q: Attribute, optional: Sequence[Attribute | None], mask: Ma
     divides = h is not None and hk is not None and hk > 0 and h % hk == 0
     require(divides, f"{heads} query heads are no multiple of {key_heads} key heads")
     if mask_tensor is not None:
+        keys = dims_of(k)[0] if k is not None else None
+        found = dims_of(mask_tensor)
+        good = (
+            len(found) in (2, 3)
+            and found[-2] in (tokens, Size.of(1))
+            and (keys is None or found[-1] in (keys, Size.of(1)))
+            and (len(found) == 2 or found[0] in (heads, Size.of(1)))
+        )
+        require(
+            good,
+            f"the mask of nn.attention is {show_dims((tokens, keys or Size.name('S')))} for each head, not {show_dims(found)}",
+        )
         require(elem_of(mask_tensor) == i1 or is_float(elem_of(mask_tensor)), "the mask of nn.attention is i1 or float")
         require(
             not isinstance(elem_of(mask_tensor), IntegerType) or elem_of(mask_tensor) == i1,

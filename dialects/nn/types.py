@@ -127,6 +127,8 @@ class StateType(ParametrizedAttribute, TypeAttribute):
         shape = self.item.get_shape()
         if DYNAMIC_INDEX in shape:
             raise VerifyException("the tensor in a state has static sizes")
+        if any(extent < 1 for extent in shape):
+            raise VerifyException(f"the tensor in a state holds at least one element, not {'x'.join(map(str, shape))}")
         if self.kind.data == "token" and (len(shape) != 3 or shape[0] != 2):
             raise VerifyException(f"a token state is 2 x heads x head size (key and value), not {'x'.join(map(str, shape))}")
 

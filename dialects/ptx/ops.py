@@ -180,9 +180,7 @@ class PtxInstruction(IRDLOperation):
             if rest:
                 printer.print_string(" else ")
                 printer.print_list(rest, lambda v: print_value(printer, v))
-        if self.attributes:
-            printer.print_string(" ")
-            printer.print_attr_dict(self.attributes)
+        _print_attributes(printer, self)
         if self.results:
             printer.print_string(" : ")
             printer.print_list([r.type for r in self.results], printer.print_attribute)
@@ -232,6 +230,12 @@ def _parse_edge(parser: Parser) -> tuple[Block, list[SSAValue]]:
     return block, list(args or ())
 
 
+def _print_attributes(printer: Printer, op: Operation) -> None:
+    if op.attributes:
+        printer.print_string(" ")
+        printer.print_attr_dict(op.attributes)
+
+
 def _verify_edge(op: Operation, block: Block, args: Sequence[SSAValue]) -> None:
     if len(args) != len(block.args):
         raise VerifyException(f"{op.name}: {len(args)} values for {len(block.args)} block arguments")
@@ -255,11 +259,12 @@ class BraOp(IRDLOperation):
     @classmethod
     def parse(cls, parser: Parser) -> BraOp:
         block, args = _parse_edge(parser)
-        return cls.create(operands=args, successors=(block,))
+        return cls.create(operands=args, successors=(block,), attributes=parser.parse_optional_attr_dict())
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
         _print_edge(printer, self.successors[0], self.operands)
+        _print_attributes(printer, self)
 
 
 @irdl_op_definition
@@ -287,6 +292,10 @@ class CbraOp(IRDLOperation):
         return self.operands[1 + self.then_count.value.data :]
 
     def verify_(self) -> None:
+        if not 0 <= self.then_count.value.data < len(self.operands):
+            raise VerifyException(
+                f"ptx.cbra: {self.then_count.value.data} values for ^then among {len(self.operands)} operands"
+            )
         if register_kind(self.operands[0]) != "pred":
             raise VerifyException("ptx.cbra: the condition must be a !ptx.reg<pred>")
         _verify_edge(self, self.successors[0], self.then_args)
@@ -300,7 +309,9 @@ class CbraOp(IRDLOperation):
         then_block, then_args = _parse_edge(parser)
         parser.parse_punctuation(",")
         else_block, else_args = _parse_edge(parser)
-        return make_cbra(condition, then_block, then_args, else_block, else_args, uniform=uniform)
+        op = make_cbra(condition, then_block, then_args, else_block, else_args, uniform=uniform)
+        op.attributes |= parser.parse_optional_attr_dict()
+        return op
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" uni " if self.uni is not None else " ")
@@ -309,6 +320,7 @@ class CbraOp(IRDLOperation):
         _print_edge(printer, self.successors[0], self.then_args)
         printer.print_string(", ")
         _print_edge(printer, self.successors[1], self.else_args)
+        _print_attributes(printer, self)
 
 
 def make_cbra(
@@ -341,10 +353,10 @@ class RetOp(IRDLOperation):
 
     @classmethod
     def parse(cls, parser: Parser) -> RetOp:
-        return cls.create()
+        return cls.create(attributes=parser.parse_optional_attr_dict())
 
     def print(self, printer: Printer) -> None:
-        return None
+        _print_attributes(printer, self)
 
 
 class _Pseudo(IRDLOperation):
@@ -360,14 +372,16 @@ class _Pseudo(IRDLOperation):
         operands: list[SSAValue] = []
         if parser._current_token.text.startswith("%"):  # pyright: ignore
             operands = parser.parse_comma_separated_list(Parser.Delimiter.NONE, lambda: parse_value(parser))
+        attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
         types = parser.parse_comma_separated_list(Parser.Delimiter.NONE, parser.parse_type)
-        return cls.create(operands=operands, result_types=types)
+        return cls.create(operands=operands, result_types=types, attributes=attributes)
 
     def print(self, printer: Printer) -> None:
         if self.operands:
             printer.print_string(" ")
             printer.print_list(self.operands, lambda v: print_value(printer, v))
+        _print_attributes(printer, self)
         printer.print_string(" : ")
         printer.print_list([r.type for r in self.results], printer.print_attribute)
 
@@ -468,9 +482,11 @@ class KernelOp(IRDLOperation):
         return {k: v.data for k, v in self.params.data.items()}  # pyright: ignore
 
     def verify_(self) -> None:
-        for name, text in self.param_types.items():
-            if text not in PARAM_TYPES:
-                raise VerifyException(f"parameter {name}: unknown type '{text}', expected {', '.join(PARAM_TYPES)}")
+        for name, type_ in self.params.data.items():
+            if not isinstance(type_, StringAttr) or type_.data not in PARAM_TYPES:
+                raise VerifyException(f"parameter {name}: unknown type {type_}, expected {', '.join(PARAM_TYPES)}")
+        if not 1 <= self.reqntid.value.data <= 1024:
+            raise VerifyException(f"reqntid = {self.reqntid.value.data}: a CTA has 1 to 1024 threads")
         first = self.body.blocks.first
         if first is None or first.args:
             raise VerifyException("a ptx.kernel needs an entry block without arguments: parameters are loaded by name")

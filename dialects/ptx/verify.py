@@ -123,6 +123,8 @@ def verify_instruction(op: Instruction) -> None:
         if len(operands) != used:
             raise VerifyException(f"{opcode}: {len(operands)} operands for {used} places in args")
     else:
+        if predicate.data not in ("if", "not"):  # pyright: ignore
+            raise VerifyException(f"{opcode}: pred is 'if' or 'not', not {predicate}")
         if len(operands) <= used or register_kind(operands[used]) != "pred":
             raise VerifyException(f"{opcode}: the predicate must be a !ptx.reg<pred>")
         rest = len(operands) - used - 1
@@ -144,3 +146,8 @@ def verify_instruction(op: Instruction) -> None:
     arrays = any(isinstance(r.type, RegsType) for r in op.results)
     if not arrays and not required <= len(op.results) <= counts + (1 if op.base in ("setp", "shfl") else 0):
         raise VerifyException(f"{opcode}: {len(op.results)} results, the form has {counts}")
+    if not arrays:
+        kinds = [s.kind for s in expected for _ in range(max(s.count, 1))]
+        for result, kind in zip(op.results, kinds):
+            if kind in ACCEPTED and register_kind(result) not in ACCEPTED[kind]:
+                raise VerifyException(f"{opcode}: the form gives {kind}, not {result.type}")

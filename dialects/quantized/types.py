@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from xdsl.dialects.builtin import DYNAMIC_INDEX, ArrayAttr, IntAttr, IntegerType, NoneAttr, TensorType
+from xdsl.dialects.builtin import DYNAMIC_INDEX, AnyFloat, ArrayAttr, IntAttr, IntegerType, NoneAttr, TensorType
 from xdsl.ir import Attribute, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import irdl_attr_definition, param_def
 from xdsl.parser import AttrParser
@@ -70,6 +70,12 @@ class ElemType(ParametrizedAttribute, TypeAttribute):
                 printer.print_attribute(self.zero)
 
     def verify(self) -> None:
+        if not isinstance(self.storage, IntegerType | AnyFloat):
+            raise VerifyException(f"the storage is integers or floats, not {self.storage}")
+        if not isinstance(self.scale, AnyFloat | ElemType):
+            raise VerifyException(f"the scale is a float, or quantised itself, not {self.scale}")
+        if not isinstance(self.zero, NoneAttr | IntegerType | AnyFloat):
+            raise VerifyException(f"zero points are integers or floats, not {self.zero}")
         for block in self.blocks:
             if block != -1 and block < 1:
                 raise VerifyException(f"a block holds at least one element, or -1 for the whole axis, not {block}")

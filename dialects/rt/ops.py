@@ -13,7 +13,8 @@ rt.program @decode attributes {sizes = ["B", "T"], ranges = {B = [1, 8], T = [1,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -24,6 +25,8 @@ from xdsl.dialects.builtin import (
     LocationAttr,
     StringAttr,
     SymbolRefAttr,
+    TensorType,
+    i32,
     i64,
 )
 from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
@@ -54,7 +57,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from ..ir.diagnostics import LlmcError
 from ..layout import expressions
-from ..layout.ops import strings
+from ..layout.ops import strings, verify_grid, verify_ranges
 from ..layout.tensor_map import TensorMapAttr, maps_problem
 from ..layout.types import BufferType
 
@@ -112,20 +115,28 @@ class WeightOp(IRDLOperation):
     def verify_(self) -> None:
         if self.type.sizes:
             raise VerifyException(f"a weight has static sizes, not {sorted(self.type.sizes)}")
+        if self.value is not None:
+            kind = TensorType(self.type.element_type, [int(d) for d in self.type.dims])
+            if self.value.type != kind:
+                raise VerifyException(f"the value is {self.value.type}, the weight {kind}")
 
     @classmethod
     def parse(cls, parser: Parser) -> WeightOp:
         name = parser.parse_symbol_name()
+        attributes = parser.parse_optional_attr_dict_with_keyword()
         parser.parse_punctuation(":")
         type_ = parser.parse_type()
         if not isinstance(type_, BufferType):
             parser.raise_error("expected !layout.buffer")
         value = parser.parse_attribute() if parser.parse_optional_punctuation("=") is not None else None
-        return cls(name.data, type_, value)  # pyright: ignore
+        op = cls(name.data, type_, value)  # pyright: ignore
+        op.attributes |= attributes.data if attributes is not None else {}
+        return op
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
         printer.print_symbol_name(self.sym_name.data)
+        printer.print_op_attributes(self.attributes, print_keyword=True)
         printer.print_string(" : ")
         printer.print_attribute(self.type)
         if self.value is not None:
@@ -170,6 +181,12 @@ class ProgramOp(IRDLOperation):
         return self.body.block
 
     def verify_(self) -> None:
+        verify_ranges(self.ranges)
+        known = {name.data for name in self.sizes.data}
+        for op in self.block.ops:
+            unknown = [s.data for s in op.sizes.data if s.data not in known] if isinstance(op, LaunchOp) else []
+            if unknown:
+                raise VerifyException(f"a launch passes the size {unknown[0]}, which is none of the program's: {sorted(known)}")
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a program ends in rt.return")
 
@@ -205,7 +222,8 @@ class IoOp(IRDLOperation):
 
     def __init__(self, label: str, type: BufferType, *, location: LocationAttr | None = None):
         super().__init__(properties={"label": StringAttr(label)}, result_types=[type])
-        self.result.name_hint = "".join(c if c.isalnum() else "_" for c in label)
+        hint = re.sub(r"[^A-Za-z0-9]", "_", label)
+        self.result.name_hint = hint if SSAValue.is_valid_name(hint) else None
         if location is not None:
             self.location = location
 
@@ -226,6 +244,17 @@ class ParamOp(IRDLOperation):
         super().__init__(properties={"weight": SymbolRefAttr(weight)}, result_types=[type])
         if location is not None:
             self.location = location
+
+    def verify_symbols(self, find: Callable[[str], Operation]) -> None:
+        """The weight exists and has the result's type (an `nn.weight` until it is lowered); see `ir.symbols.verify_symbols`."""
+        name = self.weight.root_reference.data
+        weight = find(name)
+        if weight.name == "nn.weight":
+            return
+        if not isinstance(weight, WeightOp):
+            raise VerifyException(f"rt.param names @{name}, which is a {weight.name}, no weight")
+        if weight.type != self.result.type:
+            raise VerifyException(f"rt.param @{name} is {self.result.type}, but the weight is {weight.type}")
 
 
 @irdl_op_definition
@@ -311,14 +340,19 @@ class ViewOp(IRDLOperation):
         arena = parser.resolve_operand(parser.parse_unresolved_operand(), ArenaType())
         with parser.in_square_brackets():
             slot = parser.parse_integer(allow_boolean=False, allow_negative=False)
+        attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
         type_ = parser.parse_type()
-        return cls(arena, slot, type_)  # pyright: ignore
+        op = cls(arena, slot, type_)  # pyright: ignore
+        op.attributes |= attributes
+        return op
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
         printer.print_operand(self.arena)
-        printer.print_string(f"[{self.slot.value.data}] : ")
+        printer.print_string(f"[{self.slot.value.data}]")
+        printer.print_op_attributes(self.attributes)
+        printer.print_string(" : ")
         printer.print_attribute(self.result.type)
 
     def verify_(self) -> None:
@@ -365,6 +399,10 @@ class ReinterpretOp(IRDLOperation):
         for value in (self.source, self.result):
             if not isinstance(value.type, BufferType) or not value.type.is_row_major:
                 raise VerifyException("only row-major buffers can be reinterpreted")
+        source, result = self.source.type, self.result.type
+        assert isinstance(source, BufferType) and isinstance(result, BufferType)
+        if source.element_type != result.element_type:
+            raise VerifyException(f"reinterpreting keeps the element type, {source.element_type}, not {result.element_type}")
 
 
 def _tensor_map(parser: Parser) -> TensorMapAttr:
@@ -415,8 +453,33 @@ class LaunchOp(IRDLOperation):
             self.location = location
 
     def verify_(self) -> None:
+        if self.grid is not None:
+            verify_grid(self.grid)
+        verify_ranges(self.when)
         if (problem := maps_problem(self.maps, [b.type for b in self.buffers])) is not None:
             raise VerifyException(problem)
+
+    def verify_symbols(self, find: Callable[[str], Operation]) -> None:
+        """The kernel exists and takes these buffers and sizes; see `ir.symbols.verify_symbols`."""
+        name = self.kernel.root_reference.data
+        kernel = find(name)
+        if not kernel.name.endswith(".kernel"):
+            raise VerifyException(f"rt.launch names @{name}, which is a {kernel.name}, no kernel")
+        if kernel.name == "ptx.kernel":
+            return  # its parameters are pointers and numbers, whose count assembling checks
+        taken = [a.type for a in kernel.regions[0].block.args]
+        buffers = [kind for kind in taken if isinstance(kind, BufferType)]
+        passed = [b.type for b in self.buffers if isinstance(b.type, BufferType)]
+        if kernel.name == "tile.kernel":  # the same memory, perhaps under another shape
+            same = [b.element_type for b in passed] == [b.element_type for b in buffers]
+        else:
+            same = passed == buffers
+        if not same:
+            given = ", ".join(map(str, passed))
+            raise VerifyException(f"rt.launch @{name} passes ({given}), the kernel takes ({', '.join(map(str, buffers))})")
+        sizes = sum(kind == i32 for kind in taken)
+        if len(self.sizes.data) != sizes:
+            raise VerifyException(f"rt.launch @{name} passes {len(self.sizes.data)} sizes, not {sizes}")
 
     def happens(self, sizes: Mapping[str, int]) -> bool:
         """Whether the launch happens for these sizes."""
@@ -452,9 +515,12 @@ class LaunchOp(IRDLOperation):
                 parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False)
             )
             when[size] = (low, high)
+        attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
         types = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_type)
-        return cls(kernel, parser.resolve_operands(names, types, parser.pos), sizes, grid, when, maps=maps)
+        op = cls(kernel, parser.resolve_operands(names, types, parser.pos), sizes, grid, when, maps=maps)
+        op.attributes |= attributes
+        return op
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
@@ -462,19 +528,24 @@ class LaunchOp(IRDLOperation):
         with printer.in_parens():
             printer.print_list(self.buffers, printer.print_operand)
 
-        def texts(values: ArrayAttr[StringAttr]) -> str:
-            return "[" + ", ".join(f'"{v.data}"' for v in values.data) + "]"
+        def texts(keyword: str, values: ArrayAttr[StringAttr]) -> None:
+            printer.print_string(f" {keyword} ")
+            with printer.in_square_brackets():
+                printer.print_list(values.data, lambda v: printer.print_string_literal(v.data))
 
         if self.grid is not None:
-            printer.print_string(f" grid {texts(self.grid)}")
+            texts("grid", self.grid)
         if self.maps is not None:
             printer.print_string(" maps [")
             printer.print_list(self.maps.data, printer.print_attribute)
             printer.print_string("]")
         if self.sizes.data:
-            printer.print_string(f" sizes {texts(self.sizes)}")
+            texts("sizes", self.sizes)
         for name, (low, high) in decode_ranges(self.when).items():
-            printer.print_string(f' for "{name}" in [{low}, {high}]')
+            printer.print_string(" for ")
+            printer.print_string_literal(name)
+            printer.print_string(f" in [{low}, {high}]")
+        printer.print_op_attributes(self.attributes)
         printer.print_string(" : ")
         with printer.in_parens():
             printer.print_list(self.buffers, lambda v: printer.print_attribute(v.type))

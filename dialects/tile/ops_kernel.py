@@ -37,6 +37,7 @@ from xdsl.traits import (
 )
 from xdsl.utils.exceptions import VerifyException
 
+from ..layout.ops import EFFECTS, verify_grid
 from ..layout.tensor_map import TensorMap, TensorMapAttr, maps_attr, maps_problem
 from ..layout.types import BufferType
 from .base import TileOp
@@ -151,6 +152,9 @@ class KernelOp(TileOp):
         buffers = self.buffers
         if len(self.effects.data) != len(buffers):
             raise VerifyException(f"{len(buffers)} buffers, {len(self.effects.data)} effects")
+        for effect in self.effects.data:
+            if effect.data not in EFFECTS:
+                raise VerifyException(f"effect {effect.data!r} is none of {', '.join(EFFECTS)}")
         maps = self.map_args
         others = self.block.args[len(buffers) + len(maps) :]
         if any(a.type != i32 for a in others):
@@ -167,8 +171,7 @@ class KernelOp(TileOp):
                 raise VerifyException(
                     f"the argument of {TensorMapAttr(spec)} is a {map_type(spec, types)}, not {argument.type}"
                 )
-        if len(self.grid.data) != 3:
-            raise VerifyException("a grid has three expressions")
+        verify_grid(self.grid)
         if not 1 <= self.num_warps <= 32:
             raise VerifyException(f"{self.num_warps} warps; a CTA has 1 to 32")
         if not 1 <= self.cluster_size <= MAX_CLUSTER:
@@ -176,6 +179,16 @@ class KernelOp(TileOp):
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a kernel ends in tile.return")
         _check_warps(self.body, self.num_warps)
+        self._check_effects()
+
+    def _check_effects(self) -> None:
+        """What ops of the dialect store into must be writable."""
+        for argument, effect in zip(self.buffers, self.effects.data, strict=True):
+            if "w" in effect.data:
+                continue
+            for use in argument.uses:
+                if use.operation.name in STORES and use.index == 1:
+                    raise VerifyException(f"{use.operation.name} writes to a buffer whose effect is {effect.data}")
 
     @classmethod
     def parse(cls, parser: Parser) -> KernelOp:
@@ -205,6 +218,9 @@ class KernelOp(TileOp):
         printer.print_string(" ")
         printer.print_region(self.body, print_entry_block_args=False)
 
+
+STORES = frozenset({"tile.store", "tile.store_scalar", "tile.atomic_add", "tile.bulk_store"})
+"""Ops that write to their second operand."""
 
 _KERNEL_PROPERTIES = (
     "warps",

@@ -34,6 +34,7 @@ from xdsl.utils.exceptions import VerifyException
 from ..layout.types import BufferType
 from .base import TileOp
 from .ops_barrier import check_cache, verify_bulk
+from .ops_kernel import KernelOp
 from .types import RingType, SmemType
 
 
@@ -66,6 +67,9 @@ class RingOp(TileOp):
     def verify_(self) -> None:
         if self.copies.value.data < 1 or self.consumers.value.data < 1:
             raise VerifyException("a ring has at least one copy a stage and one consumer warp")
+        kernel = self.parent_op()
+        if isinstance(kernel, KernelOp) and self.consumers.value.data > kernel.num_warps:
+            raise VerifyException(f"{self.consumers.value.data} consumer warps of a kernel of {kernel.num_warps}")
         if _ring(self.result).stage.num_bytes % 16:
             raise VerifyException("a stage is a multiple of 16 bytes")
 

@@ -31,6 +31,12 @@ def accumulator_of(value: SSAValue | Attribute) -> FragType:
     return type_.frag if isinstance(type_, InflightType) else frag_of(type_)
 
 
+def verify_one_user(value: SSAValue) -> None:
+    """An accumulator in flight is linear: VerifyException unless one op at most takes it on."""
+    if isinstance(value.type, InflightType) and value.first_use is not None and not value.has_one_use():
+        raise VerifyException("an accumulator in flight has one user")
+
+
 @irdl_op_definition
 class AsyncFenceOp(TileOp):
     """What this thread wrote to shared memory, its finished copies included, is visible to wgmma after the next barrier."""
@@ -62,6 +68,7 @@ class WgmmaBeginOp(TileOp):
     def verify_(self) -> None:
         if not isinstance(self.result.type, InflightType) or self.result.type.frag != frag_of(self.value):
             raise VerifyException(f"begins {self.result.type} with {self.value.type}")
+        verify_one_user(self.result)
 
 
 @irdl_op_definition
@@ -106,6 +113,8 @@ class WgmmaOp(TileOp):
             raise VerifyException(f"operands of {a.element_type} and {b.element_type}; wgmma takes bf16 or f16 here")
         if c.element_type != f32:
             raise VerifyException(f"accumulates in f32, not {c.element_type}")
+        verify_one_user(self.c)
+        verify_one_user(self.result)
         try:
             wgmma_plan(a.tv, b.shape, b.layout, c.tv, self.first)
         except WgmmaMismatch as problem:
@@ -145,8 +154,8 @@ class WgmmaWaitOp(TileOp):
             raise VerifyException(
                 f"waiting for {self.value.type} with {pending} groups pending does not give {self.result.type}"
             )
-        if not self.value.has_one_use():
-            raise VerifyException("an accumulator in flight has one user")
+        verify_one_user(self.value)
+        verify_one_user(self.result)
 
 
 OPS: list[type[Operation]] = [AsyncFenceOp, WgmmaBeginOp, WgmmaOp, WgmmaWaitOp]

@@ -214,6 +214,10 @@ class RingType(ParametrizedAttribute, TypeAttribute):
     def stages(self) -> int:
         return self.stages_attr.data
 
+    def verify(self) -> None:
+        if self.stages < 1:
+            raise VerifyException(f"a ring has at least one stage, not {self.stages}")
+
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         with parser.in_angle_brackets():

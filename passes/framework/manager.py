@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
-from xdsl.utils.exceptions import VerifyException
 
+from ...dialects.ir.control_flow import verify_control_flow
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.dominance import verify_dominance
+from ...dialects.ir.symbols import verify_symbols
 from .actions import PASS
 from .anchor import Anchor, children
 from .instrument import Instrument
@@ -179,12 +180,16 @@ def describe_pipelines(elements: Sequence[Element], module: ModuleOp, context: P
 
 
 def verify(module: Operation) -> None:
-    """xDSL's verifier and the dominance check; a failure is an LLMC0121 with the op and its location."""
+    """xDSL's verifier and what it leaves out: dominance, types along control flow and, of a whole module, that the symbols which
+    ops name exist and fit. A failure is an LLMC0121 with the op and its location."""
     try:
         module.verify()
-    except VerifyException as error:
-        raise LlmcError("LLMC0121", f"invalid IR: {error}", culprit(module) or module) from error
+    except Exception as error:  # verifiers of xDSL's own dialects raise what they like
+        raise LlmcError("LLMC0121", f"invalid IR: {error or type(error).__name__}", culprit(module) or module) from error
     verify_dominance(module)
+    verify_control_flow(module)
+    if isinstance(module, ModuleOp):
+        verify_symbols(module)
 
 
 def culprit(module: Operation) -> Operation | None:
@@ -193,11 +198,11 @@ def culprit(module: Operation) -> Operation | None:
         if not op.regions:
             try:
                 op.verify(verify_nested_ops=False)
-            except VerifyException:
+            except Exception:
                 return op
     for op in reversed(list(module.walk())):
         try:
             op.verify(verify_nested_ops=False)
-        except VerifyException:
+        except Exception:
             return op
     return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Operation, SSAValue
 
 from ...dialects.ir.locations import module_path
@@ -66,7 +67,8 @@ def why_apart(grouping: Grouping, source: Operation, producer: Operation, op: Op
             "a norm reads whole rows, which the CTAs of the kernel before it hold in parts",
             "split the norm: Σx² in the epilogue, 1/rms after the next linear",
         )
-    if dims_of(producer.results[0])[:1] != dims_of(op.results[0])[:1]:
+    kinds = [o.results[0].type for o in (producer, op)]
+    if all(isinstance(k, TensorType) for k in kinds) and dims_of(kinds[0])[:1] != dims_of(kinds[1])[:1]:
         return "their rows differ", "reshape after both"
     return f"{anchor.name} starts a kernel of another family than {source.name}", ""
 

@@ -11,7 +11,6 @@ from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.dialects.linalg.attrs import IteratorType
 from xdsl.dialects.linalg.ops import GenericOp
-from xdsl.dialects.tensor import EmptyOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
 from ...codegen.schedules.images import image_problem
@@ -47,7 +46,7 @@ FAMILY: dict[type[Operation], str] = {
 VIEWS = (nn.ReshapeOp, nn.SliceOp, nn.TransposeOp)
 SATELLITES = (*VIEWS, nn.RopeOp, nn.AppendOp)
 NORMS = (nn.RmsNormOp, nn.LayerNormOp)
-FREE = (nn.ParamOp, nn.ConstantOp, EmptyOp, nn.PositionsOp)
+FREE = (nn.ParamOp, nn.ConstantOp, nn.EmptyOp, nn.PositionsOp)
 """Ops that cost nothing to repeat: parameters stay outside, the others are cloned into each group that reads them."""
 
 
@@ -80,7 +79,7 @@ class FormKernels(Pass):
     """
 
     name: ClassVar[str] = "form-kernels"
-    produces: ClassVar[tuple[str, ...] | None] = ("fusion", "linalg", "tensor")
+    produces: ClassVar[tuple[str, ...] | None] = ("nn", "fusion", "linalg")
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
     prologue: str = "cost"
     prologue_tokens: int = 64

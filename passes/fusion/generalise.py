@@ -41,7 +41,7 @@ class Generalise(Pass):
     ```
     ```mlir after
     func.func @main(%g: tensor<2x8xbf16>, %u: tensor<2x8xbf16>) -> tensor<2x8xbf16> {
-      %e = tensor.empty() : tensor<2x8xbf16>
+      %e = nn.empty : () -> tensor<2x8xbf16>
       %0 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%g, %u : tensor<2x8xbf16>, tensor<2x8xbf16>) outs(%e : tensor<2x8xbf16>) {
       ^bb0(%a: bf16, %b: bf16, %c: bf16):
         %1 = arith.extf %a : bf16 to f32
@@ -58,7 +58,7 @@ class Generalise(Pass):
     """
 
     name: ClassVar[str] = "generalise"
-    produces: ClassVar[tuple[str, ...] | None] = ("nn", "linalg", "tensor", "arith", "math")
+    produces: ClassVar[tuple[str, ...] | None] = ("nn", "linalg", "arith", "math")
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:

@@ -8,10 +8,10 @@ from typing import ClassVar
 from xdsl.dialects.builtin import FunctionType, ModuleOp
 from xdsl.ir import Operation, Region, SSAValue
 
-from ...dialects.fusion.ops import GroupOp, KernelOp, LaunchOp, ReturnOp, verify_launches
+from ...dialects.fusion.ops import GroupOp, KernelOp, LaunchOp, ReturnOp
 from ...dialects.ir.hashing import structural_hash
 from ...dialects.ir.rewriting import replace
-from ...dialects.ir.symbols import SymbolTable, set_symbol_name
+from ...dialects.ir.symbols import SymbolTable, set_symbol_name, verify_symbols
 from ..framework.pass_ import Pass, PassContext
 from ..nn.values import functions
 
@@ -54,7 +54,7 @@ class OutlineKernels(Pass):
             for op in list(func.body.block.ops):
                 if isinstance(op, GroupOp):
                     outliner.outline(op, func)
-        verify_launches(module)
+        verify_symbols(module)
 
 
 class _Outliner:

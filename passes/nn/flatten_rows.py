@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, ClassVar
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Operation, SSAValue
 
 from ...dialects.ir.rewriting import erase_dead, replace
@@ -69,7 +69,7 @@ class _Flattener:
     def visit(self, op: Operation) -> None:
         if isinstance(op, nn.ReshapeOp):
             self.through_reshape(op)
-        elif len(op.results) != 1 or len(dims_of(op.results[0])) < 3:
+        elif len(op.results) != 1 or not isinstance(op.results[0].type, TensorType) or len(dims_of(op.results[0])) < 3:
             return
         elif isinstance(op, nn.LinearOp) or (isinstance(op, NORMS) and self.feeds_rows(op)):
             self.rebuild(op, [self.matrix(op.operands[0], op), *op.operands[1:]])

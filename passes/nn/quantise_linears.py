@@ -77,7 +77,7 @@ class QuantiseLinears(Pass):
         for name, uses in params.items():
             others = _other_readers(uses)
             if others or not is_float(elem_of(uses[0].result)):
-                if len(others) < sum(len(list(param.result.uses)) for param in uses):
+                if others and len(others) < sum(len(list(param.result.uses)) for param in uses):
                     ctx.remark(
                         "missed", "quantisation", uses[0], f"@{name} stays in 16 bits: {others[0].name} reads it too",
                         "untie the two weights in the checkpoint",

@@ -75,7 +75,7 @@ class ExpandQuantised(Pass):
       %0 = nn.param @w.storage : tensor<9x8xi8>
       %1 = nn.param @w.scale : tensor<9xf32>
       %2 = nn.linear %x, %0 : (tensor<2x8xbf16>, tensor<9x8xi8>) -> tensor<2x9xf32>
-      %3 = tensor.empty() : tensor<2x9xbf16>
+      %3 = nn.empty : () -> tensor<2x9xbf16>
       %4 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2, %1 : tensor<2x9xf32>, tensor<9xf32>) outs(%3 : tensor<2x9xbf16>) {
       ^bb0(%a: f32, %b: f32, %c: bf16):
         %5 = arith.mulf %a, %b : f32
@@ -89,7 +89,7 @@ class ExpandQuantised(Pass):
 
     name: ClassVar[str] = "expand-quantised"
     consumes: ClassVar[tuple[str, ...]] = ("quantized",)
-    produces: ClassVar[tuple[str, ...] | None] = ("nn", "linalg", "tensor", "arith")
+    produces: ClassVar[tuple[str, ...] | None] = ("nn", "linalg", "arith")
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:

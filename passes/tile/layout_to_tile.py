@@ -46,8 +46,8 @@ class LayoutToTile(Pass):
         grids: dict[str, ArrayAttr[StringAttr]] = {}
         maps: dict[str, ArrayAttr[TensorMapAttr] | None] = {}
         for kernel in [op for op in module.body.block.ops if isinstance(op, KernelOp)]:
+            built = build(kernel, target, schedules)  # first: it says why a schedule can't run the kernel
             grids[kernel.sym_name.data] = grid_of(kernel, schedules)
-            built = build(kernel, target, schedules)
             maps[kernel.sym_name.data] = built.maps
             module.body.block.insert_op_before(built, kernel)
             kernel.detach()

@@ -23,7 +23,6 @@ from xdsl.dialects.builtin import AffineMapAttr, FloatAttr, ModuleOp, bf16, f32,
 from xdsl.dialects.linalg.attrs import IteratorTypeAttr
 from xdsl.dialects.linalg.ops import GenericOp
 from xdsl.dialects.linalg.ops import YieldOp as LinalgYieldOp
-from xdsl.dialects.tensor import EmptyOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.ir.affine import AffineMap
 from xdsl.rewriter import InsertPoint
@@ -118,7 +117,7 @@ class _Maker:
     def generic(self, inputs: list[SSAValue], maps: list[AffineMap], elem: Attribute, body: Any) -> SSAValue:
         """A pointwise generic shaped like its first input; `body(add, *scalars)` computes in f32 and is rounded to `elem`."""
         first = dims_of(inputs[0])
-        out = self.add(EmptyOp([], tensor(elem, first)))
+        out = self.add(nn.EmptyOp(tensor(elem, first)))
         block = Block(arg_types=[*(i.type.element_type for i in inputs), elem])  # pyright: ignore
 
         def add(op: Any) -> SSAValue:

@@ -212,9 +212,7 @@ def row_sum(e: Emit, x: SSAValue) -> list[SSAValue]:
     square = arith.MulfOp(wide.result, wide.result)
     total = arith.AddfOp(block.args[1], square.result)
     block.add_ops([wide, square, total, linalg.YieldOp(total.result)])
-    from xdsl.dialects.tensor import EmptyOp
-
-    empty = e(EmptyOp([], tensor(f32, ["T"])))
+    empty = e(nn.EmptyOp(tensor(f32, ["T"])))
     maps = ArrayAttr([affine_map(2, (0, 1)), affine_map(2, (0,))])
     kinds = [IteratorTypeAttr.parallel(), IteratorTypeAttr.reduction()]
     return [e(linalg.GenericOp([x], [empty], Region(block), maps, ArrayAttr(kinds), [tensor(f32, ["T"])]))]

@@ -5,9 +5,10 @@ from io import StringIO
 import numpy as np
 import pytest
 from llmc.dialects.fusion import SEMANTICS
-from llmc.dialects.fusion.ops import verify_launches
 from llmc.dialects.ir.context import make_context
+from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.interpret import Interpreter
+from llmc.dialects.ir.symbols import verify_symbols
 from xdsl.dialects.arith import AddfOp
 from xdsl.ir import Operation
 from xdsl.parser import Parser
@@ -44,7 +45,7 @@ def _print(op: Operation, generic: bool = False) -> str:
 
 def test_text_round_trips_in_both_forms() -> None:
     module = _parse(KERNEL)
-    verify_launches(module)
+    verify_symbols(module)
     text = _print(module)
     assert _print(_parse(text)) == text
     assert _print(_parse(_print(module, generic=True))) == text
@@ -70,5 +71,5 @@ def test_kernel_verifier_refuses(old: str, new: str, message: str) -> None:
 
 
 def test_launch_of_an_unknown_kernel_is_refused() -> None:
-    with pytest.raises(VerifyException, match="no kernel of the module"):
-        verify_launches(_parse(KERNEL.replace("launch @double", "launch @other")))
+    with pytest.raises(LlmcError, match="no symbol @other"):
+        verify_symbols(_parse(KERNEL.replace("launch @double", "launch @other")))

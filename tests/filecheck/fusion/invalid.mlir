@@ -39,3 +39,22 @@ func.func @groups_are_isolated(%x: tensor<4xf32>, %y: tensor<4xf32>) {
   }
   func.return
 }
+
+// -----
+
+func.func @unknown_kernel(%x: tensor<4xf32>) {
+  // expected-error @below {{no symbol @k in the module}}
+  %0 = fusion.launch @k(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  func.return
+}
+
+// -----
+
+fusion.kernel @k(%x: tensor<4xf32>) -> tensor<4xf32> attributes {family = "generic"} {
+  fusion.return %x : tensor<4xf32>
+}
+func.func @types_differ(%x: tensor<5xf32>) {
+  // expected-error @below {{fusion.launch @k: operands or results differ from the kernel's type}}
+  %0 = fusion.launch @k(%x) : (tensor<5xf32>) -> tensor<5xf32>
+  func.return
+}

@@ -31,3 +31,24 @@ func.func @unregistered(%x: tensor<4xf32>) {
 func.func @fine() {
   func.return
 }
+
+// -----
+
+func.func @branches_pass_what_is_taken(%c: i1) {
+  // expected-error @below {{cf.br passes (i1), where (f32) is expected}}
+  cf.br ^a(%c : i1)
+^a(%x: f32):
+  func.return
+}
+
+// -----
+
+func.func @regions_yield_what_is_taken(%c: i1, %x: f32) -> f32 {
+  // expected-error @below {{scf.yield gives (i1), where (f32) is expected}}
+  %y = scf.if %c -> (f32) {
+    scf.yield %c : i1
+  } else {
+    scf.yield %x : f32
+  }
+  func.return %y : f32
+}

@@ -107,3 +107,31 @@ layout.kernel @strides_come_in_sixteens(%x: !layout.buffer<[32, 20], bf16>) attr
 layout.kernel @the_last_dimension_is_contiguous(%x: !layout.buffer<[64, 32], bf16, #layout.mem<[[64, 1]], [[32, 64]]>>) attributes {family = "generic", arg_effects = ["r"], sizes = [], maps = [#layout.tensor_map<buffer = 0, box = [8, 8]>]} {
   layout.return
 }
+// -----
+
+// expected-error @below {{layout.write writes to a buffer whose effect is r}}
+layout.kernel @effects_are_kept(%x: !layout.buffer<[4], f32>) attributes {family = "generic", arg_effects = ["r"], sizes = []} {
+  %0 = layout.read %x : !layout.buffer<[4], f32> -> tensor<4xf32>
+  layout.write %0, %x : tensor<4xf32> -> !layout.buffer<[4], f32>
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{the range of T is [smallest, largest]}}
+layout.kernel @ranges(%T: i32) attributes {family = "generic", arg_effects = [], sizes = ["T"], ranges = {T = 4 : i64}} {
+  layout.return
+}
+
+// -----
+
+layout.kernel @parameters(%t: !layout.buffer<["B"], i32>, %B: i32) attributes {family = "sample", arg_effects = ["r"], sizes = ["B"]} {
+  // expected-error @below {{temperature is a buffer of f32 of rank 1}}
+  %0 = layout.sampling %t, %t, %t, %t : !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32> -> !nn.sampling
+  layout.return
+}
+
+// -----
+
+// expected-error @below {{i24 is no element type that memory holds}}
+func.func private @elements(!layout.buffer<[4], i24>)

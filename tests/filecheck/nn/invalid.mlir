@@ -129,3 +129,36 @@ func.func @uses_stand_after_definitions(%x: tensor<4xf32>) {
   %1 = nn.neg %x : (tensor<4xf32>) -> tensor<4xf32>
   func.return
 }
+
+// -----
+
+func.func @a_state_has_one_updater(%kv: !nn.state<token, tensor<2x2x16xbf16>>, %k: tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, %b: !nn.batch<"T", "B">) {
+  // expected-error @below {{nn.append and nn.append both update one state}}
+  %0 = nn.append %kv, %k, %k, %b : (!nn.state<token, tensor<2x2x16xbf16>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, !nn.batch<"T", "B">) -> !nn.state<token, tensor<2x2x16xbf16>>
+  %1 = nn.append %kv, %k, %k, %b : (!nn.state<token, tensor<2x2x16xbf16>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, !nn.batch<"T", "B">) -> !nn.state<token, tensor<2x2x16xbf16>>
+  func.return
+}
+
+// -----
+
+func.func @an_old_state_is_not_read(%kv: !nn.state<token, tensor<2x2x16xbf16>>, %k: tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, %b: !nn.batch<"T", "B">) -> !nn.state<token, tensor<2x2x16xbf16>> {
+  // expected-error @below {{func.return reads a state after nn.append has updated it}}
+  %0 = nn.append %kv, %k, %k, %b : (!nn.state<token, tensor<2x2x16xbf16>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, !nn.batch<"T", "B">) -> !nn.state<token, tensor<2x2x16xbf16>>
+  func.return %kv : !nn.state<token, tensor<2x2x16xbf16>>
+}
+
+// -----
+
+func.func @keys_have_the_states_elements(%kv: !nn.state<token, tensor<2x2x16xbf16>>, %k: tensor<?x2x16xf32, #nn.dims<["T", "_", "_"]>>, %b: !nn.batch<"T", "B">) {
+  // expected-error @below {{nn.append of f32 to a state of bf16}}
+  %0 = nn.append %kv, %k, %k, %b : (!nn.state<token, tensor<2x2x16xbf16>>, tensor<?x2x16xf32, #nn.dims<["T", "_", "_"]>>, tensor<?x2x16xf32, #nn.dims<["T", "_", "_"]>>, !nn.batch<"T", "B">) -> !nn.state<token, tensor<2x2x16xbf16>>
+  func.return
+}
+
+// -----
+
+func.func @masks_are_queries_by_keys(%q: tensor<4x2x16xf32>, %m: tensor<4x5xi1>) {
+  // expected-error @below {{the mask of nn.attention is [4, 4] for each head, not [4, 5]}}
+  %0 = nn.attention %q keys(%q, %q) mask(%m) {scale = 1.0 : f64, mask = #nn.mask<causal = false>} : (tensor<4x2x16xf32>, tensor<4x2x16xf32>, tensor<4x2x16xf32>, tensor<4x5xi1>) -> tensor<4x2x16xf32>
+  func.return
+}

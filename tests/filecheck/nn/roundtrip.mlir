@@ -196,8 +196,10 @@ func.func @others(%x: tensor<?x8xf32, #dims>, %i: tensor<?x2xi32, #dims>, %s: te
   %0 = nn.take_along %x, %i {axis = 1 : i64} : (tensor<?x8xf32, #dims>, tensor<?x2xi32, #dims>) -> tensor<?x2xf32, #dims>
   // CHECK: %1 = nn.size {size = "T"} : () -> tensor<i32>
   %1 = nn.size {size = "T"} : () -> tensor<i32>
-  // CHECK: %2 = nn.conv1d %s, %w {padding = 1 : i64, groups = 2 : i64} : (tensor<4x16xf32>, tensor<8x2x3xf32>) -> tensor<8x16xf32>
-  %2 = nn.conv1d %s, %w {padding = 1 : i64, groups = 2 : i64} : (tensor<4x16xf32>, tensor<8x2x3xf32>) -> tensor<8x16xf32>
+  // CHECK: %2 = nn.empty : () -> tensor<?x8xf32, #nn.dims<["T", "_"]>>
+  %2 = nn.empty : () -> tensor<?x8xf32, #dims>
+  // CHECK: %3 = nn.conv1d %s, %w {padding = 1 : i64, groups = 2 : i64} : (tensor<4x16xf32>, tensor<8x2x3xf32>) -> tensor<8x16xf32>
+  %3 = nn.conv1d %s, %w {padding = 1 : i64, groups = 2 : i64} : (tensor<4x16xf32>, tensor<8x2x3xf32>) -> tensor<8x16xf32>
   // CHECK: func.return
   func.return
 }

@@ -131,3 +131,18 @@ ptx.kernel @ends {params = {x = "u64"}, reqntid = 32 : i32} {
   // expected-error @below {{is not a terminator}}
   %a = ptx.mov u32 sreg(tid.x) : !ptx.reg<b32>
 }
+
+// -----
+
+// expected-error @below {{a CTA has 1 to 1024 threads}}
+ptx.kernel @threads {params = {}, reqntid = 2048 : i32} {
+  ptx.ret
+}
+
+// -----
+
+ptx.kernel @results {params = {}, reqntid = 32 : i32} {
+  // expected-error @below {{the form gives b32, not !ptx.reg<f32>}}
+  %0 = ptx.add s32 1, 1 : !ptx.reg<f32>
+  ptx.ret
+}

@@ -37,3 +37,8 @@ func.func @sizes_stay(%q: tensor<4x8x!quantized.elem<i8, scale = f32, block = [1
   %d = quantized.dequantize %q : tensor<4x8x!quantized.elem<i8, scale = f32, block = [1, -1]>> -> tensor<8x4xf32>
   func.return
 }
+
+// -----
+
+// expected-error @below {{the scale is a float, or quantised itself, not i8}}
+func.func private @scales(tensor<4x!quantized.elem<i8, scale = i8, block = [1]>>)

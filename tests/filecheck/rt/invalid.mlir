@@ -58,3 +58,76 @@ rt.program @maps attributes {sizes = []} {
   rt.launch @boxes(%0) maps [#layout.tensor_map<buffer = 0, box = [8, 8]>] : (!layout.buffer<[8], f32>)
   rt.return
 }
+// -----
+
+rt.program @unknown_kernel attributes {sizes = []} {
+  // expected-error @below {{no symbol @nothing in the module}}
+  rt.launch @nothing() : ()
+  rt.return
+}
+
+// -----
+
+rt.weight @w : !layout.buffer<[4], f32>
+rt.program @weights_are_no_kernels attributes {sizes = []} {
+  // expected-error @below {{rt.launch names @w, which is a rt.weight, no kernel}}
+  rt.launch @w() : ()
+  rt.return
+}
+
+// -----
+
+layout.kernel @k(%x: !layout.buffer<[4], f32>, %T: i32) attributes {family = "generic", arg_effects = ["r"], sizes = ["T"]} {
+  layout.return
+}
+rt.program @buffers_differ attributes {sizes = ["T"]} {
+  %x = rt.temp : !layout.buffer<[5], f32>
+  // expected-error @below {{rt.launch @k passes (!layout.buffer<[5], f32>), the kernel takes (!layout.buffer<[4], f32>)}}
+  rt.launch @k(%x) sizes ["T"] : (!layout.buffer<[5], f32>)
+  rt.return
+}
+
+// -----
+
+layout.kernel @k(%T: i32) attributes {family = "generic", arg_effects = [], sizes = ["T"]} {
+  layout.return
+}
+rt.program @sizes_differ attributes {sizes = ["T"]} {
+  // expected-error @below {{rt.launch @k passes 0 sizes, not 1}}
+  rt.launch @k() : ()
+  rt.return
+}
+
+// -----
+
+rt.weight @w : !layout.buffer<[4], f32>
+rt.program @weights_keep_their_type attributes {sizes = []} {
+  // expected-error @below {{rt.param @w is !layout.buffer<[5], f32>, but the weight is !layout.buffer<[4], f32>}}
+  %w = rt.param @w : !layout.buffer<[5], f32>
+  rt.return
+}
+
+// -----
+
+// expected-error @below {{the value is tensor<2xi32>, the weight tensor<2xf32>}}
+rt.weight @values : !layout.buffer<[2], f32> = dense<1> : tensor<2xi32>
+
+// -----
+
+rt.program @reinterpreting_keeps_elements attributes {sizes = []} {
+  %0 = rt.temp : !layout.buffer<[8], f32>
+  // expected-error @below {{reinterpreting keeps the element type, f32, not i32}}
+  %1 = rt.reinterpret %0 : !layout.buffer<[8], f32> -> !layout.buffer<[8], i32>
+  rt.return
+}
+
+// -----
+
+layout.kernel @k(%T: i32) attributes {family = "generic", arg_effects = [], sizes = ["T"]} {
+  layout.return
+}
+// expected-error @below {{a launch passes the size Q}}
+rt.program @sizes_are_the_programs attributes {sizes = ["T"]} {
+  rt.launch @k() sizes ["Q"] : ()
+  rt.return
+}

@@ -7,6 +7,15 @@
 rt.weight @embed : !layout.buffer<[512, 64], bf16>
 // CHECK: rt.weight @half : !layout.buffer<[2], f32> = dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32>
 rt.weight @half : !layout.buffer<[2], f32> = dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32>
+layout.kernel @gather(%ids: !layout.buffer<["T"], i32>, %table: !layout.buffer<[512, 64], bf16>, %out: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "gather", arg_effects = ["r", "r", "w"], sizes = ["T"]} {
+  layout.return
+}
+layout.kernel @boxes(%ids: !layout.buffer<["T"], i32>, %table: !layout.buffer<[512, 64], bf16>, %out: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "gather", arg_effects = ["r", "r", "w"], sizes = ["T"]} {
+  layout.return
+}
+layout.kernel @nothing() attributes {family = "generic", arg_effects = [], sizes = []} {
+  layout.return
+}
 // CHECK: rt.program @decode attributes {sizes = ["B", "T"], ranges = {T = [1 : i64, 8 : i64]}} {
 rt.program @decode attributes {sizes = ["B", "T"], ranges = {T = [1 : i64, 8 : i64]}} {
   // CHECK: %ids = rt.io "ids" : !layout.buffer<["T"], i32>

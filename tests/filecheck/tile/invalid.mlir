@@ -117,8 +117,8 @@ func.func @shapes_agree(%x: !tile.frag<16xf32, #layout.tv<shape = [32], reg = []
 
 tile.kernel @accumulators_in_flight_have_one_user() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 4 : i32} {
   %0 = tile.full 0.0 : f32 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
-  %1 = tile.wgmma_begin %0 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
   // expected-error @below {{an accumulator in flight has one user}}
+  %1 = tile.wgmma_begin %0 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
   %2 = tile.wgmma_wait %1 {pending = 1 : i64} : !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
   %3 = tile.wgmma_wait %1 {pending = 0 : i64} : !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
   tile.return
@@ -324,3 +324,25 @@ tile.kernel @scopes() attributes {effects = [], grid = ["1", "1", "1"], sizes = 
   %1 = tile.split_reduce %0 {scope = "grid"} : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>> -> !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
   tile.return
 }
+// -----
+
+// expected-error @below {{tile.store writes to a buffer whose effect is r}}
+tile.kernel @effects_are_kept(%x: !layout.buffer<[32], f32>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %0 = tile.full 0.0 : f32 : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  tile.store %0, %x[%c] : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>> -> !layout.buffer<[32], f32>
+  tile.return
+}
+
+// -----
+
+tile.kernel @consumers_are_warps() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  // expected-error @below {{2 consumer warps of a kernel of 1}}
+  %0 = tile.ring {copies = 1 : i32, consumers = 2 : i32} : !tile.ring<2, 512xbf16>
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{a ring has at least one stage, not 0}}
+func.func private @stages(!tile.ring<0, 512xbf16>)

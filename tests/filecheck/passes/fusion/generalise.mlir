@@ -9,7 +9,7 @@ func.func @main(%g: tensor<2x8xbf16>, %u: tensor<2x8xbf16>) -> tensor<2x8xbf16> 
 }
 
 // CHECK:      func.func @main(%g: tensor<2x8xbf16>, %u: tensor<2x8xbf16>) -> tensor<2x8xbf16> {
-// CHECK-NEXT: %0 = tensor.empty() : tensor<2x8xbf16>
+// CHECK-NEXT: %0 = nn.empty : () -> tensor<2x8xbf16>
 // CHECK-NEXT: %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>],
 // CHECK-NEXT: ^bb0(%2: bf16, %3: bf16, %4: bf16):
 // CHECK-NEXT: %5 = arith.extf %2 : bf16 to f32

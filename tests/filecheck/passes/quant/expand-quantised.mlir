@@ -43,7 +43,7 @@ func.func @main(%x: tensor<2x8xbf16>) -> tensor<2x9xbf16> {
 // CHECK-NEXT: %0 = nn.param @w.storage : tensor<9x8xi8>
 // CHECK-NEXT: %1 = nn.param @w.scale : tensor<9xf32>
 // CHECK-NEXT: %2 = nn.linear %x, %0 : (tensor<2x8xbf16>, tensor<9x8xi8>) -> tensor<2x9xf32>
-// CHECK-NEXT: %3 = tensor.empty() : tensor<2x9xbf16>
+// CHECK-NEXT: %3 = nn.empty : () -> tensor<2x9xbf16>
 // CHECK-NEXT: %4 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>],
 // CHECK-NEXT: ^bb0(%5: f32, %6: f32, %7: bf16):
 // CHECK-NEXT: %8 = arith.mulf %5, %6 : f32

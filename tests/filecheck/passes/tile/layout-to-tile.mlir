@@ -11,7 +11,7 @@ rt.program @p attributes {sizes = ["T"]} {
 }
 layout.kernel @k(%x: !layout.buffer<["T", 64], bf16>, %y: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = ["T"]} {
   %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
-  %e = tensor.empty() : tensor<64xbf16>
+  %e = nn.empty : () -> tensor<64xbf16>
   %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0 : tensor<?x64xbf16, #nn.dims<["T", "_"]>>) outs(%0 : tensor<?x64xbf16, #nn.dims<["T", "_"]>>) {
   ^bb0(%a: bf16, %b: bf16):
     %2 = arith.addf %a, %a : bf16

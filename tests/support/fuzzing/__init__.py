@@ -1,0 +1,1 @@
+"""Random well-formed modules of every dialect, their comparison, planted defects, and mangled text."""
