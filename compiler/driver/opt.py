@@ -55,9 +55,13 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
     from .remarks_report import remarks_wanted
 
     remarks_wanted(arguments)
-    registry = registry_of(arguments)
     name = "<stdin>" if arguments.input == "-" else arguments.input
     text, code = read_text(arguments.input), 0
+    if arguments.run_reproducer:
+        from .reproducer import take_command
+
+        take_command(text, name, arguments)
+    registry = registry_of(arguments)
     if arguments.split_input_file or arguments.verify_diagnostics:
         from .chunks import run_chunks
 
@@ -102,13 +106,17 @@ def process(text: str, name: str, arguments: argparse.Namespace, registry: Regis
 
 def transform(passes: PassContext, text: str, name: str, arguments: argparse.Namespace) -> str:
     """`process` without what it reports at the end."""
+    from ...dialects.ir.diagnostics import LlmcError
     from ...passes.framework.manager import PassManager
     from .instruments import make_instruments
+    from .instruments.counting import counters_of
     from .instruments.printing import check_names
+    from .reproducer import write_reproducer
 
     registry = passes.registry
     check_names(arguments, registry.find_pass)
     asked = asked_pipeline(arguments, registry)
+    passes.actions.counters.update(counters_of(arguments.debug_counter))
     instruments = make_instruments(arguments)
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics)
     elements = [*asked, *phases_asked(arguments, module)]
@@ -119,6 +127,9 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
         instrument.start(passes, module)
     try:
         manager.run(elements, module)
+    except LlmcError as error:
+        write_reproducer(error, text, name, arguments, elements, registry)
+        raise
     finally:
         for instrument in instruments:
             instrument.finish()
