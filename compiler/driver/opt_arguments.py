@@ -71,7 +71,8 @@ def checking(p: argparse.ArgumentParser) -> None:
     g.add_argument(
         "--verify-diagnostics",
         action="store_true",
-        help="succeed if exactly the errors of the '// expected-error' comments occur",
+        help="succeed if exactly the errors of the '// expected-error' comments occur, and the remarks and notes of "
+        "'// expected-remark' and '// expected-note'; expected-error-re takes regular expressions in {{}}",
     )
     g.add_argument("--verify-each", default=True, action=argparse.BooleanOptionalAction, help="verify after each pass (on)")
 

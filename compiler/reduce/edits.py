@@ -79,7 +79,7 @@ def cut_tail(module: ModuleOp, index: int) -> bool:
     function, block = op.parent_op(), op.parent
     if not isinstance(function, FuncOp) or block is None or not op.results or len(function.body.blocks) != 1:
         return False
-    if op.next_op is None or isinstance(op.next_op, ReturnOp) and list(op.next_op.operands) == list(op.results):
+    if op.next_op is None or (isinstance(op.next_op, ReturnOp) and list(op.next_op.operands) == list(op.results)):
         return False
     following = op.next_op
     tail: list[Operation] = []
