@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.parsing import parse_module
 from ...passes.framework.pipeline import Element, parse_pipeline
 from ...passes.framework.registry import Registry
-from ..driver.command import read_text, write_text
+from ..driver.command import make_folder, read_text, write_text
 from ..driver.reproducer import command_line
 from ..phases import attach_options, make_registry, phase_of, pipeline_between
 from ..replay import Cut, Replay
@@ -33,10 +32,7 @@ def bisect(arguments: argparse.Namespace) -> int:
     verdict = verdict_of(arguments, text, registry)
     found = Search(replay, verdict, say, fails=arguments.test_fails).run()
     out = Path(arguments.output)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LlmcError("LLMC0005", f"can't write {out}", str(out), why=error.strerror, fix="choose another folder") from None
+    make_folder(out)
     print(report(found, replay, out, arguments.load_pass_plugin))
     return 0
 

@@ -48,7 +48,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ops_in(text: str) -> int:
-    return sum(1 for op in run_pipeline(text, "").walk()) - 1
+    return len(list(run_pipeline(text, "").walk())) - 1
 
 
 def test_a_crash_is_reduced_from_its_reproducer_with_one_command(
