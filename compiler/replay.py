@@ -62,8 +62,8 @@ class Rewrite:
 
 @dataclass
 class Result:
-    """What a run gave: the module's text, or the error; the applications that ran or were left out, the rewrites of `within`, and
-    the IR before the last application, where it was the one to stop at or failed."""
+    """What a run gave: the module's text, or the error; the applications that ran or were left out, and the rewrites of
+    `within`."""
 
     text: str = ""
     error: LlmcError | None = None
