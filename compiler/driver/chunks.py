@@ -1,4 +1,4 @@
-"""`--split-input-file` and `--verify-diagnostics`: files of small modules, and the errors that they should give.
+"""`--split-input-file` and `--verify-diagnostics`: files of small modules, and the errors, remarks and notes that they should give.
 
 Chunks are separated by lines `// -----`; each runs whatever the others do. An expected error is a comment that names the line of
 the error, as mlir-opt has it:
@@ -7,14 +7,18 @@ the error, as mlir-opt has it:
     %0 = nn.add %x, %y : …
 
 `@+n`, `@-n` count lines; `@below` and `@above` are the next and the previous line that is no such comment; `@unknown` is an error
-without a line; nothing is the comment's own line.
+without a line; nothing is the comment's own line. `expected-remark` is a remark of a pass, `expected-note` what an error says of its
+why, fix and notes, at the error's line; `expected-warning` is read too, and no pass gives one. In `expected-error-re` (and so on) what
+stands between `{{` and `}}` within the text is a regular expression, as in `{{contracts {{[0-9]+}} with 9}}`.
+
+Errors must all be expected. Remarks must be where `--remarks` asks for them; notes may stay unsaid.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import FileLineColLoc, FusedLoc, NameLoc
@@ -23,19 +27,57 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from ...dialects.ir.diagnostics import LlmcError
 
 SEPARATOR = re.compile(r"^// -----[ \t]*\n", re.MULTILINE)
-EXPECTED = re.compile(r"//\s*expected-error\s*(@\s*(?:[+-]\d+|above|below|unknown))?\s*\{\{(.*?)\}\}")
+EXPECTED = re.compile(
+    r"//\s*expected-(error|warning|remark|note)(-re)?\s*(@\s*(?:[+-]\d+|above|below|unknown))?\s*"
+    r"\{\{((?:\{\{.*?\}\}|.)*?)\}\}"
+)
+PART = re.compile(r"\{\{(.*?)\}\}")
 UNKNOWN = 0  # the line of an error that has none
 
 
 @dataclass(frozen=True)
 class Expected:
-    """An error that should occur: part of its message, and the line it stands at."""
+    """A diagnostic that should occur: part of its message, the line it stands at, and its kind (error, warning, remark, note).
+    `regex`: parts of the text in double braces are regular expressions."""
 
     line: int
     text: str
+    kind: str = "error"
+    regex: bool = False
 
-    def matches(self, error: LlmcError, line: int) -> bool:
-        return line == self.line and self.text in error.what
+    def matches(self, told: Diagnostic) -> bool:
+        return (told.kind, told.line) == (self.kind, self.line) and re.search(self.pattern(), told.text) is not None
+
+    def pattern(self) -> str:
+        """The text as a regular expression. Raises LLMC0239 for a part that is none."""
+        if not self.regex:
+            return re.escape(self.text)
+        pieces = PART.split(self.text)
+        pattern = "".join(f"(?:{piece})" if i % 2 else re.escape(piece) for i, piece in enumerate(pieces))
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise LlmcError(
+                "LLMC0239", f"'{self.text}' holds no regular expression", f"an expected-{self.kind}-re comment", why=str(error)
+            ) from None
+        return pattern
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """What a chunk gave: `line` is UNKNOWN where it has none; `shown` is how people read it."""
+
+    kind: str
+    line: int
+    text: str
+    shown: str = ""
+
+
+def diagnostics_of(error: LlmcError, name: str, shown: str) -> list[Diagnostic]:
+    """An error, and its why, fix and notes as notes at the same line."""
+    line = line_of(error.where, name)
+    notes = [note for note in (error.why, error.fix, *error.notes) if note]
+    return [Diagnostic("error", line, error.what, shown), *(Diagnostic("note", line, note) for note in notes)]
 
 
 def split_chunks(text: str) -> list[str]:
@@ -62,12 +104,13 @@ def expected_errors(text: str) -> list[Expected]:
     found: list[Expected] = []
     for index, line in enumerate(lines):
         for match in EXPECTED.finditer(line):
-            place = (match.group(1) or "@+0")[1:].strip()
+            kind, regex, at, wanted = match.groups()
+            place = (at or "@+0")[1:].strip()
             if place in ("above", "below"):
                 number = neighbour(index, 1 if place == "below" else -1)
             else:
                 number = UNKNOWN if place == "unknown" else index + 1 + int(place)
-            found.append(Expected(number, match.group(2)))
+            found.append(Expected(number, wanted, kind, bool(regex)))
     return found
 
 
@@ -115,8 +158,11 @@ def run_chunks(
     split: bool,
     verify: bool,
     render: Callable[[LlmcError], str] = LlmcError.render,
+    remarks: Callable[[], Sequence[Diagnostic]] = lambda: (),
+    all_remarks: bool = False,
 ) -> tuple[str, int]:
-    """Run every chunk of `text` through `process`, which gives its output or raises an LlmcError.
+    """Run every chunk of `text` through `process`, which gives its output or raises an LlmcError; `remarks` then gives the remarks
+    of that chunk, which with `all_remarks` must all be expected.
 
     Returns the outputs of the chunks without error, and the exit code. Errors, and with `verify` the differences from what the
     comments expect, go to stderr.
@@ -125,18 +171,23 @@ def run_chunks(
     failures = 0
     for chunk in split_chunks(text) if split else [text]:
         expected = expected_errors(chunk) if verify else []
+        told: list[Diagnostic] = []
         try:
             outputs.append(process(chunk))
         except LlmcError as error:
-            line = line_of(error.where, name)
-            match = next((e for e in expected if e.matches(error, line)), None)
+            told += diagnostics_of(error, name, render(error))
+        if verify:
+            told += remarks()
+        for diagnostic in told:
+            match = next((e for e in expected if e.matches(diagnostic)), None)
             if match is not None:
                 expected.remove(match)
-            else:
+            elif diagnostic.kind in ("error", "warning") or (diagnostic.kind == "remark" and all_remarks):
                 failures += 1
-                note = f"{name}:{line or '?'}: unexpected error\n" if verify else ""
-                print(f"{note}{render(error)}", file=sys.stderr)
+                note = f"{name}:{diagnostic.line or '?'}: unexpected {diagnostic.kind}\n" if verify else ""
+                print(f"{note}{diagnostic.shown}", file=sys.stderr)
         for missing in expected:
             failures += 1
-            print(f'{name}:{missing.line or "?"}: expected error "{missing.text}" was not produced', file=sys.stderr)
+            place = f"{name}:{missing.line or '?'}"
+            print(f'{place}: expected {missing.kind} "{missing.text}" was not produced', file=sys.stderr)
     return "// -----\n".join(outputs), int(failures > 0)

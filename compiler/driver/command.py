@@ -129,3 +129,12 @@ def write_text(path: str, text: str) -> None:
             fix = "choose a place with room and permission"
             raise LlmcError("LLMC0005", f"can't write {path}", path, why=error.strerror or str(error), fix=fix) from None
         raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those around it, unless it is there. Raises LLMC0005 when that fails."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fix = "choose a place with room and permission"
+        raise LlmcError("LLMC0005", f"can't write {path}", str(path), why=error.strerror or str(error), fix=fix) from None

@@ -48,6 +48,7 @@ FAMILIES = {
     "LLMC0103": "an op that can't be interpreted",
     "LLMC0203": "an option that a pass does not take",
     "LLMC0231": "a sampling parameter or a number of tokens out of range",
+    "LLMC0239": "arguments of a command, or comments for one, that can't be read",
     "LLMC0304": "a checkpoint with missing or contradictory files",
     "LLMC0338": "a form of a PyTorch op that llmc does not import",
     "LLMC0506": "a kernel body that no schedule can compute",

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from .arguments import Parser, add_remark_flags, load_plugins
+from .opt_arguments import PHASES
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         "--copy-weights", action="store_true", help="put the weights into the artefact, which otherwise names their place"
     )
     shared(build)
+    bisecting(commands.add_parser("bisect", help="find the pass, and the rewrite in it, that makes a test fail"))
     inspect = commands.add_parser("inspect", help="say what an artefact holds")
     inspect.add_argument("model", metavar="OUT")
     diagnosing(inspect)
@@ -84,6 +86,32 @@ def shared(p: argparse.ArgumentParser) -> None:
     diagnosing(p)
 
 
+def bisecting(p: argparse.ArgumentParser) -> None:
+    """Flags of bisect."""
+    p.add_argument("input", metavar="FILE", help="the IR that the passes start from; - reads standard input")
+    p.add_argument(
+        "-o", "--output", default="bisect", metavar="DIR", help="where before.mlir and after.mlir go (default: bisect)"
+    )
+    p.add_argument(
+        "--pass-pipeline", default=None, metavar="TEXT", help="the passes, as llmc-opt takes them (default: the phases)"
+    )
+    p.add_argument("--compile-from", choices=PHASES, default=None, metavar="PHASE", help="the phase that the input stands at")
+    p.add_argument("--compile-to", choices=PHASES, default=None, metavar="PHASE", help="the last phase to run (default: ptx)")
+    p.add_argument("--target", default=None, metavar="NAME", help="what to compile for, such as sm_80 or sm_90a")
+    test = p.add_mutually_exclusive_group(required=True)
+    test.add_argument(
+        "--test",
+        default=None,
+        metavar="COMMAND",
+        help="a command that gets the resulting file ({} or last): 0 good, 125 cannot tell, else bad",
+    )
+    test.add_argument("--test-fails", action="store_true", help="a pass fails")
+    test.add_argument("--test-numerics", action="store_true", help="the result computes something else than the input")
+    test.add_argument("--test-ptxas", action="store_true", help="ptxas refuses the PTX of the result")
+    load_plugins(p)
+    diagnosing(p)
+
+
 def diagnosing(p: argparse.ArgumentParser) -> None:
     """Flags of all commands."""
     p.add_argument(
@@ -99,12 +127,17 @@ def diagnosing(p: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0, or 1 after an error that was printed to stderr)."""
     arguments = parser().parse_args(argv)
-    from . import model_commands
     from .command import guarded
     from .error_text import ErrorStyle
 
-    bodies = {"run": model_commands.run, "build": model_commands.build, "inspect": model_commands.inspect, "explain": say}
-    body = bodies[arguments.command]
+    if arguments.command == "bisect":
+        from ..bisect.command import bisect as body
+    elif arguments.command == "explain":
+        body = say
+    else:
+        from . import model_commands
+
+        body = {"run": model_commands.run, "build": model_commands.build, "inspect": model_commands.inspect}[arguments.command]
     return guarded(lambda: body(arguments), debug=arguments.debug, style=ErrorStyle(color=arguments.color))
 
 

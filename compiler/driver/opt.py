@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ...passes.framework.pass_ import PassContext
     from ...passes.framework.pipeline import Element
     from ...passes.framework.registry import Registry
+    from ...passes.framework.remarks import Remark
     from .error_text import ErrorStyle
 
 
@@ -55,15 +56,33 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
     from .remarks_report import remarks_wanted
 
     remarks_wanted(arguments)
-    registry = registry_of(arguments)
     name = "<stdin>" if arguments.input == "-" else arguments.input
     text, code = read_text(arguments.input), 0
+    if arguments.run_reproducer:
+        from .reproducer import take_command
+
+        take_command(text, name, arguments)
+    registry = registry_of(arguments)
     if arguments.split_input_file or arguments.verify_diagnostics:
-        from .chunks import run_chunks
+        from .chunks import Diagnostic, line_of, run_chunks
+
+        told: list[Remark] = []
+
+        def diagnostics() -> list[Diagnostic]:
+            found = [Diagnostic("remark", line_of(r.location, name), r.message, r.render()) for r in told]
+            told.clear()
+            return found
 
         split, verify = arguments.split_input_file, arguments.verify_diagnostics
         output, code = run_chunks(
-            text, name, lambda chunk: process(chunk, name, arguments, registry), split=split, verify=verify, render=style.render
+            text,
+            name,
+            lambda chunk: process(chunk, name, arguments, registry, told),
+            split=split,
+            verify=verify,
+            render=style.render,
+            remarks=diagnostics,
+            all_remarks=remarks_wanted(arguments) is not None,
         )
     else:
         output = process(text, name, arguments, registry)
@@ -82,10 +101,14 @@ def registry_of(arguments: argparse.Namespace) -> Registry:
     return make_registry(arguments.load_pass_plugin)
 
 
-def process(text: str, name: str, arguments: argparse.Namespace, registry: Registry | None = None) -> str:
-    """Parse one module, run what the arguments ask for, and give the text to print."""
+def process(
+    text: str, name: str, arguments: argparse.Namespace, registry: Registry | None = None, told: list[Remark] | None = None
+) -> str:
+    """Parse one module, run what the arguments ask for, and give the text to print. Remarks are added to `told`: all of them, or
+    those that the arguments ask for."""
     from ...passes.framework.pass_ import PassContext
-    from .remarks_report import report_remarks
+    from ...passes.framework.remarks import Selection
+    from .remarks_report import remarks_wanted, report_remarks
 
     registry = registry or registry_of(arguments)
     passes = PassContext(registry.context(), registry=registry)
@@ -93,6 +116,8 @@ def process(text: str, name: str, arguments: argparse.Namespace, registry: Regis
     try:
         return transform(passes, text, name, arguments)
     finally:
+        if told is not None:
+            told += passes.remarks.select(remarks_wanted(arguments) or Selection())
         report_remarks(passes.remarks, arguments)
         if arguments.mlir_timing:
             from .timing_report import print_timing
@@ -102,13 +127,17 @@ def process(text: str, name: str, arguments: argparse.Namespace, registry: Regis
 
 def transform(passes: PassContext, text: str, name: str, arguments: argparse.Namespace) -> str:
     """`process` without what it reports at the end."""
+    from ...dialects.ir.diagnostics import LlmcError
     from ...passes.framework.manager import PassManager
     from .instruments import make_instruments
+    from .instruments.counting import counters_of
     from .instruments.printing import check_names
+    from .reproducer import write_reproducer
 
     registry = passes.registry
     check_names(arguments, registry.find_pass)
     asked = asked_pipeline(arguments, registry)
+    passes.actions.counters.update(counters_of(arguments.debug_counter))
     instruments = make_instruments(arguments)
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics)
     elements = [*asked, *phases_asked(arguments, module)]
@@ -119,6 +148,9 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
         instrument.start(passes, module)
     try:
         manager.run(elements, module)
+    except LlmcError as error:
+        write_reproducer(error, text, name, arguments, elements, registry)
+        raise
     finally:
         for instrument in instruments:
             instrument.finish()

@@ -71,7 +71,8 @@ def checking(p: argparse.ArgumentParser) -> None:
     g.add_argument(
         "--verify-diagnostics",
         action="store_true",
-        help="succeed if exactly the errors of the '// expected-error' comments occur",
+        help="succeed if exactly the errors of the '// expected-error' comments occur, and the remarks and notes of "
+        "'// expected-remark' and '// expected-note'; expected-error-re takes regular expressions in {{}}",
     )
     g.add_argument("--verify-each", default=True, action=argparse.BooleanOptionalAction, help="verify after each pass (on)")
 
@@ -164,6 +165,36 @@ def remarks(p: argparse.ArgumentParser) -> None:
 def debugging(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("when it breaks")
     g.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    g.add_argument(
+        "--mlir-pass-pipeline-crash-reproducer",
+        default=None,
+        metavar="FILE",
+        help="where to write the reproducer of a failing pass (default: the folder reproducers of the cache directory)",
+    )
+    g.add_argument(
+        "--mlir-pass-pipeline-local-reproducer",
+        default=True,
+        action=argparse.BooleanOptionalAction,
+        help="the reproducer holds the IR before the failing pass and that pass alone (on), not the input and all passes",
+    )
+    g.add_argument(
+        "--run-reproducer", action="store_true", help="run the input, a reproducer, with the command in its first lines"
+    )
+    g.add_argument(
+        "--debug-counter",
+        action="append",
+        default=[],
+        metavar="TAG=SKIP[:COUNT]",
+        help="leave out the first SKIP actions, then allow COUNT (default: all); TAG is 'pass', or a pattern's name; may be repeated",
+    )
+    g.add_argument("--print-debug-counter", action="store_true", help="print how often each action was asked for, to stderr")
+    g.add_argument(
+        "--opt-bisect-limit",
+        type=int,
+        default=None,
+        metavar="N",
+        help="run only the first N applications of passes that may be left out, and say which, to stderr; -1: all",
+    )
 
 
 def listing(p: argparse.ArgumentParser) -> None:

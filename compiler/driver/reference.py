@@ -32,6 +32,7 @@ from ...passes.framework.pass_ import Pass
 from ...passes.framework.registry import OURS, Registry
 from ..knobs import VARIABLES
 from ..phases import PHASES, PIPELINE, make_registry
+from ..reduce import command as reduce
 from . import llmc, lsp, opt
 from .arguments import Parser, load_plugins
 from .command import guarded
@@ -383,6 +384,7 @@ def flags_page() -> str:
     lines += flag_rows(opt.parser())
     for name, parser in subparsers(llmc.parser()).items():
         lines += ["", f"## `llmc {name}`", "", *flag_rows(parser)]
+    lines += ["", "## `llmc-reduce`", "", reduce.parser().description or "", "", *flag_rows(reduce.parser())]
     lines += [
         "",
         "## `llmc-lsp`",

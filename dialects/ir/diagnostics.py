@@ -62,7 +62,8 @@ class LlmcError(Exception):
     """A failure that the user can understand and act on.
 
     `code` is a stable `LLMCnnnn` (the catalogue is in docs/errors.md), `what` one sentence, `where` an op, value, location,
-    path or string, `why` the cause, `fix` what to do about it. `passes` names the passes at work, innermost first.
+    path or string, `why` the cause, `fix` what to do about it. `passes` names the passes at work, innermost first; `notes` are lines
+    for what else there is to say, such as where a reproducer was written.
     """
 
     code: str
@@ -71,6 +72,7 @@ class LlmcError(Exception):
     why: str | None = None
     fix: str | None = None
     passes: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         super().__init__(self.what)
@@ -88,6 +90,7 @@ class LlmcError(Exception):
             lines.append(f"  why: {self.why}")
         if self.fix:
             lines.append(f"  fix: {self.fix}")
+        lines += [f" note: {note}" for note in self.notes]
         return "\n".join(lines)
 
     def __str__(self) -> str:

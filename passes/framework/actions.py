@@ -4,12 +4,16 @@
     ctx.actions.take("fold-identities")    one rewrite of a pattern
 
 Each tag counts by itself. `skip` leaves out the first so many, `count` lets that many happen after those; everything later is left
-out. `limit` ends all optional passes after so many applications (`--opt-bisect-limit`).
+out. A command's flag for this is `--debug-counter=TAG=skip:count`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xdsl.ir import Operation
 
 PASS = "pass"
 
@@ -37,8 +41,8 @@ class Actions:
 
     counters: dict[str, Counter] = field(default_factory=dict[str, Counter])
 
-    def take(self, tag: str) -> bool:
-        """Count one action; whether it may happen."""
+    def take(self, tag: str, op: Operation | None = None) -> bool:
+        """Count one action, on `op`; whether it may happen."""
         counter = self.counters.get(tag)
         if counter is None:
             counter = self.counters[tag] = Counter()

@@ -119,7 +119,7 @@ class Driver:
     def _ask(self) -> None:
         """Before the first change of a match."""
         tag = self._tag
-        if not self.ctx.actions.take(tag):
+        if not self.ctx.actions.take(tag, self._op):
             raise Refused
         count = self.fired.get(tag, 0) + 1
         if count > self._fuel:

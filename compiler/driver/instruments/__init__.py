@@ -12,6 +12,10 @@ __all__ = ["CommandInstrument", "make_instruments"]
 
 def make_instruments(arguments: argparse.Namespace) -> list[CommandInstrument]:
     """The instruments that a command's flags ask for, in the order in which they look at a pass."""
-    from . import lower_trace, printing, statistics
+    from . import counting, lower_trace, printing, statistics
 
-    return [instrument for source in (printing, statistics, lower_trace) for instrument in source.from_arguments(arguments)]
+    return [
+        instrument
+        for source in (printing, statistics, lower_trace, counting)
+        for instrument in source.from_arguments(arguments)
+    ]

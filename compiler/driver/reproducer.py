@@ -1,0 +1,102 @@
+"""Reproducers: a failing pass's input in a file whose first lines are the command that fails on it.
+
+    // llmc-repro: llmc-opt --pass-pipeline='builtin.module(canonicalise)' --load-pass-plugin=/home/me/mine.py
+    builtin.module { … }
+
+`llmc-opt FILE --run-reproducer` runs it. The IR before the failing pass is found by running the pipeline once more, as far as that
+pass, so that a run that succeeds pays nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...dialects.ir.diagnostics import LlmcError
+from ...passes.framework.pipeline import Element, parse_pipeline, print_pipeline
+from ...passes.framework.registry import Registry
+from ..knobs import read_knobs
+from ..replay import Cut, Replay
+from .command import write_text
+from .instruments.counting import counters_of
+
+HEADER = re.compile(r"^// llmc-repro: llmc-opt\s+(.*)$", re.MULTILINE)
+CARRIED = ("pass_pipeline", "load_pass_plugin", "verify_each", "debug_counter", "opt_bisect_limit")
+
+
+def command_line(pipeline: str, plugins: Sequence[str], verify_each: bool = True, more: Sequence[str] = ()) -> str:
+    """`llmc-opt …` without the file, quoted for a shell. Plugins get absolute paths."""
+    words = [f"--pass-pipeline={pipeline}", *(f"--load-pass-plugin={Path(p).resolve()}" for p in plugins)]
+    words += [] if verify_each else ["--no-verify-each"]
+    return shlex.join(["llmc-opt", *words, *more])
+
+
+def take_command(text: str, name: str, arguments: argparse.Namespace) -> None:
+    """Set what the header of a reproducer says. Raises LLMC0256 for a file without one."""
+    match = HEADER.search(text)
+    if match is None:
+        raise LlmcError(
+            "LLMC0256", f"{name} is no reproducer", name, why="it has no line '// llmc-repro: llmc-opt …'",
+            fix="leave --run-reproducer out, and give the passes",
+        )  # fmt: skip
+    from .opt_arguments import parser
+
+    found = parser().parse_args(shlex.split(match.group(1)))
+    for field in CARRIED:
+        setattr(arguments, field, getattr(found, field))
+
+
+def write_reproducer(
+    error: LlmcError, text: str, name: str, arguments: argparse.Namespace, elements: Sequence[Element], registry: Registry
+) -> None:
+    """Write the reproducer of an error of a pass, and say in the error where it is and how it is run. Nothing is written for a run
+    of a reproducer, or of expected errors, unless a file is named."""
+    target: str | None = arguments.mlir_pass_pipeline_crash_reproducer
+    if target is None and (arguments.run_reproducer or arguments.verify_diagnostics):
+        return
+    counters = tuple((tag, c.skip, c.count) for tag, c in counters_of(arguments.debug_counter).items())
+    limit = arguments.opt_bisect_limit
+    cut = Cut(limit=limit if limit is not None and limit >= 0 else None)
+    pipeline, ir = print_pipeline(elements), text
+    more = [f"--debug-counter={c}" for c in arguments.debug_counter]
+    more += [f"--opt-bisect-limit={limit}"] if limit is not None else []
+    if arguments.mlir_pass_pipeline_local_reproducer:
+        found = local_case(Replay(text, name, elements, registry, arguments.verify_each, counters), cut, error)
+        if found is not None:
+            (pipeline, ir), more = found, []
+    command = command_line(pipeline, arguments.load_pass_plugin, arguments.verify_each, more)
+    save(error, ir, command, target)
+
+
+def save(error: LlmcError, ir: str, command: str, target: str | None) -> None:
+    """Write the file and tell of it in the error; a folder that can't be written must not hide the error itself."""
+    content = f"// llmc-repro: {command}\n// {error.code}: {error.what.splitlines()[0] if error.what else ''}\n{HEADER.sub('', ir).lstrip()}"
+    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+    path = Path(target) if target is not None else read_knobs().cache_dir / "reproducers" / f"{error.code}-{digest}.mlir"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(str(path), content)
+    except (OSError, LlmcError) as problem:
+        error.notes = (*error.notes, f"no reproducer: {path} can't be written ({getattr(problem, 'why', None) or problem})")
+        return
+    error.notes = (*error.notes, f"reproducer: llmc-opt {shlex.quote(str(path))} --run-reproducer")
+
+
+def local_case(replay: Replay, cut: Cut, error: LlmcError) -> tuple[str, str] | None:
+    """The failing pass's pipeline and the IR before it; None where that pass alone does not give the same error."""
+    whole = replay.run(cut)
+    if whole.error is None or whole.error.code != error.code or not whole.applications:
+        return None
+    last = whole.applications[-1]
+    before = replay.run(Cut(until=last.number - 1, limit=cut.limit))
+    if before.error is not None:
+        return None
+    alone = Replay(
+        before.text, "<reproducer>", parse_pipeline(last.pipeline, replay.registry), replay.registry, replay.verify_each
+    )
+    again = alone.run().error
+    return (last.pipeline, before.text) if again is not None and again.code == error.code else None

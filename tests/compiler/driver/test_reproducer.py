@@ -1,0 +1,99 @@
+"""Reproducers of failing passes, debug counters, `--opt-bisect-limit`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from commands import Command
+
+PLUGIN = Path(__file__).parents[2] / "support" / "planted" / "crashes.py"
+T = "tensor<4x8xf32>"
+SOURCE = f"""
+func.func @main(%a: {T}, %b: {T}) -> {T} {{
+  %0 = nn.add %a, %b : ({T}, {T}) -> {T}
+  %n = nn.neg %b : ({T}) -> {T}
+  %m = nn.neg %n : ({T}) -> {T}
+  %1 = nn.rsqrt %0 : ({T}) -> {T}
+  %2 = nn.mul %1, %m : ({T}, {T}) -> {T}
+  %s = nn.sub %0, %2 : ({T}, {T}) -> {T}
+  func.return %s : {T}
+}}
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "case.mlir"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_a_failing_pass_leaves_a_file_that_the_printed_command_runs(command: Command, source: Path):
+    done = command("opt", source, "--load-pass-plugin", PLUGIN, "--pass-pipeline=dce,planted-crash")
+    assert done.code == 1
+    line = re.search(r"reproducer: llmc-opt (.*)", done.err)
+    assert line is not None
+    path, *flags = shlex.split(line.group(1))
+    text = Path(path).read_text()
+    assert text.startswith("// llmc-repro: llmc-opt '--pass-pipeline=builtin.module(planted-crash)'")
+    again = command("opt", path, *flags)
+    assert again.code == 1 and "pass 'planted-crash' failed: IndexError" in again.err
+    assert "reproducer:" not in again.err
+
+
+def test_the_local_reproducer_holds_the_ir_before_the_pass_and_the_other_one_the_input(
+    command: Command, source: Path, tmp_path: Path
+):
+    flags = ("--load-pass-plugin", PLUGIN, "--pass-pipeline=planted-swap-subtraction,planted-crash")
+    local, whole = tmp_path / "local.mlir", tmp_path / "whole.mlir"
+    command("opt", source, *flags, f"--mlir-pass-pipeline-crash-reproducer={local}")
+    command("opt", source, *flags, f"--mlir-pass-pipeline-crash-reproducer={whole}", "--no-mlir-pass-pipeline-local-reproducer")
+    assert "nn.neg" not in local.read_text()
+    assert "nn.neg" in whole.read_text() and "planted-swap-subtraction" in whole.read_text().split("\n")[0]
+    assert command("opt", whole, "--run-reproducer").code == 1
+
+
+def test_a_folder_that_cannot_be_written_does_not_hide_the_error(command: Command, source: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    target = tmp_path / "file" / "r.mlir"
+    done = command(
+        "opt", source, "--load-pass-plugin", PLUGIN, "--pass-pipeline=planted-crash",
+        f"--mlir-pass-pipeline-crash-reproducer={target}",
+    )  # fmt: skip
+    assert "error[LLMC0204]" in done.err and "no reproducer" in done.err
+
+
+def test_a_file_without_a_command_is_no_reproducer(command: Command, source: Path):
+    assert "error[LLMC0256]" in command("opt", source, "--run-reproducer").err
+
+
+def test_a_counter_leaves_out_what_stands_before_and_after_its_window(command: Command, source: Path):
+    flags = ("--load-pass-plugin", PLUGIN, "--pass-pipeline=planted-swap-subtraction")
+    assert "nn.sub %0, %2" in command("opt", source, *flags, "--debug-counter=planted-swap=1").out
+    done = command("opt", source, *flags, "--debug-counter=planted-negations=0:0", "--print-debug-counter")
+    assert "nn.sub %2, %0" in done.out
+    assert "planted-swap: {1,1,0,-1}" in done.err and "planted-negations: {1,0,0,0}" in done.err
+
+
+def test_a_counter_that_never_counts_is_told(command: Command, source: Path):
+    done = command("opt", source, "--pass-pipeline=dce", "--debug-counter=nonsense=1")
+    assert done.code == 0 and "'nonsense' never occurred (what did: pass)" in done.err
+
+
+@pytest.mark.parametrize("text", ["pass", "pass=x", "pass=1:", "=1"])
+def test_a_counter_of_another_form_is_refused(text: str, command: Command, source: Path):
+    assert "error[LLMC0255]" in command("opt", source, "--pass-pipeline=dce", f"--debug-counter={text}").err
+
+
+def test_the_limit_numbers_optional_passes_only(command: Command, source: Path):
+    pipeline = "--pass-pipeline=func.func(planted-swap-subtraction),dce,strip-debuginfo"
+    done = command("opt", source, "--load-pass-plugin", PLUGIN, pipeline, "--opt-bisect-limit=1")
+    assert done.err.splitlines() == [
+        "BISECT: running pass (1) planted-swap-subtraction on func.func @main",
+        "BISECT: NOT running pass (2) dce on builtin.module",
+        "BISECT: NOT running pass (3) strip-debuginfo on builtin.module",
+    ]
+    assert "NOT" not in command("opt", source, "--pass-pipeline=dce", "--opt-bisect-limit=-1").err
