@@ -11,7 +11,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
-from ..dialects.ir.interpret import Fn, Interpreter, Options
+from ..dialects.ir.interpret import Fn, Interpreter, Observer, Options
 from ..dialects.layout.semantics import Buffer
 from ..dialects.layout.types import BufferType
 from ..dialects.rt.ops import ProgramOp
@@ -32,20 +32,21 @@ def reference_semantics() -> dict[type[Operation], Fn]:
 
 @dataclass
 class ReferenceEngine:
-    """Programs of `module`, interpreted. See `engine.Engine`."""
+    """Programs of `module`, interpreted. See `engine.Engine`. `observer` sees every op that runs."""
 
     module: ModuleOp
     capacity: Capacity = field(default_factory=Capacity)
     options: Options = field(default_factory=Options)
+    observer: Observer | None = None
 
     def __post_init__(self) -> None:
         self.programs: Mapping[str, ProgramOp] = module_programs(self.module)
         self.page_size, self.max_pages = paging(self.module)
         self._types = {label: type_ for label, (type_, _) in io_types(self.programs, self.capacity).items()}
         sizes = self.capacity.sizes
-        self._io = {label: Buffer.empty(type_, sizes) for label, type_ in self._types.items()}
+        self._io = {label: Buffer.empty(type_, sizes, self.options) for label, type_ in self._types.items()}
         self._interpreter = Interpreter(
-            self.module, reference_semantics(), self.options, {"io": self._io, "weights": {}, "checkpoint": {}}
+            self.module, reference_semantics(), self.options, {"io": self._io, "weights": {}, "checkpoint": {}}, self.observer
         )
 
     def load(self, checkpoint: Mapping[str, Any]) -> None:

@@ -37,3 +37,34 @@ def add_remark_flags(p: argparse._ActionsContainer) -> None:  # pyright: ignore[
     p.add_argument(
         "--remarks-output", default=None, metavar="FILE", help="write them as YAML (LLVM's optimisation records) instead"
     )
+
+
+def add_numerics_flags(p: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage] as above
+    """The flags of `--check-numerics`."""
+    p.add_argument(
+        "--check-numerics", action="store_true",
+        help="run the module before and after each pass on the same inputs, and stop at the first that changes the numbers",
+    )  # fmt: skip
+    p.add_argument(
+        "--check-numerics-seed", type=int, default=0, metavar="N", help="of the random inputs and weights (default 0)"
+    )
+    p.add_argument(
+        "--check-numerics-inputs",
+        default=None,
+        metavar="FILE.npz",
+        help="arrays by argument name or index, instead of random ones",
+    )
+    p.add_argument("--check-numerics-sizes", default=None, metavar="T=5,B=2", help="values of size names (default: small ones)")
+    p.add_argument(
+        "--check-numerics-tolerance", type=float, default=4.0, metavar="R",
+        help="by how much the error after a pass may exceed the error before, both against an f64 run (default 4)",
+    )  # fmt: skip
+    p.add_argument(
+        "--check-numerics-weights", default=None, metavar="DIR", help="weights from this checkpoint instead of random ones"
+    )
+    p.add_argument(
+        "--check-numerics-dump",
+        default=None,
+        metavar="DIR",
+        help="write the module before and after each pass that was compared",
+    )

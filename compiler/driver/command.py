@@ -101,7 +101,8 @@ def read_text(path: str) -> str:
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a file whole (through a temporary one beside it) or standard output for `-`. Raises LLMC0005 when that fails."""
+    """Write a file whole (through a temporary one beside it) or standard output for `-`; a device or a pipe, such as /dev/null, is
+    written into and never replaced. Raises LLMC0005 when that fails."""
     if path == "-":
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -49,6 +49,7 @@ FAMILIES = {
     "LLMC0203": "an option that a pass does not take",
     "LLMC0231": "a sampling parameter or a number of tokens out of range",
     "LLMC0239": "arguments of a command, or comments for one, that can't be read",
+    "LLMC0264": "an input or a size for --check-numerics that does not fit",
     "LLMC0304": "a checkpoint with missing or contradictory files",
     "LLMC0338": "a form of a PyTorch op that llmc does not import",
     "LLMC0506": "a kernel body that no schedule can compute",

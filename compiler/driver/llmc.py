@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser, add_remark_flags, load_plugins
+from .arguments import Parser, add_numerics_flags, add_remark_flags, load_plugins
 from .opt_arguments import PHASES
 
 
@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         "--copy-weights", action="store_true", help="put the weights into the artefact, which otherwise names their place"
     )
     shared(build)
+    add_numerics_flags(build)
     bisecting(commands.add_parser("bisect", help="find the pass, and the rewrite in it, that makes a test fail"))
     inspect = commands.add_parser("inspect", help="say what an artefact holds")
     inspect.add_argument("model", metavar="OUT")

@@ -22,6 +22,7 @@ from ..edited import build_edited
 from ..knobs import Knobs, read_knobs
 from ..phases import CompileOptions, make_registry
 from .command import read_text
+from .instruments import CommandInstrument
 from .progress import ProgressLine
 from .remarks_report import remarks_wanted, report_remarks
 
@@ -133,25 +134,49 @@ def build(arguments: argparse.Namespace) -> int:
         from ..trace import LowerTrace
 
         trace = LowerTrace(Path(arguments.trace))
-    with ProgressLine() as progress:
-        cache = not arguments.no_cache and not told
-        settings = Settings(knobs=knobs, cache=cache, dumps=True, progress=progress, trace=trace, registry=registry)
-        if kind in ("emulator", "reference"):
-            settings = replace(settings, assemble=False)
-        if arguments.ir is not None:
-            compiled, model = build_edited(place, read_text(arguments.ir), arguments.ir, settings, target)
-        else:
-            compiled, model, _ = api.build(
-                place, str(target), arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context, settings
+    checks = numerics_checks(arguments, place)
+    try:
+        with ProgressLine() as progress:
+            cached = not arguments.no_cache and not told and not checks  # a kernel from the cache goes through no pass
+            settings = Settings(
+                knobs=knobs, cache=cached, dumps=True, progress=progress, instruments=checks, trace=trace, registry=registry
             )
-        progress("write", "", 0, 1)
-        write_artefact(compiled, model, out, arguments.copy_weights)
+            if kind in ("emulator", "reference"):
+                settings = replace(settings, assemble=False)
+            if arguments.ir is not None:
+                compiled, model = build_edited(place, read_text(arguments.ir), arguments.ir, settings, target)
+            else:
+                compiled, model, _ = api.build(
+                    place,
+                    str(target),
+                    arguments.quant,
+                    arguments.dtype,
+                    arguments.max_sequences,
+                    arguments.max_context,
+                    settings,
+                )
+            progress("write", "", 0, 1)
+            write_artefact(compiled, model, out, arguments.copy_weights)
+    finally:
+        for check in checks:
+            check.finish()
     report_remarks(compiled.remarks, arguments)
     times = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in compiled.seconds.items())
     print(f"{len(compiled.kernels)} kernels for {compiled.options.target} in {out} ({times})", file=sys.stderr)
     if trace is not None:
         print(f"the trace is in {trace.directory / 'index.html'}", file=sys.stderr)
     return 0
+
+
+def numerics_checks(arguments: argparse.Namespace, place: Path) -> list[CommandInstrument]:
+    """What `--check-numerics` asks for; with the checkpoint's own weights, if no others are given."""
+    if not arguments.check_numerics:
+        return []
+    from .instruments import numerics
+
+    if arguments.check_numerics_weights is None and arguments.ir is None:
+        arguments.check_numerics_weights = str(place)
+    return numerics.from_arguments(arguments)
 
 
 def check_build(arguments: argparse.Namespace, place: Path, out: Path, registry: Registry) -> None:

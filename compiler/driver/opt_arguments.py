@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import Parser, add_remark_flags, load_plugins
+from .arguments import Parser, add_numerics_flags, add_remark_flags, load_plugins
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
 
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("input", nargs="?", default="-", help="file to read; - or nothing: standard input")
     p.add_argument("-o", "--output", default="-", metavar="FILE", help="file to write; - : standard output (default)")
-    for group in (running, emitting, checking, printing, seeing, remarks, debugging, listing):
+    for group in (running, emitting, checking, numerics, printing, seeing, remarks, debugging, listing):
         group(p)
     return p
 
@@ -75,6 +75,10 @@ def checking(p: argparse.ArgumentParser) -> None:
         "'// expected-remark' and '// expected-note'; expected-error-re takes regular expressions in {{}}",
     )
     g.add_argument("--verify-each", default=True, action=argparse.BooleanOptionalAction, help="verify after each pass (on)")
+
+
+def numerics(p: argparse.ArgumentParser) -> None:
+    add_numerics_flags(p.add_argument_group("are the numbers still right"))
 
 
 def printing(p: argparse.ArgumentParser) -> None:

@@ -18,6 +18,8 @@ from xdsl.traits import IsTerminator
 from .diagnostics import LlmcError
 
 Fn = Callable[[Operation, tuple[Any, ...], "Frame"], tuple[Any, ...]]
+Observer = Callable[[Operation, tuple[Any, ...], tuple[Any, ...]], None]
+"""Called with each op, its operands' values and its results'."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Interpreter:
     semantics: Mapping[type[Operation], Fn]
     options: Options = field(default_factory=Options)
     environment: dict[str, Any] = field(default_factory=dict[str, Any])
-    observer: Callable[[Operation, tuple[Any, ...], tuple[Any, ...]], None] | None = None
+    observer: Observer | None = None
     _symbols: dict[str, Operation] | None = field(default=None, init=False)
 
     def symbol(self, name: str) -> Operation:

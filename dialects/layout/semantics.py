@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from xdsl.ir import Operation
+from xdsl.ir import Attribute, Operation
 
-from ..ir.interpret import Fn, Frame
-from ..ir.numeric import dtype_of
+from ..ir.interpret import Fn, Frame, Options
+from ..ir.numeric import dtype_of, is_float
 from ..nn import ops as nn
 from ..nn.semantics import SEMANTICS as NN_SEMANTICS
 from ..nn.types import dims_of
@@ -19,6 +19,11 @@ from .ops import AdvanceOp, BatchOp, KernelOp, ReadOp, SamplingOp, StateOp, Writ
 from .types import BufferType
 
 Values = tuple[Any, ...]
+
+
+def storage_dtype(elem: Attribute, options: Options) -> np.dtype[Any]:
+    """What memory holds elements of `elem` in: their own dtype, or that of arithmetic where floats are not rounded."""
+    return dtype_of(elem) if options.round or not is_float(elem) else np.dtype(options.compute)
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,10 @@ class Buffer:
     extents: tuple[int, ...]
 
     @staticmethod
-    def empty(type_: BufferType, sizes: Mapping[str, int]) -> Buffer:
-        """A buffer of zeros."""
-        return Buffer(np.zeros(type_.num_elements(sizes), dtype_of(type_.element_type)), type_, type_.extents(sizes))
+    def empty(type_: BufferType, sizes: Mapping[str, int], options: Options = Options()) -> Buffer:
+        """A buffer of zeros; of `options.compute` where floats are not to be rounded."""
+        dtype = storage_dtype(type_.element_type, options)
+        return Buffer(np.zeros(type_.num_elements(sizes), dtype), type_, type_.extents(sizes))
 
     def seen_as(self, type_: BufferType, sizes: Mapping[str, int]) -> Buffer:
         """The same memory under another type."""

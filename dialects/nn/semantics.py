@@ -174,12 +174,21 @@ def _attention(op: Operation, args: Values, frame: Frame) -> Values:
             rows = batch.rows(sequence)
             if kv is not None:
                 length = int(batch.kv_len[sequence])
-                keys, values, key_positions = kv.keys[sequence][:length], kv.values[sequence][:length], np.arange(length)
+                keys, values = (_remembered(held[sequence], length) for held in (kv.keys, kv.values))
+                key_positions = np.arange(length)
             else:
                 keys, values, key_positions = k[rows], v[rows], batch.positions[rows]
             local = mask_tensor if mask_tensor is None or kv is not None else np.asarray(mask_tensor)[..., rows, rows]
             result[rows] = _attend(op, frame, q[rows], keys, values, batch.positions[rows], key_positions, local)
     return (rounded(result, elem_of(op.result), frame.options),)
+
+
+def _remembered(held: np.ndarray, length: int) -> np.ndarray:
+    """The first `length` tokens of a state; NaN for those that nobody appended yet."""
+    if len(held) >= length:
+        return held[:length]
+    missing = np.full((length - len(held), *held.shape[1:]), np.nan, held.dtype)
+    return np.concatenate([held, missing])
 
 
 def _attend(

@@ -12,10 +12,12 @@ from xdsl.dialects.builtin import DenseIntOrFPElementsAttr
 from xdsl.ir import Operation
 
 from ..ir.diagnostics import LlmcError
-from ..ir.interpret import Fn, Frame
+from ..ir.interpret import Fn, Frame, Interpreter
 from ..ir.numeric import dtype_of
 from ..layout.ops import KernelOp, buffer_of
 from ..layout.semantics import Buffer, run_kernel
+from ..layout.types import BufferType
+from ..nn import ops as nn
 from .ops import ArenaOp, IoOp, LaunchOp, ParamOp, ReinterpretOp, TempOp, UploadOp, ViewOp, WeightOp
 
 Values = tuple[Any, ...]
@@ -50,7 +52,7 @@ def _io(op: Operation, args: Values, frame: Frame) -> Values:
     buffers: dict[str, Buffer] = frame.interp.environment["io"]
     type_ = buffer_of(op.results[0])
     if label not in buffers:
-        buffers[label] = Buffer.empty(type_, frame.sizes)
+        buffers[label] = Buffer.empty(type_, frame.sizes, frame.options)
     return (buffers[label].seen_as(type_, frame.sizes),)
 
 
@@ -58,13 +60,24 @@ def _param(op: Operation, args: Values, frame: Frame) -> Values:
     name = cast(ParamOp, op).weight.root_reference.data
     weights: dict[str, Buffer] = frame.interp.environment["weights"]
     if name not in weights:
-        definition = frame.symbol(name)
-        assert isinstance(definition, WeightOp)
-        buffer = Buffer.empty(definition.type, {})
-        if definition.value is not None:
-            buffer.write(constant_array(definition.value, definition.type.element_type, buffer.extents))
-        weights[name] = buffer
+        weights[name] = _image(frame.symbol(name), buffer_of(op.results[0]), frame)
     return (weights[name].seen_as(buffer_of(op.results[0]), frame.sizes),)
+
+
+def _image(definition: Operation, type_: BufferType, frame: Frame) -> Buffer:
+    """A weight before `@load` has filled it: zeros, a constant, or what an `nn.weight` that is not lowered yet says."""
+    if isinstance(definition, nn.WeightOp):
+        checkpoint = frame.interp.environment["checkpoint"]
+        entries = {"weights": checkpoint, "sidecar": checkpoint}
+        values = Interpreter(frame.interp.module, frame.interp.semantics, frame.options, entries)
+        buffer = Buffer.empty(type_, {}, frame.options)
+        buffer.write(values.call(definition.sym_name.data, ())[0])
+        return buffer
+    assert isinstance(definition, WeightOp)
+    buffer = Buffer.empty(definition.type, {}, frame.options)
+    if definition.value is not None:
+        buffer.write(constant_array(definition.value, definition.type.element_type, buffer.extents))
+    return buffer
 
 
 def _upload(op: Operation, args: Values, frame: Frame) -> Values:
@@ -85,13 +98,15 @@ def _arena(op: Operation, args: Values, frame: Frame) -> Values:
 def _view(op: Operation, args: Values, frame: Frame) -> Values:
     memory, offsets = args[0]
     type_ = buffer_of(op.results[0])
+    if not frame.options.round:  # unrounded floats need more room than their slot has; a slot's tenant begins undefined anyway
+        return (Buffer.empty(type_, frame.sizes, frame.options),)
     begin = offsets[cast(ViewOp, op).slot.value.data]
     elements = memory[begin : begin + type_.num_bytes(frame.sizes)].view(dtype_of(type_.element_type))
     return (Buffer(elements, type_, type_.extents(frame.sizes)),)
 
 
 def _temp(op: Operation, args: Values, frame: Frame) -> Values:
-    return (Buffer.empty(buffer_of(op.results[0]), frame.sizes),)
+    return (Buffer.empty(buffer_of(op.results[0]), frame.sizes, frame.options),)
 
 
 def _reinterpret(op: Operation, args: Values, frame: Frame) -> Values:

@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import ModuleOp, f32
 from xdsl.ir import Operation, Region, SSAValue
 
 from ..ir import builtin_semantics
-from ..ir.interpret import Fn, Frame, Interpreter, Options
+from ..ir.interpret import Fn, Frame, Interpreter, Observer, Options
 from ..ir.numeric import dtype_of, rounded, widen
 from ..layout import expressions
 from ..layout.mem import MemLayout
@@ -355,16 +355,18 @@ def run_kernel(
     *,
     grid: tuple[int, int, int] | None = None,
     options: Options | None = None,
+    observer: Observer | None = None,
 ) -> None:
     """Runs every task of a kernel on flat storage arrays, in place; tasks run in grid order, x fastest.
 
-    A row-major buffer may also be given as its (contiguous) logical array.
+    A row-major buffer may also be given as its (contiguous) logical array. `observer` sees every op that runs.
     """
     module = op.parent_op()
     interp = Interpreter(
         module if isinstance(module, ModuleOp) else ModuleOp([]),
         builtin_semantics.SEMANTICS | SEMANTICS | ASYNCHRONOUS | CLUSTERS,
         options or Options(),
+        observer=observer,
     )
     memories: list[Any] = []
     for argument, data in zip(op.buffers, buffers, strict=True):

@@ -14,6 +14,7 @@ from xdsl.passes import ModulePass
 
 from .actions import Actions
 from .analysis import Analyses
+from .numerics import Numerics
 from .options import changed_options
 from .remarks import Kind, Remarks
 from .timing import Timing
@@ -87,7 +88,8 @@ class Pass(ModulePass):
     the pass can run on, alone in a module of their own; () is any op.
 
     `position` puts a pass of a plugin into the compiler's pipeline: "start of PHASE", "end of PHASE", "before PASS" or
-    "after PASS".
+    "after PASS". `numerics` tells `--check-numerics` what the pass changes besides rounding, and the
+    names that it changes.
     """
 
     name: ClassVar[str]
@@ -96,6 +98,7 @@ class Pass(ModulePass):
     required: ClassVar[bool] = True
     anchors: ClassVar[tuple[str, ...]] = ()
     position: ClassVar[str | None] = None
+    numerics: ClassVar[Numerics] = Numerics()
 
     @abstractmethod
     def run(self, ctx: PassContext, module: ModuleOp) -> None:

@@ -15,6 +15,7 @@ from ...dialects.nn.base import is_float
 from ...dialects.nn.types import dims_of, elem_of
 from ...dialects.quantized.ops import QuantizeOp
 from ...dialects.quantized.types import ElemType
+from ..framework.numerics import Numerics
 from ..framework.pass_ import Pass, PassContext
 from .values import functions
 
@@ -56,6 +57,7 @@ class QuantiseLinears(Pass):
 
     name: ClassVar[str] = "quantise-linears"
     produces: ClassVar[tuple[str, ...] | None] = ("nn", "quantized")
+    numerics: ClassVar[Numerics] = Numerics(allowance=2.0**-6)  # int8 rounds weights to 1/254 of a row's largest
     required: ClassVar[bool] = False
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
     scheme: str | None = "int8"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llmc.compiler.numerics.instrument import NumericsCheck
 from llmc.dialects import fusion, quantized
 from llmc.dialects.ir.builtin_semantics import SEMANTICS as BUILTIN
 from llmc.dialects.ir.context import make_context
@@ -21,10 +22,12 @@ from xdsl.dialects.func import FuncOp
 SEMANTICS = BUILTIN | NN | fusion.SEMANTICS | quantized.SEMANTICS
 
 
-def run_passes(module: ModuleOp, pipeline: str) -> PassContext:
-    """Run a textual pipeline with verification after each pass; the context has remarks and statistics."""
+def run_passes(module: ModuleOp, pipeline: str, unchecked: str | None = None) -> PassContext:
+    """Run a textual pipeline; the context has remarks and statistics. After each pass the module is verified, and must compute what
+    it did before; `unchecked` gives the reason where that is not looked at."""
     context = PassContext(make_context())
-    PassManager(context).run(parse_pipeline(pipeline), module)
+    instruments = [NumericsCheck()] if unchecked is None else []
+    PassManager(context, instruments=instruments).run(parse_pipeline(pipeline), module)
     return context
 
 

@@ -14,8 +14,10 @@ def make_instruments(arguments: argparse.Namespace) -> list[CommandInstrument]:
     """The instruments that a command's flags ask for, in the order in which they look at a pass."""
     from . import counting, lower_trace, printing, statistics
 
-    return [
-        instrument
-        for source in (printing, statistics, lower_trace, counting)
-        for instrument in source.from_arguments(arguments)
-    ]
+    sources = (printing, statistics, lower_trace, counting)
+    found = [instrument for source in sources for instrument in source.from_arguments(arguments)]
+    if arguments.check_numerics:  # after those that show the IR, since it stops; and it takes a while to import
+        from . import numerics
+
+        found += numerics.from_arguments(arguments)
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from xdsl.dialects import scf
+from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from ....dialects.ir.diagnostics import LlmcError
@@ -85,6 +86,9 @@ class KernelLowering:
         for name in ("grid", "sizes", "effects", "family", "schedule", "target_features"):
             if name in kernel.properties:
                 attributes[name] = kernel.properties[name]
+        buffers = [a for a in arguments if isinstance(a.type, BufferType)]
+        attributes["buffers"] = ArrayAttr([b.type for b in buffers])  # what the parameters point to, which PTX can't say
+        attributes["names"] = ArrayAttr([StringAttr(b.name_hint or f"b{i}") for i, b in enumerate(buffers)])
         self.result = PtxKernelOp.make(
             kernel.sym_name.data,
             self.parameters,

@@ -1,0 +1,72 @@
+"""`--check-numerics`: the connection between the flags and `compiler/numerics`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....dialects.ir.diagnostics import LlmcError
+from ....runtime.weights import Weights
+from ...numerics import NumericsOptions
+from ...numerics.instrument import NumericsCheck
+from .base import CommandInstrument
+
+
+class CheckNumerics(NumericsCheck, CommandInstrument):
+    """Says at the end, on stderr, what was compared."""
+
+    def finish(self) -> None:
+        if self.summary.outcomes:
+            print("\n".join(self.summary.lines()), file=sys.stderr)
+
+
+def from_arguments(arguments: argparse.Namespace) -> list[CommandInstrument]:
+    if not arguments.check_numerics:
+        return []
+    weights = Weights(arguments.check_numerics_weights) if arguments.check_numerics_weights is not None else {}
+    options = NumericsOptions(
+        arguments.check_numerics_seed,
+        parse_sizes(arguments.check_numerics_sizes),
+        read_inputs(arguments.check_numerics_inputs),
+        weights,
+        arguments.check_numerics_tolerance,
+    )
+    dump = Path(arguments.check_numerics_dump) if arguments.check_numerics_dump is not None else None
+    return [CheckNumerics(options, dump)]
+
+
+def parse_sizes(text: str | None) -> dict[str, int]:
+    """`T=5,B=2`; LLMC0264 for anything else."""
+    sizes: dict[str, int] = {}
+    for part in text.split(",") if text else []:
+        name, _, value = part.strip().partition("=")
+        if not name.isidentifier() or not value.isdigit() or int(value) < 1:
+            raise LlmcError(
+                "LLMC0264",
+                f"{part.strip()!r} is no size",
+                "--check-numerics-sizes",
+                fix="write names and positive numbers: --check-numerics-sizes T=5,B=2",
+            )
+        sizes[name] = int(value)
+    return sizes
+
+
+def read_inputs(path: str | None) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of a .npz file by name; LLMC0264 for a file that is none."""
+    if path is None:
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {name.removeprefix("arr_"): found[name] for name in found.files}
+    except (OSError, ValueError, AttributeError) as error:
+        raise LlmcError(
+            "LLMC0264",
+            f"{path} can't be read as arrays",
+            "--check-numerics-inputs",
+            why=str(error),
+            fix="write it with numpy.savez(path, ids=…)",
+        ) from error

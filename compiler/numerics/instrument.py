@@ -1,0 +1,88 @@
+"""The instrument: compares the module before and after every pass, and stops at the first that changes the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+
+from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.ir.printer import print_module
+from ...passes.framework.anchor import Anchor
+from ...passes.framework.instrument import Instrument
+from ...passes.framework.pass_ import Pass
+from .compare import Runs, compare_modules
+from .outcome import NumericsOptions
+from .report import Summary, error_of
+
+
+@dataclass
+class NumericsCheck(Instrument):
+    """Raises LLMC0263 after the first pass whose module computes something else than the module it was given. `dump`: a folder where
+    the module before and after every pass that was compared is written, numbered."""
+
+    options: NumericsOptions = field(default_factory=NumericsOptions)
+    dump: Path | None = None
+    summary: Summary = field(default_factory=Summary)
+    runs: Runs = field(default_factory=Runs)
+    number: int = 0
+    _before: ModuleOp | None = None
+    _anchors: list[Anchor] = field(default_factory=list[Anchor])
+
+    def enter(self, anchor: Anchor) -> None:
+        self._anchors.append(anchor)
+
+    def leave(self, anchor: Anchor) -> None:
+        self._anchors.pop()
+
+    def _whole(self, module: ModuleOp) -> ModuleOp:
+        """A copy of the module that a pass works on; of one that holds a symbol alone, with the symbols around it, which it may use."""
+        copy = module.clone()
+        if len(self._anchors) == 1 and module is not self._anchors[0].root:
+            copy.body.block.add_ops([op.clone() for op in self._anchors[0].root.body.block.ops])
+        return copy
+
+    def before(self, pass_: Pass, module: Operation) -> None:
+        self._before = self._whole(module) if isinstance(module, ModuleOp) else None
+
+    def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
+        self._before = None
+
+    def after(self, pass_: Pass, module: Operation, seconds: float) -> None:
+        before, self._before = self._before, None
+        if before is None or not isinstance(module, ModuleOp):
+            return
+        try:
+            after = self._whole(module) if self._anchors else module
+            outcome = compare_modules(before, after, self.options, contract=pass_.numerics, runs=self.runs)
+        except LlmcError as error:
+            error.passes = (*error.passes, f"pass '{pass_.name}'")
+            self._write(pass_, before, module)
+            raise
+        self.summary.outcomes.append((pass_.name, outcome))
+        if outcome.unchanged:
+            return
+        written = self._write(pass_, before, module)
+        if outcome.difference is not None:
+            raise error_of(pass_.name, outcome.difference, self._see(pass_, written))
+
+    def _write(self, pass_: Pass, before: ModuleOp, after: ModuleOp) -> tuple[Path, Path] | None:
+        if self.dump is None:
+            return None
+        self.dump.mkdir(parents=True, exist_ok=True)
+        paths = [self.dump / f"{self.number:03d}_{pass_.name}.{when}.mlir" for when in ("before", "after")]
+        for path, module in zip(paths, (before, after), strict=True):
+            path.write_text(print_module(module, locations=True))
+        self.number += 1
+        return paths[0], paths[1]
+
+    def _see(self, pass_: Pass, written: tuple[Path, Path] | None) -> str:
+        """The command that shows the IR before and after."""
+        name = pass_.name
+        if written is not None:
+            again = f"llmc-opt {written[0]} --pass-pipeline={name} --check-numerics"
+            return f"compare {written[0]} with {written[1]}; {again} runs this pass alone"
+        flags = f"--mlir-print-ir-before={name} --mlir-print-ir-after={name}"
+        return f"run again with {flags} to see the IR, or with --check-numerics-dump DIR to keep both modules"
