@@ -198,6 +198,7 @@ def compile_torch(
         raise LlmcError(
             "LLMC0240", what, why="llmc.compile takes a torch.nn.Module", fix="llmc.load takes the directory of a checkpoint"
         )
+    _check_eval(module)
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
     signature = inspect.signature(module.forward)
@@ -225,6 +226,22 @@ def compile_torch(
     )  # fmt: skip
     made.reload()
     return made
+
+
+def _check_eval(module: torch.nn.Module) -> None:
+    """Raise LLMC0248 for a module that would compute something else in train mode than what is compiled."""
+    nn = torch.nn
+    drops = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+    for name, child in module.named_modules():
+        if child.training and (isinstance(child, norms) or (isinstance(child, drops) and child.p > 0)):
+            raise LlmcError(
+                "LLMC0248",
+                f"a {type(child).__name__} in train mode can't be compiled",
+                name or "the module itself",
+                why="llmc compiles what a module computes in eval mode, which is something else here",
+                fix="call .eval() on the module first",
+            )
 
 
 def _by_place(
