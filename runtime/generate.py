@@ -61,6 +61,8 @@ class Session:
     width: int = field(init=False)
     ring: int = field(init=False)
     graphs: dict[int, Callable[[], None]] = field(default_factory=dict[int, Callable[[], None]])
+    placed: list[Request] | None = None
+    """The sequences whose state the device's rows hold: streams that take turns on one engine put theirs back first."""
 
     def __post_init__(self) -> None:
         engine = self.engine
@@ -186,6 +188,7 @@ class Session:
     def _step(self, sequences: Sequence[Request], counts: Sequence[int]) -> None:
         """One prefill of the next `counts[i]` tokens of each sequence; logits rows follow the order of `sequences`."""
         engine = self.engine
+        self.placed = None
         for sequence, count in zip(sequences, counts, strict=True):
             sequence.pages.reserve(sequence.stored + count)
         ids = [t for s, n in zip(sequences, counts, strict=True) for t in s.tokens[s.stored : s.stored + n]]
@@ -253,9 +256,11 @@ class Session:
     def _decode(self, live: list[Request]) -> Iterator[tuple[int, int]]:
         """Decode until a smaller bucket would do; the device advances itself, the host only reads."""
         width = min((b for b in self.buckets if b >= len(live)), default=len(live))
-        self._place(live, width)
         replay = self._graph(width)
+        self.placed = None
         while True:
+            if self.placed is not live:  # at first, and after another stream or `logits` used the rows
+                self._place(live, width)
             steps = min(self.steps_ahead, max(s.limit - s.generated for s in live if not s.done))
             before = [s.generated for s in live]
             if self._reserve(live, steps):
@@ -281,6 +286,7 @@ class Session:
 
     def _place(self, live: list[Request], width: int) -> None:
         """Write the state of every sequence to the device; padding rows are dead and use the scratch page."""
+        self.placed = live
         pad = width - len(live)
 
         def rows(values: list[int], fill: int) -> np.ndarray[Any, Any]:
@@ -294,7 +300,7 @@ class Session:
         write("query_start", np.arange(width + 1, dtype=np.int32))
         write("step", rows([s.generated for s in live], 0))
         write("limit", rows([s.limit for s in live], 0))
-        write("alive", rows([1] * len(live), 0))
+        write("alive", rows([int(not s.done) for s in live], 0))
         stops = np.full((width, self._row_size("eos", 8)), -1, np.int32)
         stops[:, : len(self.eos)] = list(self.eos)
         write("eos", stops)
