@@ -293,7 +293,9 @@ def test_train_mode_is_refused_where_it_computes_something_else(child: nn.Module
     module = nn.Sequential(nn.Linear(4, 4), child).train()
     with pytest.raises(LlmcError, match="LLMC0248"):
         llmc.compile(module, (numbers(2, 4),), device="reference", settings=settings)
-    llmc.compile(nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.0)).train(), (numbers(2, 4),), device="reference", settings=settings)
+    llmc.compile(
+        nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.0)).train(), (numbers(2, 4),), device="reference", settings=settings
+    )
 
 
 def _assigned(x: torch.Tensor) -> torch.Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import llmc
 import pytest
 from commands import write_checkpoint
