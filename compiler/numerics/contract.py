@@ -87,8 +87,8 @@ def judge(before: Array, after: Array, exact: Array, tolerance: float, allowance
     top = float(scale.max(initial=0.0))
     rms = [float(np.sqrt((x**2).sum() / count)) for x in (error_b, error_a, scale)]
     tiny = np.finfo(np.float64).tiny
-    largest = float(error_a.max(initial=0.0)) / max(float(error_b.max(initial=0.0)), unit * top, tiny)
-    mean = rms[1] / max(rms[0], unit * rms[2], tiny)
+    largest = _ratio(float(error_a.max(initial=0.0)), max(float(error_b.max(initial=0.0)), unit * top))
+    mean = _ratio(rms[1], max(rms[0], unit * rms[2]))
     ratio = max(largest, mean)
     if broken.any():
         at = np.argwhere(broken)
@@ -100,6 +100,10 @@ def judge(before: Array, after: Array, exact: Array, tolerance: float, allowance
     worst = _coordinates(np.argwhere(error_a == error_a.max())[0])
     errors = (float(error_b.max()), float(error_a.max()))
     return Verdict(ratio, True, worst, errors, len(at), tuple(_coordinates(c) for c in at[:4]))
+
+
+def _ratio(error: float, legal: float) -> float:
+    return error / legal if legal else 0.0 if error == 0.0 else float("inf")
 
 
 def _coordinates(index: Any) -> tuple[int, ...]:

@@ -273,7 +273,10 @@ class _Search:
         node = self.new[index]
         same = self.by_key.get(node.key) if node.key is not None else None
         candidates: Iterable[int] = self.by_size.get(self._size(node), ())
+        blank = all(a.size and bool((a == a.reshape(-1)[0]).all()) for a in node.arrays)  # equals any memory that nobody wrote
         for old in [*([same] if same is not None and self.old[same].arrays else []), *candidates]:
+            if old != same and blank and self.old[old].event.op.name != node.event.op.name:
+                continue
             if len(self.old[old].arrays) == len(node.arrays) and not self._verdict(old, index).wrong:
                 self.good[index] = old
                 return True

@@ -19,11 +19,11 @@ FOLDER = Path(__file__).parents[1] / "filecheck" / "passes"
 FILES = sorted(str(p.relative_to(FOLDER)) for p in FOLDER.rglob("*.mlir"))
 
 
-def pipelines(text: str) -> list[str]:
-    """The pipelines of a file's RUN lines, of those that are to succeed on the file as a whole."""
+def pipelines(text: str, scratch: Path) -> list[str]:
+    """The pipelines of a file's RUN lines, of those that are to succeed on the file as a whole; `scratch` stands for lit's %t."""
     found: list[str] = []
     for line in re.findall(r"// RUN: (.*)", text):
-        command = shlex.split(line.split("|")[0].replace("%s", "FILE"))
+        command = shlex.split(line.split("|")[0].replace("%s", "FILE").replace("%t", str(scratch)))
         if "not" in command or "--verify-diagnostics" in command:
             continue
         found += [b for a, b in pairwise(command) if a == "--pass-pipeline"]
@@ -32,10 +32,10 @@ def pipelines(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_pipeline_computes_what_the_file_says(name: str) -> None:
+def test_the_pipeline_computes_what_the_file_says(name: str, tmp_path: Path) -> None:
     text = (FOLDER / name).read_text()
     for chunk in text.split("// -----"):
-        for pipeline in pipelines(text):
+        for pipeline in pipelines(text, tmp_path / "t"):
             context = make_context()
             check = NumericsCheck()
             PassManager(PassContext(context), instruments=[check]).run(

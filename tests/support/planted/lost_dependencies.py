@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 @dataclass(frozen=True)
 class ReadBeforeAppend(Pass):
-    """Lets the last attention read its state as it was before this step's keys and values were appended."""
+    """Lets the last attention read its state before this step's keys and values are appended, which then happens behind it."""
 
     name: ClassVar[str] = "planted-read-early"
 
@@ -24,6 +24,9 @@ class ReadBeforeAppend(Pass):
             append = op.kv.owner if op.kv is not None else None
             if isinstance(append, nn.AppendOp):
                 op.operands[list(op.operands).index(op.kv)] = append.operands[0]
+                append.detach()
+                assert op.parent is not None
+                op.parent.insert_op_after(append, op)
 
 
 @dataclass(frozen=True)
