@@ -105,7 +105,7 @@ class LanguageModel:
 
     def _tokens(self, ids: list[int], max_tokens: int, sampling: SamplingParams) -> Iterator[int]:
         self.timings = Timings()
-        start = time.perf_counter()
+        start = first = time.perf_counter()
         for _, token in self.session.stream([ids], max_tokens, sampling):
             now = time.perf_counter()
             if self.timings.tokens == 0:

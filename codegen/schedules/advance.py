@@ -39,9 +39,8 @@ class Advance:
         op = _advance(kernel)
         assert op is not None
         b = TileBuilder.kernel(kernel.sym_name.data, kernel, warps=1, grid=self.abi(kernel, schedule).grid, schedule=schedule)
-        at = {
-            name: b.arg(list(kernel.block.args).index(value)) for name, value in zip(AdvanceOp.NAMES, op.operands, strict=True)
-        }  # pyright: ignore
+        arguments: list[SSAValue] = list(kernel.block.args)
+        at = {name: b.arg(arguments.index(value)) for name, value in zip(AdvanceOp.NAMES, op.operands, strict=True)}
         stops, ring = (buffer_of(op.eos).dims[1], buffer_of(op.ring).dims[1])
         assert isinstance(stops, int) and isinstance(ring, int)
         row, _, _ = b.task()

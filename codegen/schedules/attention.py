@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log2
 from typing import cast
 
-from xdsl.dialects.builtin import BFloat16Type, FloatAttr, f32
+from xdsl.dialects.builtin import BFloat16Type, f32
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 
 from ...dialects.layout.ops import BatchOp, KernelOp, ReadOp, ReturnOp, StateOp, WriteOp, WriteStateOp
@@ -55,7 +55,7 @@ class AttentionBody:
 
     @property
     def scale(self) -> float:
-        return cast(FloatAttr, self.op.scale).value.data
+        return self.op.scale.value.data
 
     @property
     def elem(self) -> Attribute:
@@ -291,7 +291,8 @@ def scaled_scores(
     if region is None and valid is None:
         return scores
 
-    def scale(s: ScalarBuilder, x: SSAValue, *rest: SSAValue) -> Scalar:
+    def scale(s: ScalarBuilder, *elements: SSAValue) -> Scalar:
+        x, *rest = elements
         y = x if region is None else _inlined(s, region.block, [s.mul(x, body.scale), *rest[:3]])
         return s.select(rest[-1], y, NOWHERE) if valid is not None else y
 

@@ -207,13 +207,20 @@ class _Work:
         b.cp_async_commit()
         ahead = self._page(b.add(begin, 1))
         carried = [*state.values, ahead]
+
+        def masked(i: SSAValue, *values: SSAValue) -> list[SSAValue]:
+            return self._step(i, list(values), masked=True)
+
+        def unmasked(i: SSAValue, *values: SSAValue) -> list[SSAValue]:
+            return self._step(i, list(values), masked=False)
+
         middle: Index = begin
         if window is None:
             # keys that every query of the tile sees need no mask
             whole = b.div(b.add(self.origin, 1), self.keys) if body.mask.causal else b.div(self.limit, self.keys)
             middle = b.min(whole, self.steps)
-            carried = list(b.for_(begin, middle, 1, carried, lambda i, *c: self._step(i, list(c), masked=False)))
-        carried = list(b.for_(middle, self.steps, 1, carried, lambda i, *c: self._step(i, list(c), masked=True)))
+            carried = list(b.for_(begin, middle, 1, carried, unmasked))
+        carried = list(b.for_(middle, self.steps, 1, carried, masked))
         b.cp_async_wait(0)
         self._write(Softmax(*carried[:3]), row, end)
 

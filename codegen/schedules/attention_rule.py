@@ -16,7 +16,7 @@ from ...dialects.nn import ops as nn
 from ...dialects.nn.types import dims_of, elem_of
 from .builder import Index
 from .evaluate import Axis, Coord, Coords, Evaluator, Rule, is_frag
-from .loops import ADD, coords_shape, reduce_over
+from .loops import ADD, At, coords_shape, reduce_over
 from .rules import batch_part
 from .scalar import Scalar, ScalarBuilder
 
@@ -82,7 +82,7 @@ def _keys(ev: Evaluator, op: nn.AttentionOp, token: Index):
         query: Index = batch_part(ev, batch, "positions", token)
         upper: Index = batch_part(ev, batch, "kv_len", sequence)
 
-        def paged(j: SSAValue, head: Index):
+        def paged(j: SSAValue, head: Index) -> tuple[At, At]:
             page, slot = page_of(ev, batch, sequence, j, page_size)
             return (
                 lambda i: ev.load(keys, [page, head, slot, i]),
@@ -100,7 +100,7 @@ def _keys(ev: Evaluator, op: nn.AttentionOp, token: Index):
             lower, upper = 0, ev.size(dims_of(k)[0])
         query = token
 
-        def plain(j: SSAValue, head: Index):
+        def plain(j: SSAValue, head: Index) -> tuple[At, At]:
             return (lambda i: ev.value(k, [j, head, i])), (lambda i: ev.value(v, [j, head, i]))
 
         at_key = plain

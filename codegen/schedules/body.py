@@ -15,6 +15,7 @@ from math import gcd
 from typing import cast
 
 from xdsl.dialects.builtin import TensorType
+from xdsl.dialects.linalg.attrs import IteratorType
 from xdsl.dialects.linalg.ops import GenericOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineDimExpr, AffineMap
@@ -89,7 +90,7 @@ def buffer_behind(value: SSAValue) -> BlockArgument:
         if not cast(BufferType, argument.type).is_row_major:
             raise Unsupported("a reshaped operand is not row-major in memory")
         return argument
-    raise Unsupported(f"{value.owner.name if isinstance(owner, Operation) else 'an operand'} is computed before the anchor")
+    raise Unsupported(f"{owner.name if isinstance(owner, Operation) else 'an operand'} is computed before the anchor")
 
 
 def analyse_linear(kernel: KernelOp) -> LinearBody:
@@ -228,7 +229,7 @@ def projected(map_: AffineMap) -> list[int | None]:
 
 
 def _generic(body: LinearBody, op: GenericOp, inputs: list[SSAValue]) -> None:
-    if any(t.data.value != "parallel" for t in op.iterator_types.data):
+    if any(t.data is not IteratorType.PARALLEL for t in op.iterator_types.data):
         raise Unsupported("a reduction in the epilogue")
     maps = [m.data for m in op.indexing_maps.data]
     rank = maps[0].num_dims

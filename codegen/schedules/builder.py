@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVarTuple, overload
 
 from xdsl.dialects import arith, scf
 from xdsl.dialects.builtin import IntegerAttr, LocationAttr, bf16, f32, i32
@@ -33,6 +33,9 @@ from ...dialects.tile import ops
 from ...dialects.tile.types import FragType, SmemType, frag_of, same_registers
 from .async_builder import AsyncBuilder, Index
 from .scalar import Scalar, ScalarBuilder
+
+Elements = TypeVarTuple("Elements")
+"""The operands of a map: its function takes a scalar for each."""
 
 
 class TileBuilder(AsyncBuilder):
@@ -435,12 +438,17 @@ class TileBuilder(AsyncBuilder):
         self.insert(ops.CpAsyncWaitOp(pending))
 
     # fragments ------------------------------------------------------------------------
+    @overload
+    def map(self, fn: Callable[[ScalarBuilder, *Elements], Scalar], *frags: *Elements, tv: Tv | None = None) -> SSAValue: ...
+
+    @overload
     def map(
-        self,
-        fn: Callable[..., Scalar | Sequence[Scalar]],
-        *frags: SSAValue,
-        tv: Tv | None = None,
-    ) -> Any:
+        self, fn: Callable[[ScalarBuilder, *Elements], Sequence[Scalar]], *frags: *Elements, tv: Tv | None = None
+    ) -> tuple[SSAValue, ...]: ...
+
+    def map(
+        self, fn: Callable[..., Scalar | Sequence[Scalar]], *frags: Any, tv: Tv | None = None
+    ) -> SSAValue | tuple[SSAValue, ...]:
         """`fn(s, *scalars)` with a ScalarBuilder `s` on every element; one fragment a returned scalar.
 
         The result's layout is `tv`, or that of the largest operand. Operands broadcast from size 1; a layout that is not
@@ -457,7 +465,7 @@ class TileBuilder(AsyncBuilder):
         s = ScalarBuilder(block, self.location)
         outcome = fn(s, *block.args)
         many = isinstance(outcome, Sequence)
-        values = [s.value(v) for v in (outcome if many else [outcome])]  # pyright: ignore
+        values = [s.value(v) for v in (outcome if many else [outcome])]
         terminator = ops.YieldOp(*values, location=self.location)
         block.add_op(terminator)
         results = tuple(self.insert(ops.MapOp(inputs, tv, block)).results)

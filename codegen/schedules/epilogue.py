@@ -203,7 +203,7 @@ class Epilogue:
             for table, other in ((op.cos, 1.0), (op.sin, 0.0))
         )
 
-        def rotate(sign: str) -> Callable[..., SSAValue]:
+        def rotate(sign: str) -> Callable[[ScalarBuilder, SSAValue, SSAValue, SSAValue, SSAValue], SSAValue]:
             def body(s: ScalarBuilder, x: SSAValue, y: SSAValue, cosine: SSAValue, sine: SSAValue) -> SSAValue:
                 left, right = s.mul(x, widened(s, cosine)), s.mul(y, widened(s, sine))
                 return s.sub(left, right) if sign == "-" else s.add(left, right)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast, overload
 
 from xdsl.dialects.builtin import f32
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
@@ -27,7 +27,7 @@ from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.tv import Tv, TvDigit
 from ...dialects.nn.sizes import Size
 from ...dialects.tile.types import FragType, frag_of, memory_of
-from .builder import Index, TileBuilder
+from .builder import Elements, Index, TileBuilder
 from .scalar import Scalar, ScalarBuilder
 
 
@@ -48,6 +48,7 @@ class Axis:
 Coord = Axis | SSAValue | int
 Coords = tuple[Coord, ...]
 Rule = Callable[["Evaluator", Operation, int, Coords], SSAValue]
+Remembered = TypeVar("Remembered")
 
 
 def is_frag(value: object) -> bool:
@@ -75,7 +76,7 @@ class Evaluator:
         finally:
             self._memo.pop()
 
-    def remember(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    def remember(self, key: tuple[Any, ...], make: Callable[[], Remembered]) -> Remembered:
         for level in reversed(self._memo):
             if key in level:
                 return level[key]
@@ -116,11 +117,19 @@ class Evaluator:
         constant = size.constant
         return constant if constant is not None else self.b.dim(str(size))
 
-    def map(self, fn: Callable[..., Any], *values: SSAValue) -> Any:
+    @overload
+    def map(self, fn: Callable[[ScalarBuilder, *Elements], Scalar], *values: *Elements) -> SSAValue: ...
+
+    @overload
+    def map(self, fn: Callable[[ScalarBuilder, *Elements], Sequence[Scalar]], *values: *Elements) -> tuple[SSAValue, ...]: ...
+
+    def map(self, fn: Callable[..., Scalar | Sequence[Scalar]], *values: Any) -> SSAValue | tuple[SSAValue, ...]:
         """Scalar code on values: uniform code where all are scalars, a `tile.map` otherwise."""
         frags = [v for v in values if is_frag(v)]
         if not frags:
-            return fn(self.b.scalar, *values)
+            scalar = self.b.scalar
+            outcome = fn(scalar, *values)
+            return tuple(scalar.value(v) for v in outcome) if isinstance(outcome, Sequence) else scalar.value(outcome)
         shape = self.joint_shape(frags)
 
         def body(s: ScalarBuilder, *elements: SSAValue) -> Any:
@@ -181,7 +190,7 @@ class Evaluator:
     def add(self, x: Coord, y: Coord) -> Coord:
         for one, other in ((x, y), (y, x)):
             if isinstance(one, Axis) and not isinstance(other, Axis) and not is_frag(other):
-                return Axis(one.axis, one.start, one.limit, one.exact, self.b.add(one.shift, cast(Index, other)))
+                return Axis(one.axis, one.start, one.limit, one.exact, self.b.add(one.shift, other))
         return self._calc("add", x, y)
 
     def sub(self, x: Coord, y: Coord) -> Coord:
@@ -326,7 +335,7 @@ class Access:
                     index = b.broadcast(index, self.ev.tv.project_to(self.shape))
                 gather[dim] = b.relabel(index, self._nd(frag_of(index).tv))
             else:
-                offsets.append(cast(Index, c))
+                offsets.append(c)
             checked.append(check)
         return offsets, {"checked": checked, "bounds": bounds, "gather": gather}
 

@@ -138,7 +138,7 @@ def columns_first(tv: Tv) -> Tv:
     return Tv(tv.shape, tuple(sorted(tv.reg, key=lambda d: (d[1][1] == 0, d[1][1]))), tv.lane, tv.warp)
 
 
-def grouped(b: TileBuilder, task: SSAValue, token_tiles: Index, rows: int, group: int) -> tuple[Index, Index]:
+def grouped(b: TileBuilder, task: Index, token_tiles: Index, rows: int, group: int) -> tuple[Index, Index]:
     """(token tile, row task) of a task: groups of `group` token tiles, in them token tiles fastest."""
     if group == 1:
         return b.div(task, rows), b.rem(task, rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from xdsl.dialects.builtin import FloatAttr
 from xdsl.ir import Attribute, BlockArgument, SSAValue
 
 from ...dialects.layout.types import BufferType, ScheduleAttr
@@ -101,6 +100,6 @@ def scale_rows(b: TileBuilder, body: LinearBody, tile: SSAValue, squares: SSAVal
     """A tile [tokens, rows] times 1 / √(Σx² / K + eps) of its tokens ([tokens, 1])."""
     norm = body.norm
     assert norm is not None
-    eps = cast(FloatAttr, norm.eps).value.data
+    eps = norm.eps.value.data
     inverse = b.map(lambda s, v: s.rsqrt(s.add(s.mul(v, 1.0 / body.k), eps)), squares)
     return b.map(lambda s, y, r: s.mul(y, r), tile, inverse)

@@ -14,6 +14,7 @@ from typing import cast
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerType, f32, i32
 from xdsl.dialects.linalg import ops as linalg
+from xdsl.dialects.linalg.attrs import IteratorType
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
@@ -181,14 +182,14 @@ def _mean(ev: Evaluator, total: SSAValue, sizes: Sequence[Size]) -> SSAValue:
 def generic(ev: Evaluator, op: Operation, index: int, coords: Coords) -> SSAValue:
     assert isinstance(op, linalg.GenericOp)
     maps = [m.data for m in op.indexing_maps.data]
-    kinds = [t.data.value for t in op.iterator_types.data]
+    kinds = [t.data for t in op.iterator_types.data]
     loops: list[Coord | None] = [None] * len(kinds)
     out_map = maps[len(op.inputs) + index]
     for loop, c in zip(through_map(out_map, list(range(len(kinds)))), coords, strict=True):
         assert isinstance(loop, int)
         if loops[loop] is None:
             loops[loop] = c
-    reductions = [i for i, kind in enumerate(kinds) if kind != "parallel"]
+    reductions = [i for i, kind in enumerate(kinds) if kind is not IteratorType.PARALLEL]
     if not reductions:
         point = [0 if c is None else c for c in loops]
         return ev.remember((op, tuple(point)), lambda: generic_parallel(ev, op, index, point))[index]
@@ -400,9 +401,10 @@ def ordered(ev: Evaluator, op: Operation, index: int, coords: Coords) -> SSAValu
 
             return ev.map(code, x_at(j), mine, ev.coord(j), i)
 
-        rank = looped(ev, ev.size(size), coords, [(0, i32)], lambda j, n: [ev.map(lambda s, n, c: s.add(n, c), n, before(j))])[
-            0
-        ]
+        def count(j: SSAValue, n: SSAValue) -> list[SSAValue]:
+            return [ev.map(lambda s, n, c: s.add(n, c), n, before(j))]
+
+        (rank,) = looped(ev, ev.size(size), coords, [(0, i32)], count)
         hit = ev.map(lambda s, r, p: s.cmp("eq", r, p), rank, place)
         return [ev.select(hit, mine, value), ev.select(hit, i, found)]
 

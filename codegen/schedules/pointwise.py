@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xdsl.dialects.linalg import ops as linalg
+from xdsl.dialects.linalg.attrs import IteratorType
 
 from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.types import ScheduleAttr
@@ -26,7 +27,7 @@ def combines(kernel: KernelOp) -> bool:
     for op in kernel.block.ops:
         if isinstance(op, COMBINING):
             return True
-        if isinstance(op, linalg.GenericOp) and any(t.data.value != "parallel" for t in op.iterator_types.data):
+        if isinstance(op, linalg.GenericOp) and any(t.data is not IteratorType.PARALLEL for t in op.iterator_types.data):
             return True
     return False
 

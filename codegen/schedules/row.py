@@ -6,6 +6,7 @@ One CTA a row, or several short rows a CTA; element-wise code before and after i
 from __future__ import annotations
 
 from xdsl.dialects.linalg import ops as linalg
+from xdsl.dialects.linalg.attrs import IteratorType
 from xdsl.ir import Operation
 
 from ...dialects.layout.ops import KernelOp
@@ -33,8 +34,8 @@ def reduced_size(op: Operation) -> Size | None:
             dims = dims_of(op.x)
             return dims[-1] if op.reduced == (len(dims) - 1,) else None
         case linalg.GenericOp():
-            kinds = [t.data.value for t in op.iterator_types.data]
-            if all(kind == "parallel" for kind in kinds) or kinds[-1] == "parallel":
+            kinds = [t.data for t in op.iterator_types.data]
+            if all(kind is IteratorType.PARALLEL for kind in kinds) or kinds[-1] is IteratorType.PARALLEL:
                 return None
             from .loops import extents
 

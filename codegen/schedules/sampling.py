@@ -235,7 +235,10 @@ def _random(draw: _Draw, op: nn.SampleOp, temperature: SSAValue, parameter: Call
     (edge,) = b.if_(limited, by_count, lambda: nothing)
 
     def by_mass() -> SSAValue:
-        (top,) = draw.over([b.full(LOWEST, tv)], lambda x, i, m: [b.map(lambda s, x, m: s.max(m, scaled(s, x)), x, m, tv=tv)])
+        def largest(x: SSAValue, index: SSAValue, top: SSAValue) -> list[SSAValue]:
+            return [b.map(lambda s, x, m: s.max(m, scaled(s, x)), x, top, tv=tv)]
+
+        (top,) = draw.over([b.full(LOWEST, tv)], largest)
         top_scalar = b.extract(b.reduce(top, 1, "max"))
         edge_scalar = b.extract(edge)
 

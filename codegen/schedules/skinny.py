@@ -348,8 +348,11 @@ class Streams:
             results = list(b.for_(0, (rounds - 1) * step, step, [*carried, *first], body))
             carried = self.multiply(results[count:], unroll, results[:count])
         elif rounds > 1:
-            loop = b.for_(0, rounds * step, step, carried, lambda i, *c: self.multiply(self.load(i, unroll), unroll, list(c)))
-            carried = list(loop)
+
+            def round_(i: SSAValue, *values: SSAValue) -> list[SSAValue]:
+                return self.multiply(self.load(i, unroll), unroll, list(values))
+
+            carried = list(b.for_(0, rounds * step, step, carried, round_))
         else:
             carried = self.multiply(self.load(0, unroll), unroll, carried)
         if rest:

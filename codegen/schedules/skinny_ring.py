@@ -19,6 +19,7 @@ from ...dialects.layout.types import ScheduleAttr
 from ...dialects.nn.types import elem_of
 from .base import Abi, Parameter, bad_parameter, checked_parameters
 from .body import LinearBody, analyse_linear, row_granule
+from .builder import Index
 from .images import BLOCK, DEPTH, elem_width
 from .linear import LinearFrame, begin_kernel, linear_abi
 from .skinny import MAX_TOKENS, Streams, accumulator, image_share, join_warps, lanes_apart, padded
@@ -131,10 +132,10 @@ class SkinnyRing:
         ring: SSAValue,
         partial: SSAValue,
         sums: SSAValue | None,
-        tile: SSAValue,
-        counter: SSAValue,
+        tile: Index,
+        counter: Index,
         steps: int,
-        token: SSAValue,
+        token: Index,
     ) -> None:
         b, body, warps, depth = frame.b, frame.body, p["warps"], p["unroll"]
         streams = Streams(b, body, frame.x, frame.weight, frame.gamma, token, frame.bound, 0, p)

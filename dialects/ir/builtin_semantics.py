@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 from xdsl.dialects import arith, cf, func, math, scf, tensor
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, FloatAttr, IntegerAttr, ShapedType
+from xdsl.dialects.linalg.attrs import IteratorType
 from xdsl.dialects.linalg.ops import GenericOp, IndexOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineDimExpr, AffineMap
@@ -246,13 +247,13 @@ def _generic(op: Operation, args: Values, frame: Frame) -> Values:
                 extents[expr.position] = extent
     if -1 in extents:
         raise LlmcError("LLMC0103", "linalg.generic: the extent of a loop can't be inferred from its operands", op)
-    kinds = [t.data.value for t in generic.iterator_types.data]
+    kinds = [t.data for t in generic.iterator_types.data]
     frame.data["linalg.extents"] = extents
     space = [_to_space(v, m, rank) for v, m in zip(inputs, maps, strict=False)]
     block = generic.body.block
     terminator = block.last_op
     assert terminator is not None
-    parallel = all(k == "parallel" for k in kinds)
+    parallel = all(k is IteratorType.PARALLEL for k in kinds)
     results: list[Any] = []
     if parallel:
         out_space = [
@@ -265,7 +266,7 @@ def _generic(op: Operation, args: Values, frame: Frame) -> Values:
             full = np.broadcast_to(value, extents)
             results.append(rounded(_from_space(full, map_), _elem(result), frame.options))
         return tuple(results)
-    reduced = tuple(i for i, k in enumerate(kinds) if k == "reduction")
+    reduced = tuple(i for i, k in enumerate(kinds) if k is IteratorType.REDUCTION)
     out_args = block.args[len(inputs) :]
     placeholders = tuple(np.zeros((), dtype_of(a.type)) for a in out_args)
     frame.run_block(block, (*space, *placeholders))
@@ -310,7 +311,12 @@ def _extract(op: Operation, args: Values, frame: Frame) -> Values:
     return (np.asarray(args[0])[tuple(np.asarray(i) for i in args[1:])],)
 
 
-_TABLES: dict[str, dict[str, Any]] = {
+Numeric = (
+    Callable[[np.ndarray[Any, Any]], Any]
+    | Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], Any]
+    | Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]], Any]
+)
+_TABLES: dict[str, dict[str, Numeric]] = {
     "float": {
         "addf": np.add, "subf": np.subtract, "mulf": np.multiply, "divf": np.divide, "negf": np.negative,
         "maximumf": np.maximum, "minimumf": np.minimum, "maxnumf": _nan_max, "minnumf": _nan_min,

@@ -66,7 +66,7 @@ class WgmmaBeginOp(TileOp):
         super().__init__(operands=[value], result_types=[InflightType(frag.element_type, frag.layout)], location=location)
 
     def verify_(self) -> None:
-        if not isinstance(self.result.type, InflightType) or self.result.type.frag != frag_of(self.value):
+        if self.result.type.frag != frag_of(self.value):
             raise VerifyException(f"begins {self.result.type} with {self.value.type}")
         verify_one_user(self.result)
 
@@ -107,7 +107,7 @@ class WgmmaOp(TileOp):
     def verify_(self) -> None:
         a, c, b = frag_of(self.a), accumulator_of(self.c), self.b.type
         assert isinstance(b, SmemType)
-        if not isinstance(self.result.type, InflightType) or self.result.type.frag != c:
+        if self.result.type.frag != c:
             raise VerifyException(f"the result is {self.result.type}, the accumulator {c}")
         if a.element_type != b.element_type or not isinstance(a.element_type, BFloat16Type | Float16Type):
             raise VerifyException(f"operands of {a.element_type} and {b.element_type}; wgmma takes bf16 or f16 here")

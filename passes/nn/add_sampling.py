@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from xdsl.dialects.builtin import ModuleOp, TensorType, f32
 from xdsl.dialects.func import ReturnOp
+from xdsl.ir import Operation
 
 from ...dialects.nn import ops as nn
 from ...dialects.nn.sizes import Size
@@ -58,9 +59,8 @@ class AddSampling(Pass):
             wide = nn.CastOp(logits, elem=f32, location=last.location)
             block.insert_op_before(wide, last)
             value = wide.results[0]
-        sample = nn.SampleOp(
-            value, batch, params, location=logits.owner.location if hasattr(logits.owner, "location") else None
-        )  # pyright: ignore
+        origin = logits.owner.location if isinstance(logits.owner, Operation) else None
+        sample = nn.SampleOp(value, batch, params, location=origin)
         block.insert_op_before(sample, last)
         pairs = [(result + 1 if result >= 1 else result, argument) for result, argument in donations(main)]
         new = ReturnOp(logits, sample.result, *last.operands[1:])

@@ -90,8 +90,8 @@ def _share(block: Block, entry: dict[Any, PtxInstruction], keep: bool) -> int:
             continue
         key = (
             op.name,
-            op.properties["form"].data,
-            op.properties["args"].data,  # pyright: ignore
+            op.form.data,
+            op.items,
             tuple(id(v) for v in op.operands),
             tuple(r.type for r in op.results),
         )

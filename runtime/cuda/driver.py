@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from typing import Any
 
 from ...dialects.ir.diagnostics import LlmcError
@@ -25,7 +26,7 @@ HINTS = {
 def driver() -> Any:
     """The initialised driver API, or LlmcError when there is none."""
     try:
-        from cuda.bindings import driver as cu
+        cu: Any = importlib.import_module("cuda.bindings.driver")
     except ImportError as error:
         raise LlmcError(
             "LLMC0940",

@@ -190,9 +190,17 @@ def _float(b: Binder, instr: Instr, dtype: np.dtype[Any]) -> Bound | None:
         return b.assign(_fused if dtype == np.float32 else lambda x, y, z: x * y + z, sources, [target])
     one = dtype.type(1)
     if base == "rcp":
-        return ufunc(lambda x, out=None: np.divide(one, x, out), sources, target)
+
+        def reciprocal(x: Array, out: Array | None = None) -> Array:
+            return np.divide(one, x, out)
+
+        return ufunc(reciprocal, sources, target)
     if base == "rsqrt":
-        return ufunc(lambda x, out=None: np.divide(one, np.sqrt(x), out), sources, target)
+
+        def reciprocal_root(x: Array, out: Array | None = None) -> Array:
+            return np.divide(one, np.sqrt(x), out)
+
+        return ufunc(reciprocal_root, sources, target)
     return None
 
 
@@ -207,9 +215,17 @@ def _multiply(b: Binder, instr: Instr, dtype: np.dtype[Any]) -> Bound | None:
     first, second = b.source(args[1], dtype), b.source(args[2], dtype)
     target = b.target(args[0], wide)
     if instr.base == "mul":
-        return ufunc(lambda x, y, out=None: np.multiply(x, y, out, dtype=wide), [first, second], target)
+
+        def product(x: Array, y: Array, out: Array | None = None) -> Array:
+            return np.multiply(x, y, out, dtype=wide)
+
+        return ufunc(product, [first, second], target)
     third = b.source(args[3], wide)
-    return ufunc(lambda x, y, z, out=None: np.add(np.multiply(x, y, dtype=wide), z, out), [first, second, third], target)
+
+    def product_sum(x: Array, y: Array, z: Array, out: Array | None = None) -> Array:
+        return np.add(np.multiply(x, y, dtype=wide), z, out)
+
+    return ufunc(product_sum, [first, second, third], target)
 
 
 def _compare(b: Binder, instr: Instr, dtype: np.dtype[Any]) -> Bound | None:

@@ -21,6 +21,8 @@ Array = np.ndarray[Any, Any]
 Fast = Callable[[], Any]
 Slow = Callable[[Array], Any]
 Bound = tuple[Fast, Slow]
+LaneFunction = Callable[[], Any] | Callable[[Array], Any] | Callable[[Array, Array], Any] | Callable[[Array, Array, Array], Any]
+"""From the sources of an instruction to its result, or to a sequence of results."""
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "pred": np.dtype(np.bool_),
@@ -121,7 +123,7 @@ class Binder:
             return storage.view(dtype)
         return storage.view(SIGNED_OF[have]) if dtype.kind == "i" else storage
 
-    def assign(self, function: Callable[..., Any], sources: list[Array], targets: list[Array]) -> Bound:
+    def assign(self, function: LaneFunction, sources: list[Array], targets: list[Array]) -> Bound:
         """Closures for `targets = function(*sources)`; one result, or a tuple of them."""
         if len(targets) == 1:
             target = targets[0]

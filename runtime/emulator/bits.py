@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
@@ -16,10 +17,16 @@ U32 = np.dtype(np.uint32)
 PACKED: dict[str, np.dtype[Any]] = {
     "bf16": np.dtype(ml_dtypes.bfloat16), "bf16x2": np.dtype(ml_dtypes.bfloat16), "f16": np.dtype(np.float16), "f16x2": np.dtype(np.float16),
 }  # fmt: skip
-HALF_FUNCTIONS: dict[str, Any] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "min": np.fmin, "max": np.fmax, "fma": lambda x, y, z: x * y + z,
+
+
+def _multiply_add(x: Array, y: Array, z: Array) -> Array:
+    return x * y + z
+
+
+HALF_FUNCTIONS: dict[str, Callable[..., Array]] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "min": np.fmin, "max": np.fmax, "fma": _multiply_add,
 }  # fmt: skip
-LOGIC: dict[int, Any] = {
+LOGIC: dict[int, Callable[[Array, Array, Array], Array]] = {
     0xC0: lambda a, b, c: a & b, 0xFC: lambda a, b, c: a | b, 0x3C: lambda a, b, c: a ^ b, 0xEA: lambda a, b, c: (a & b) | c,
     0x80: lambda a, b, c: a & b & c, 0xFE: lambda a, b, c: a | b | c, 0x96: lambda a, b, c: a ^ b ^ c, 0x6A: lambda a, b, c: (a & b) ^ c,
     0xF8: lambda a, b, c: a | (b & c), 0x78: lambda a, b, c: a ^ (b & c), 0xA8: lambda a, b, c: (a | b) & c, 0xE0: lambda a, b, c: a & (b | c),

@@ -205,11 +205,21 @@ def store(b: Binder, instr: Instr) -> Bound:
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 ATOMIC_TYPES = DTYPES | {"bf16": BF16, "f16x2": np.dtype(np.float16), "bf16x2": BF16}
-COMBINE: dict[str, Callable[..., Any]] = {
+
+
+def _increment(old: Array, top: Array) -> Array:
+    return np.where(old >= top, old.dtype.type(0), old + old.dtype.type(1))
+
+
+def _decrement(old: Array, top: Array) -> Array:
+    return np.where((old == 0) | (old > top), top, old - old.dtype.type(1))
+
+
+COMBINE: dict[str, Callable[[Array, Array], Array] | Callable[[Array, Array, Array], Array]] = {
     "add": np.add, "min": np.minimum, "max": np.maximum, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "exch": lambda old, new: new,
-    "inc": lambda old, top: np.where(old >= top, old.dtype.type(0), old + old.dtype.type(1)),
-    "dec": lambda old, top: np.where((old == 0) | (old > top), top, old - old.dtype.type(1)),
+    "inc": _increment,
+    "dec": _decrement,
     "cas": lambda old, compare, new: np.where(old == compare, new, old),
 }  # fmt: skip
 

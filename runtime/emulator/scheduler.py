@@ -259,7 +259,7 @@ class Scheduler:
         assert group.mask is not None
         here = group.mask.reshape(-1, 32)
         alive = self.alive[self._slice(group)].reshape(-1, 32)
-        needed = alive & here.any(axis=1)[:, None]
+        needed = alive & np.any(here, axis=1, keepdims=True)
         member = instr.args[-1] if instr.base in ("shfl", "vote", "redux", "match", "elect") else None
         if isinstance(member, Immediate):
             needed = needed & (((member.value >> np.arange(32)) & 1) != 0)

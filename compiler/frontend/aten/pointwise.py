@@ -56,7 +56,6 @@ def _table_row(name: str, cls: type[nn.PointwiseOp]) -> None:
             scaled = apply(im, node, "mul", [arguments[1], alpha], im.elem(node))
             return apply(im, node, op.name, [arguments[0], scaled], im.elem(node))
         compute = im.elem(node)
-        numbers = [a for a in arguments if not isinstance(a, torch.fx.Node)]
         if (
             op.name in ("mul", "div")
             and len(arguments) == 2
@@ -65,12 +64,13 @@ def _table_row(name: str, cls: type[nn.PointwiseOp]) -> None:
         ):
             value = im.value(arguments[0])
             return Value(im.b.cast(value.ssa, compute), value.dims, value.axis)
-        if op.name == "pow" and numbers and arguments[1] in (2, 0.5, -0.5):
-            unary = {2: "square", 0.5: "sqrt", -0.5: "rsqrt"}[arguments[1]]
+        exponent = arguments[1] if op.name == "pow" else None
+        if isinstance(exponent, int | float) and exponent in (2, 0.5, -0.5):
+            unary = {2: "square", 0.5: "sqrt", -0.5: "rsqrt"}[exponent]
             return apply(im, node, unary, arguments[:1], compute)
-        if op.name == "pow" and numbers and arguments[1] in (3, 4):
+        if exponent in (3, 4):
             square = apply(im, node, "square", arguments[:1], compute)
-            return apply(im, node, "mul", [square, arguments[0] if arguments[1] == 3 else square], compute)
+            return apply(im, node, "mul", [square, arguments[0] if exponent == 3 else square], compute)
         if name in (
             "aten.logical_and.default",
             "aten.logical_or.default",
