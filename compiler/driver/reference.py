@@ -187,7 +187,7 @@ def pointwise_section(ops: Sequence[type[PointwiseOp]], examples: str) -> Iterat
 def instruction_section(examples: str) -> Iterator[str]:
     yield "## Instructions"
     yield ""
-    yield "One op for each base opcode, one row of `dialects/ptx/table.py` for each form: `{a,b}` is a choice, `[x]` may be left out, `<name>` is a list of"
+    yield "One op for each base opcode, one row of `dialects/ptx/table/` for each form: `{a,b}` is a choice, `[x]` may be left out, `<name>` is a list of"
     yield "the table. The rest of the opcode is the op's form: `add.s32` is `ptx.add s32`. Every instruction takes a predicate: `if %p`, `if not %p`, and"
     yield "`else %v` for the value of its result where it does not run."
     by_base: dict[str, list[Row]] = {}

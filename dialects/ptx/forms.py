@@ -262,5 +262,5 @@ def unknown_opcode(opcode: str, where: object = None) -> LlmcError:
         f"'{opcode}' is not a PTX instruction form that llmc knows",
         where=where,
         why=why,
-        fix="use one of these forms, or add a row to dialects/ptx/table.py",
+        fix="use one of these forms, or add a row to a file of dialects/ptx/table/",
     )

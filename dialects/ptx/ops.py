@@ -201,7 +201,7 @@ def _has_form(parser: Parser) -> bool:
 def _define(base: str) -> type[PtxInstruction]:
     body: dict[str, Any] = {
         "__module__": __name__,
-        "__doc__": f"PTX `{base}` instructions; forms in table.py.",
+        "__doc__": f"PTX `{base}` instructions; forms in table/.",
         "name": f"ptx.{base}",
     }
     if effects_of(base) == {"pure"}:

@@ -106,7 +106,7 @@ def verify_instruction(op: Instruction) -> None:
     opcode = op.opcode
     found = forms_of(opcode)
     if not found:
-        raise VerifyException(f"'{opcode}' is not in the instruction table (dialects/ptx/table.py)")
+        raise VerifyException(f"'{opcode}' is not in the instruction table (dialects/ptx/table/)")
     items = op.items
     operands = op.operands
     problem = None

@@ -1,7 +1,7 @@
 // RUN: %llmc-opt %s | %llmc-opt - | filecheck %s
 // RUN: %llmc-opt %s --mlir-print-op-generic | %llmc-opt - | filecheck %s
 
-// Every op of ptx, once; what forms an opcode has is a row of dialects/ptx/table.py, and all of those are read and printed in
+// Every op of ptx, once; what forms an opcode has is a row of dialects/ptx/table/, and all of those are read and printed in
 // tests/dialects/ptx/test_roundtrip.py.
 
 // CHECK: ptx.kernel @instructions {params = {x = "u64"}, reqntid = 128 : i32, dyn_smem = 1024 : i32, minnctapersm = 1 : i32} {
