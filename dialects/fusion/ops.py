@@ -15,7 +15,6 @@ from xdsl.dialects.builtin import (
 from xdsl.dialects.utils import parse_func_op_like, print_func_op_like
 from xdsl.ir import Attribute, Operation, Region, SSAValue
 from xdsl.irdl import (
-    IRDLOperation,
     irdl_op_definition,
     prop_def,
     region_def,
@@ -28,6 +27,7 @@ from xdsl.printer import Printer
 from xdsl.traits import HasParent, IsolatedFromAbove, IsTerminator, Pure, SymbolOpInterface
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from ..nn.state import verify_state_update
 
 FAMILIES = ("linear", "attention", "row", "pointwise", "gather", "sample", "select", "generic")
@@ -49,7 +49,7 @@ def _check_end(region: Region, types: Sequence[Attribute], name: str) -> None:
 
 
 @irdl_op_definition
-class GroupOp(IRDLOperation):
+class GroupOp(LocatedOp):
     """Ops that one launch will run, still in place.
 
     `%y = fusion.group "linear" (%a = %x : tensor<4x8xbf16>) -> tensor<4x8xbf16> { … fusion.yield … }`
@@ -76,9 +76,8 @@ class GroupOp(IRDLOperation):
             result_types=[result_types],
             regions=[body],
             properties={"family": StringAttr(family)},
+            location=location,
         )
-        if location is not None:
-            self.location = location
 
     def verify_(self) -> None:
         _check_family(self.family)
@@ -148,7 +147,7 @@ def _print_results(printer: Printer, types: Sequence[Attribute]) -> None:
 
 
 @irdl_op_definition
-class YieldOp(IRDLOperation):
+class YieldOp(LocatedOp):
     """The results of a `fusion.group`."""
 
     name = "fusion.yield"
@@ -157,13 +156,11 @@ class YieldOp(IRDLOperation):
     assembly_format = "attr-dict ($values^ `:` type($values))?"
 
     def __init__(self, values: Sequence[SSAValue], *, location: LocationAttr | None = None) -> None:
-        super().__init__(operands=[values])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[values], location=location)
 
 
 @irdl_op_definition
-class KernelOp(IRDLOperation):
+class KernelOp(LocatedOp):
     """One launch, outlined: arguments are all it reads, results all it writes.
 
     `fusion.kernel @linear_3f2a(%x: …, %w: …) -> … attributes {family = "linear"} { … fusion.return … }`
@@ -188,9 +185,8 @@ class KernelOp(IRDLOperation):
         super().__init__(
             regions=[body],
             properties={"sym_name": StringAttr(name), "function_type": function_type, "family": StringAttr(family)},
+            location=location,
         )
-        if location is not None:
-            self.location = location
 
     def verify_(self) -> None:
         _check_family(self.family)
@@ -224,7 +220,7 @@ class KernelOp(IRDLOperation):
 
 
 @irdl_op_definition
-class ReturnOp(IRDLOperation):
+class ReturnOp(LocatedOp):
     """The results of a `fusion.kernel`."""
 
     name = "fusion.return"
@@ -233,13 +229,11 @@ class ReturnOp(IRDLOperation):
     assembly_format = "attr-dict ($values^ `:` type($values))?"
 
     def __init__(self, values: Sequence[SSAValue], *, location: LocationAttr | None = None) -> None:
-        super().__init__(operands=[values])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[values], location=location)
 
 
 @irdl_op_definition
-class LaunchOp(IRDLOperation):
+class LaunchOp(LocatedOp):
     """Run a kernel once: `%y = fusion.launch @k(%x, %w) : (…) -> …`. States among the results are the operands, updated."""
 
     name = "fusion.launch"
@@ -261,9 +255,8 @@ class LaunchOp(IRDLOperation):
             operands=[arguments],
             result_types=[result_types],
             properties={"kernel": SymbolRefAttr(kernel)},
+            location=location,
         )
-        if location is not None:
-            self.location = location
 
     def verify_(self) -> None:
         verify_state_update(self)

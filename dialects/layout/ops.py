@@ -33,7 +33,6 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
-    IRDLOperation,
     irdl_op_definition,
     operand_def,
     opt_operand_def,
@@ -56,6 +55,7 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 
 from ..ir.diagnostics import LlmcError
+from ..ir.located import LocatedOp
 from ..nn.sizes import Size
 from ..nn.types import BatchType, SamplingType, StateType, dims_of, tensor
 from . import expressions
@@ -124,7 +124,7 @@ def dims_from(value: SSAValue | Attribute) -> tuple[Dim, ...]:
 
 
 @irdl_op_definition
-class KernelOp(IRDLOperation):
+class KernelOp(LocatedOp):
     """One launch: a region over buffers and i32 sizes."""
 
     name = "layout.kernel"
@@ -174,9 +174,8 @@ class KernelOp(IRDLOperation):
                 "ranges": ranges,
             },
             regions=[Region(block)],
+            location=location,
         )
-        if location is not None:
-            self.location = location
 
     @property
     def effects(self) -> ArrayAttr[StringAttr]:
@@ -280,7 +279,7 @@ class KernelOp(IRDLOperation):
 
 
 @irdl_op_definition
-class ReadOp(IRDLOperation):
+class ReadOp(LocatedOp):
     """The tensor in a buffer, at the kernel's start."""
 
     name = "layout.read"
@@ -292,16 +291,14 @@ class ReadOp(IRDLOperation):
     assembly_format = "$buffer attr-dict `:` type($buffer) `->` type($result)"
 
     def __init__(self, buffer: SSAValue, *, result_type: Attribute | None = None, location: LocationAttr | None = None):
-        super().__init__(operands=[buffer], result_types=[result_type or tensor_of(buffer_of(buffer))])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[buffer], result_types=[result_type or tensor_of(buffer_of(buffer))], location=location)
 
     def verify_(self) -> None:
         _same(buffer_of(self.buffer), self.result.type)
 
 
 @irdl_op_definition
-class WriteOp(IRDLOperation):
+class WriteOp(LocatedOp):
     """Puts a tensor in a buffer, from the coordinates `offsets` on (default: at the origin, all of it)."""
 
     name = "layout.write"
@@ -318,9 +315,7 @@ class WriteOp(IRDLOperation):
     ):
         whole = offsets is None or (not any(offsets) and tensor_of(buffer_of(buffer)) == value.type)
         at = None if whole else DenseArrayBase.from_list(i64, list(offsets or ()))
-        super().__init__(operands=[value, buffer], properties={"offsets": at})
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[value, buffer], properties={"offsets": at}, location=location)
 
     @property
     def start(self) -> tuple[int, ...]:
@@ -352,7 +347,7 @@ def _same(buffer: BufferType, value: Attribute) -> None:
 
 
 @irdl_op_definition
-class BatchOp(IRDLOperation):
+class BatchOp(LocatedOp):
     """The batch that the given buffers describe; a kernel takes only those that it needs.
 
     positions[T]: where each token stands in its sequence. sequence[T]: which row of the page table it belongs to.
@@ -375,9 +370,7 @@ class BatchOp(IRDLOperation):
 
     def __init__(self, parts: dict[str, SSAValue], batch: BatchType, *, location: LocationAttr | None = None):
         operands = [[parts[n]] if n in parts else [] for n in self.NAMES]
-        super().__init__(operands=operands, result_types=[batch])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=operands, result_types=[batch], location=location)
 
     @property
     def parts(self) -> dict[str, SSAValue]:
@@ -441,7 +434,7 @@ def _verify_pools(state: Attribute, pools: Sequence[SSAValue]) -> None:
 
 
 @irdl_op_definition
-class StateOp(IRDLOperation):
+class StateOp(LocatedOp):
     """The state in a pool of pages: `[P, heads, page size, head size]` for keys and for values, updated in place."""
 
     name = "layout.state"
@@ -454,16 +447,14 @@ class StateOp(IRDLOperation):
     assembly_format = "$k_pages `,` $v_pages attr-dict `:` type($k_pages) `,` type($v_pages) `->` type($result)"
 
     def __init__(self, k_pages: SSAValue, v_pages: SSAValue, state: StateType, *, location: LocationAttr | None = None):
-        super().__init__(operands=[k_pages, v_pages], result_types=[state])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[k_pages, v_pages], result_types=[state], location=location)
 
     def verify_(self) -> None:
         _verify_pools(self.result.type, (self.k_pages, self.v_pages))
 
 
 @irdl_op_definition
-class WriteStateOp(IRDLOperation):
+class WriteStateOp(LocatedOp):
     """Marks that `state` is the new content of the pools; the update itself is in place."""
 
     name = "layout.write_state"
@@ -476,16 +467,14 @@ class WriteStateOp(IRDLOperation):
     assembly_format = "$state `,` $k_pages `,` $v_pages attr-dict `:` type($state) `->` type($k_pages) `,` type($v_pages)"
 
     def __init__(self, state: SSAValue, k_pages: SSAValue, v_pages: SSAValue, *, location: LocationAttr | None = None):
-        super().__init__(operands=[state, k_pages, v_pages])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[state, k_pages, v_pages], location=location)
 
     def verify_(self) -> None:
         _verify_pools(self.state.type, (self.k_pages, self.v_pages))
 
 
 @irdl_op_definition
-class SamplingOp(IRDLOperation):
+class SamplingOp(LocatedOp):
     """Sampling parameters, one of each a sequence: temperature f32, top_k i32, top_p f32, seed i32. The draw's position is kv_len."""
 
     name = "layout.sampling"
@@ -504,9 +493,7 @@ class SamplingOp(IRDLOperation):
     )
 
     def __init__(self, parts: Sequence[SSAValue], *, location: LocationAttr | None = None):
-        super().__init__(operands=list(parts), result_types=[SamplingType()])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=list(parts), result_types=[SamplingType()], location=location)
 
     def verify_(self) -> None:
         for name, value in zip(self.NAMES, self.operands, strict=True):
@@ -516,7 +503,7 @@ class SamplingOp(IRDLOperation):
 
 
 @irdl_op_definition
-class AdvanceOp(IRDLOperation):
+class AdvanceOp(LocatedOp):
     """Moves every live sequence one token on; what the decode loop does between steps, per sequence b:
 
     if alive[b]:  ids[b] = tokens[b];  ring[b, step[b] % R] = tokens[b];  step[b] += 1
@@ -540,9 +527,7 @@ class AdvanceOp(IRDLOperation):
     traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
 
     def __init__(self, parts: Sequence[SSAValue], *, location: LocationAttr | None = None):
-        super().__init__(operands=list(parts))
-        if location is not None:
-            self.location = location
+        super().__init__(operands=list(parts), location=location)
 
     @classmethod
     def parse(cls, parser: Parser) -> AdvanceOp:
@@ -563,7 +548,7 @@ class AdvanceOp(IRDLOperation):
 
 
 @irdl_op_definition
-class ReturnOp(IRDLOperation):
+class ReturnOp(LocatedOp):
     """Ends a kernel."""
 
     name = "layout.return"
@@ -572,9 +557,7 @@ class ReturnOp(IRDLOperation):
     assembly_format = "attr-dict"
 
     def __init__(self, *, location: LocationAttr | None = None):
-        super().__init__()
-        if location is not None:
-            self.location = location
+        super().__init__(location=location)
 
 
 OPS: list[type[Operation]] = [

@@ -32,6 +32,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from .sizes import Size
 from .types import elem_of, tensor_type, with_elem
 
@@ -67,7 +68,7 @@ def is_int(elem: Attribute) -> bool:
     return isinstance(elem, IntegerType)
 
 
-class NNOp(IRDLOperation):
+class NNOp(LocatedOp):
     """An op with value semantics whose result types follow from its operands and properties."""
 
     RESULT_ELEM_IS_FREE: ClassVar[bool] = False
@@ -99,9 +100,7 @@ class NNOp(IRDLOperation):
             result_types = list(self.infer(flat, given))
         if elem is not None:
             result_types = [with_elem(result_types[0], elem), *result_types[1:]]
-        super().__init__(operands=operands, result_types=result_types, properties=given, regions=regions)
-        if location is not None:
-            self.location = location
+        super().__init__(operands=operands, result_types=result_types, properties=given, regions=regions, location=location)
 
     def verify_(self) -> None:
         expected = self.infer([o.type for o in self.operands], self.properties)

@@ -17,7 +17,6 @@ import numpy as np
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, LocationAttr, StringAttr, SymbolRefAttr, TensorType
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import (
-    IRDLOperation,
     irdl_op_definition,
     prop_def,
     region_def,
@@ -30,6 +29,7 @@ from xdsl.printer import Printer
 from xdsl.traits import IsolatedFromAbove, IsTerminator, Pure, SymbolOpInterface, SymbolTable
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from .base import Value, print_entries, require
 
 LARGEST_CONSTANT = 4096
@@ -37,7 +37,7 @@ LARGEST_CONSTANT = 4096
 
 
 @irdl_op_definition
-class WeightOp(IRDLOperation):
+class WeightOp(LocatedOp):
     """`nn.weight @name { … nn.yield %v }`: how a parameter is made. Used through `nn.param`."""
 
     name = "nn.weight"
@@ -47,9 +47,7 @@ class WeightOp(IRDLOperation):
 
     def __init__(self, name: str, body: Region | Block | Sequence[Operation], location: LocationAttr | None = None) -> None:
         region = body if isinstance(body, Region) else Region(body if isinstance(body, Block) else Block(body))
-        super().__init__(properties={"sym_name": StringAttr(name)}, regions=[region])
-        if location is not None:
-            self.location = location
+        super().__init__(properties={"sym_name": StringAttr(name)}, regions=[region], location=location)
 
     @staticmethod
     def entry(name: str, kind: TensorType[Attribute], checkpoint_name: str, location: LocationAttr | None = None) -> WeightOp:
@@ -86,7 +84,7 @@ class WeightOp(IRDLOperation):
 
 
 @irdl_op_definition
-class EntryOp(IRDLOperation):
+class EntryOp(LocatedOp):
     """`nn.entry "model.norm.weight" : tensor<64xbf16>`: a checkpoint tensor, or `sha256:…` for one of the sidecar file."""
 
     name = "nn.entry"
@@ -95,15 +93,13 @@ class EntryOp(IRDLOperation):
     traits = traits_def(Pure())
 
     def __init__(self, entry: str, kind: TensorType[Attribute], location: LocationAttr | None = None) -> None:
-        super().__init__(properties={"entry": StringAttr(entry)}, result_types=[kind])
-        if location is not None:
-            self.location = location
+        super().__init__(properties={"entry": StringAttr(entry)}, result_types=[kind], location=location)
 
     assembly_format = "$entry attr-dict `:` type($result)"
 
 
 @irdl_op_definition
-class ParamOp(IRDLOperation):
+class ParamOp(LocatedOp):
     """`nn.param @name : tensor<…>`: the value of the weight with that name."""
 
     name = "nn.param"
@@ -112,9 +108,7 @@ class ParamOp(IRDLOperation):
     traits = traits_def(Pure())
 
     def __init__(self, weight: str, kind: TensorType[Attribute], location: LocationAttr | None = None) -> None:
-        super().__init__(properties={"weight": SymbolRefAttr(weight)}, result_types=[kind])
-        if location is not None:
-            self.location = location
+        super().__init__(properties={"weight": SymbolRefAttr(weight)}, result_types=[kind], location=location)
 
     assembly_format = "$weight attr-dict `:` type($result)"
 
@@ -133,7 +127,7 @@ class ParamOp(IRDLOperation):
 
 
 @irdl_op_definition
-class YieldOp(IRDLOperation):
+class YieldOp(LocatedOp):
     """`nn.yield %v : T`: the result of an `nn.weight` or of an op's region."""
 
     name = "nn.yield"
@@ -141,15 +135,13 @@ class YieldOp(IRDLOperation):
     traits = traits_def(IsTerminator(), Pure())
 
     def __init__(self, *values: Value, location: LocationAttr | None = None) -> None:
-        super().__init__(operands=[values])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[values], location=location)
 
     assembly_format = "$values attr-dict `:` type($values)"
 
 
 @irdl_op_definition
-class ConstantOp(IRDLOperation):
+class ConstantOp(LocatedOp):
     """`nn.constant dense<0.5> : tensor<bf16>`: a small tensor, at most 4096 elements unless it is one value repeated."""
 
     name = "nn.constant"
@@ -158,9 +150,7 @@ class ConstantOp(IRDLOperation):
     traits = traits_def(Pure())
 
     def __init__(self, value: DenseIntOrFPElementsAttr, location: LocationAttr | None = None) -> None:
-        super().__init__(properties={"value": value}, result_types=[value.type])
-        if location is not None:
-            self.location = location
+        super().__init__(properties={"value": value}, result_types=[value.type], location=location)
 
     @staticmethod
     def of(

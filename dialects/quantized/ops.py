@@ -6,15 +6,16 @@ from typing import Any
 
 from xdsl.dialects.builtin import LocationAttr, TensorType
 from xdsl.ir import Attribute, Operation, SSAValue
-from xdsl.irdl import IRDLOperation, irdl_op_definition, operand_def, result_def, traits_def
+from xdsl.irdl import irdl_op_definition, operand_def, result_def, traits_def
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from .types import ElemType, quantised_elem, scale_type
 
 
 @irdl_op_definition
-class QuantizeOp(IRDLOperation):
+class QuantizeOp(LocatedOp):
     """Round to a quantised value, scale = largest magnitude in the block / largest stored magnitude:
 
     `%q = quantized.quantize %w : tensor<8x64xbf16> -> tensor<8x64x!quantized.elem<i8, scale = f32, block = [1, -1]>>`
@@ -28,9 +29,7 @@ class QuantizeOp(IRDLOperation):
 
     def __init__(self, value: SSAValue | Operation, elem: ElemType, *, location: LocationAttr | None = None) -> None:
         kind: Any = SSAValue.get(value).type
-        super().__init__(operands=[value], result_types=[TensorType(elem, kind.get_shape(), kind.encoding)])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[value], result_types=[TensorType(elem, kind.get_shape(), kind.encoding)], location=location)
 
     def verify_(self) -> None:
         quantised_elem(self.result.type)
@@ -39,7 +38,7 @@ class QuantizeOp(IRDLOperation):
 
 
 @irdl_op_definition
-class DequantizeOp(IRDLOperation):
+class DequantizeOp(LocatedOp):
     """The plain value of a quantised one: `quantized.dequantize %q : tensor<…x!quantized.elem<…>> -> tensor<…xbf16>`."""
 
     name = "quantized.dequantize"
@@ -50,9 +49,7 @@ class DequantizeOp(IRDLOperation):
 
     def __init__(self, value: SSAValue | Operation, elem: Attribute, *, location: LocationAttr | None = None) -> None:
         kind: Any = SSAValue.get(value).type
-        super().__init__(operands=[value], result_types=[TensorType(elem, kind.get_shape(), kind.encoding)])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[value], result_types=[TensorType(elem, kind.get_shape(), kind.encoding)], location=location)
 
     def verify_(self) -> None:
         quantised_elem(self.value.type)

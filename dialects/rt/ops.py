@@ -31,7 +31,6 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
 from xdsl.irdl import (
-    IRDLOperation,
     irdl_attr_definition,
     irdl_op_definition,
     operand_def,
@@ -56,6 +55,7 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 
 from ..ir.diagnostics import LlmcError
+from ..ir.located import LocatedOp
 from ..layout import expressions
 from ..layout.ops import strings, verify_grid, verify_ranges
 from ..layout.tensor_map import TensorMapAttr, maps_problem
@@ -89,7 +89,7 @@ class ArenaType(ParametrizedAttribute, TypeAttribute):
 
 
 @irdl_op_definition
-class WeightOp(IRDLOperation):
+class WeightOp(LocatedOp):
     """A weight's image in device memory; `value` gives its content where the compiler knows it."""
 
     name = "rt.weight"
@@ -108,9 +108,7 @@ class WeightOp(IRDLOperation):
         *,
         location: LocationAttr | None = None,
     ):
-        super().__init__(properties={"sym_name": StringAttr(name), "type": type, "value": value})
-        if location is not None:
-            self.location = location
+        super().__init__(properties={"sym_name": StringAttr(name), "type": type, "value": value}, location=location)
 
     def verify_(self) -> None:
         if self.type.sizes:
@@ -145,7 +143,7 @@ class WeightOp(IRDLOperation):
 
 
 @irdl_op_definition
-class ProgramOp(IRDLOperation):
+class ProgramOp(LocatedOp):
     """A straight line of launches. `sizes` are the names its caller gives values; `ranges` what values it was compiled for."""
 
     name = "rt.program"
@@ -172,9 +170,8 @@ class ProgramOp(IRDLOperation):
                 "ranges": encode_ranges(ranges) if ranges else None,
             },
             regions=[Region(Block())],
+            location=location,
         )
-        if location is not None:
-            self.location = location
 
     @property
     def block(self) -> Block:
@@ -209,7 +206,7 @@ class ProgramOp(IRDLOperation):
 
 
 @irdl_op_definition
-class IoOp(IRDLOperation):
+class IoOp(LocatedOp):
     """A buffer that outlives the program, by name: ids, positions, k_pages.0, logits. Programs that name it share it."""
 
     name = "rt.io"
@@ -221,15 +218,13 @@ class IoOp(IRDLOperation):
     assembly_format = "$label attr-dict `:` type($result)"
 
     def __init__(self, label: str, type: BufferType, *, location: LocationAttr | None = None):
-        super().__init__(properties={"label": StringAttr(label)}, result_types=[type])
+        super().__init__(properties={"label": StringAttr(label)}, result_types=[type], location=location)
         hint = re.sub(r"[^A-Za-z0-9]", "_", label)
         self.result.name_hint = hint if SSAValue.is_valid_name(hint) else None
-        if location is not None:
-            self.location = location
 
 
 @irdl_op_definition
-class ParamOp(IRDLOperation):
+class ParamOp(LocatedOp):
     """A weight's image."""
 
     name = "rt.param"
@@ -241,9 +236,7 @@ class ParamOp(IRDLOperation):
     assembly_format = "$weight attr-dict `:` type($result)"
 
     def __init__(self, weight: str, type: BufferType, *, location: LocationAttr | None = None):
-        super().__init__(properties={"weight": SymbolRefAttr(weight)}, result_types=[type])
-        if location is not None:
-            self.location = location
+        super().__init__(properties={"weight": SymbolRefAttr(weight)}, result_types=[type], location=location)
 
     def verify_symbols(self, find: Callable[[str], Operation]) -> None:
         """The weight exists and has the result's type (an `nn.weight` until it is lowered); see `ir.symbols.verify_symbols`."""
@@ -258,7 +251,7 @@ class ParamOp(IRDLOperation):
 
 
 @irdl_op_definition
-class UploadOp(IRDLOperation):
+class UploadOp(LocatedOp):
     """Copies a tensor of the checkpoint, row-major, into a buffer: `rt.upload "model.norm.weight" to %w : …`"""
 
     name = "rt.upload"
@@ -270,9 +263,7 @@ class UploadOp(IRDLOperation):
     assembly_format = "$entry `to` $buffer attr-dict `:` type($buffer)"
 
     def __init__(self, entry: str, buffer: SSAValue, *, location: LocationAttr | None = None):
-        super().__init__(operands=[buffer], properties={"entry": StringAttr(entry)})
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[buffer], properties={"entry": StringAttr(entry)}, location=location)
 
     def verify_(self) -> None:
         type_ = self.buffer.type
@@ -281,7 +272,7 @@ class UploadOp(IRDLOperation):
 
 
 @irdl_op_definition
-class ArenaOp(IRDLOperation):
+class ArenaOp(LocatedOp):
     """Slots of memory, each of a size in bytes; they follow each other at multiples of 256 bytes."""
 
     name = "rt.arena"
@@ -293,10 +284,8 @@ class ArenaOp(IRDLOperation):
     assembly_format = "$slots attr-dict"
 
     def __init__(self, slots: Sequence[str], *, location: LocationAttr | None = None):
-        super().__init__(properties={"slots": strings(slots)}, result_types=[ArenaType()])
+        super().__init__(properties={"slots": strings(slots)}, result_types=[ArenaType()], location=location)
         self.result.name_hint = "arena"
-        if location is not None:
-            self.location = location
 
     def offsets(self, sizes: Mapping[str, int]) -> tuple[list[int], int]:
         """The slots' byte offsets and the arena's size in bytes, for these sizes."""
@@ -319,7 +308,7 @@ ALIGNMENT = 256
 
 
 @irdl_op_definition
-class ViewOp(IRDLOperation):
+class ViewOp(LocatedOp):
     """A buffer in a slot of the arena; its content is undefined until a launch writes it."""
 
     name = "rt.view"
@@ -331,9 +320,7 @@ class ViewOp(IRDLOperation):
     traits = traits_def(NoMemoryEffect(), HasParent(ProgramOp))
 
     def __init__(self, arena: SSAValue, slot: int, type: BufferType, *, location: LocationAttr | None = None):
-        super().__init__(operands=[arena], properties={"slot": IntegerAttr(slot, i64)}, result_types=[type])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[arena], properties={"slot": IntegerAttr(slot, i64)}, result_types=[type], location=location)
 
     @classmethod
     def parse(cls, parser: Parser) -> ViewOp:
@@ -362,7 +349,7 @@ class ViewOp(IRDLOperation):
 
 
 @irdl_op_definition
-class TempOp(IRDLOperation):
+class TempOp(LocatedOp):
     """A buffer for an intermediate that has no place yet; `plan-arena` turns it into a view."""
 
     name = "rt.temp"
@@ -373,13 +360,11 @@ class TempOp(IRDLOperation):
     assembly_format = "attr-dict `:` type($result)"
 
     def __init__(self, type: BufferType, *, location: LocationAttr | None = None):
-        super().__init__(result_types=[type])
-        if location is not None:
-            self.location = location
+        super().__init__(result_types=[type], location=location)
 
 
 @irdl_op_definition
-class ReinterpretOp(IRDLOperation):
+class ReinterpretOp(LocatedOp):
     """The same memory under another shape of as many elements (row-major)."""
 
     name = "rt.reinterpret"
@@ -391,9 +376,7 @@ class ReinterpretOp(IRDLOperation):
     assembly_format = "$source attr-dict `:` type($source) `->` type($result)"
 
     def __init__(self, source: SSAValue, type: BufferType, *, location: LocationAttr | None = None):
-        super().__init__(operands=[source], result_types=[type])
-        if location is not None:
-            self.location = location
+        super().__init__(operands=[source], result_types=[type], location=location)
 
     def verify_(self) -> None:
         for value in (self.source, self.result):
@@ -413,7 +396,7 @@ def _tensor_map(parser: Parser) -> TensorMapAttr:
 
 
 @irdl_op_definition
-class LaunchOp(IRDLOperation):
+class LaunchOp(LocatedOp):
     """Runs a kernel on buffers. After them come the tensor maps of `maps`, encoded for these buffers, and the values of `sizes`. With `for "T" in [1, 4]` the launch
     happens only when the size lies in that range, ends included."""
 
@@ -448,9 +431,8 @@ class LaunchOp(IRDLOperation):
                 "when": encode_ranges(when) if when else None,
                 "maps": maps,
             },
+            location=location,
         )
-        if location is not None:
-            self.location = location
 
     def verify_(self) -> None:
         if self.grid is not None:
@@ -552,7 +534,7 @@ class LaunchOp(IRDLOperation):
 
 
 @irdl_op_definition
-class ReturnOp(IRDLOperation):
+class ReturnOp(LocatedOp):
     """Ends a program."""
 
     name = "rt.return"
@@ -561,9 +543,7 @@ class ReturnOp(IRDLOperation):
     assembly_format = "attr-dict"
 
     def __init__(self, *, location: LocationAttr | None = None):
-        super().__init__()
-        if location is not None:
-            self.location = location
+        super().__init__(location=location)
 
 
 OPS: list[type[Operation]] = [
