@@ -257,9 +257,9 @@ class Session:
         """Decode until a smaller bucket would do; the device advances itself, the host only reads."""
         width = min((b for b in self.buckets if b >= len(live)), default=len(live))
         replay = self._graph(width)
-        self.placed = None
+        self._place(live, width)
         while True:
-            if self.placed is not live:  # at first, and after another stream or `logits` used the rows
+            if self.placed is not live:  # another stream or `logits` used the rows
                 self._place(live, width)
             steps = min(self.steps_ahead, max(s.limit - s.generated for s in live if not s.done))
             before = [s.generated for s in live]
