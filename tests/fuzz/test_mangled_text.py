@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def judge(code: int, errors: str) -> None:
 def run_here(file: Path, flags: list[str]) -> None:
     out, errors = StringIO(), StringIO()
     start = time.process_time()
-    with redirect_stdout(out), redirect_stderr(errors):
+    with chdir(file.parent), redirect_stdout(out), redirect_stderr(errors):  # some passes write files
         code = opt.main([str(file), *flags])
     assert time.process_time() - start < PATIENCE
     judge(code, errors.getvalue())
