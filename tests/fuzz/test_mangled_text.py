@@ -31,7 +31,7 @@ FLAGS = st.one_of(
     ),
 )
 ERROR = re.compile(r"error\[LLMC\d{4}\]: ")
-PYTHON = re.compile(r"Traceback|object has no attribute|NoneType|not subscriptable|is not iterable|unpack")
+PYTHON = re.compile(r"Traceback|object has no attribute|NoneType|not subscriptable|is not iterable|values to unpack")
 
 
 def judge(code: int, errors: str) -> None:
