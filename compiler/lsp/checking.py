@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation
@@ -10,8 +10,10 @@ from xdsl.parser.core import ForwardDeclaredValue
 from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import VerifyException
 
+from ...dialects.ir.control_flow import check_transfer
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.dominance import verify_dominance
+from ...dialects.ir.symbols import check_symbols, defined_symbols, symbols_of
 from .document import Document, Part, Reading
 from .recovering import Finding, RecoveringParser
 
@@ -87,22 +89,41 @@ def _verify_part(document: Document, part: Part, reading: Reading, module: Modul
         if part.piece.kind == "wrapper":
             found.extend(_verify_op(module, reading.parser))
         else:
+            known = defined_symbols(module)
+            unread = symbols.keys() - known.keys()  # defined by text that is no op yet
             for op in reading.ops:
-                found.extend(_verify_below(op, reading.parser))
+                found.extend(_verify_below(op, reading.parser, known, unread))
                 yield
                 found.extend(_dominance(op, reading.parser))
     reading.verified = (state, found)
 
 
-def _verify_below(root: Operation, parser: RecoveringParser) -> Iterator[Finding]:
-    """What the ops' own verifiers say; ops that hold a part that could not be read are left out."""
+def _verify_below(
+    root: Operation, parser: RecoveringParser, known: Mapping[str, Operation], unread: Set[str]
+) -> Iterator[Finding]:
+    """What the verifiers say of each op, of what it passes on and of the symbols it names; ops that hold a part that could not be
+    read, or name a symbol that could not, are left out."""
     for op in root.walk():
         record = parser.of_op.get(op)
         if record is not None and any(record.start <= a < record.end for a, _ in parser.broken):
             continue
         if any(isinstance(operand, ForwardDeclaredValue) for operand in op.operands):
             continue
-        yield from _verify_op(op, parser)
+        findings = list(_verify_op(op, parser))
+        yield from findings
+        if not findings:
+            yield from _verify_around(op, parser, known, unread)
+
+
+def _verify_around(
+    op: Operation, parser: RecoveringParser, known: Mapping[str, Operation], unread: Set[str]
+) -> Iterator[Finding]:
+    try:
+        check_transfer(op)
+        if unread.isdisjoint(symbols_of(op)):
+            check_symbols(op, known)
+    except LlmcError as error:
+        yield _at(op, parser, error.code, error.what, error.why, error.fix)
 
 
 def _verify_op(op: Operation, parser: RecoveringParser) -> Iterator[Finding]:

@@ -14,9 +14,14 @@ def verify_control_flow(module: Operation) -> None:
     """Raise LLMC0121 at the first scf.if, scf.while, cf.br or cf.cond_br below `module` that passes on other types than are
     expected."""
     for op in module.walk():
-        check = CHECKS.get(type(op))
-        if check is not None:
-            check(op)
+        check_transfer(op)
+
+
+def check_transfer(op: Operation) -> None:
+    """`verify_control_flow` of one op."""
+    check = CHECKS.get(type(op))
+    if check is not None:
+        check(op)
 
 
 def _types(values: Sequence[SSAValue]) -> list[Attribute]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr, SymbolRefAttr
@@ -36,8 +36,13 @@ def references(attribute: Attribute) -> Iterator[str]:
 def used_symbols(root: Operation) -> Iterator[str]:
     """Every symbol named by an op below `root`."""
     for op in root.walk():
-        for attr in (*op.properties.values(), *op.attributes.values()):
-            yield from references(attr)
+        yield from symbols_of(op)
+
+
+def symbols_of(op: Operation) -> Iterator[str]:
+    """Every symbol that an op names itself."""
+    for attr in (*op.properties.values(), *op.attributes.values()):
+        yield from references(attr)
 
 
 def verify_symbols(module: Operation) -> None:
@@ -46,25 +51,32 @@ def verify_symbols(module: Operation) -> None:
     the module lacks and LLMC0121 for one that does not fit."""
     table: dict[str, Operation] | None = None
     for op in module.walk():
-        check = getattr(type(op), "verify_symbols", None)
-        if check is None:
-            continue
-        if table is None:
-            table = {n: o for o in module.regions[0].block.ops if (n := symbol_name(o)) is not None}
-        symbols = table
+        if hasattr(type(op), "verify_symbols"):
+            table = defined_symbols(module) if table is None else table
+            check_symbols(op, table)
 
-        def find(name: str, op: Operation = op, symbols: dict[str, Operation] = symbols) -> Operation:
-            if name not in symbols:
-                why = f"{op.name} names it"
-                raise LlmcError(
-                    "LLMC0101", f"no symbol @{name} in the module", op, why=why, fix="define it, or correct the name"
-                )
-            return symbols[name]
 
-        try:
-            check(op, find)
-        except VerifyException as error:
-            raise LlmcError("LLMC0121", f"invalid IR: {error}", op) from error
+def defined_symbols(module: Operation) -> dict[str, Operation]:
+    """The ops that define symbols directly in a module, by name."""
+    return {name: op for op in module.regions[0].block.ops if (name := symbol_name(op)) is not None}
+
+
+def check_symbols(op: Operation, symbols: Mapping[str, Operation]) -> None:
+    """`verify_symbols` of one op, in a module that defines `symbols`."""
+    check = getattr(type(op), "verify_symbols", None)
+    if check is None:
+        return
+
+    def find(name: str) -> Operation:
+        if name not in symbols:
+            why = f"{op.name} names it"
+            raise LlmcError("LLMC0101", f"no symbol @{name} in the module", op, why=why, fix="define it, or correct the name")
+        return symbols[name]
+
+    try:
+        check(op, find)
+    except VerifyException as error:
+        raise LlmcError("LLMC0121", f"invalid IR: {error}", op) from error
 
 
 @dataclass
