@@ -35,9 +35,9 @@ from xdsl.irdl import (
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from ..ir.numeric import dtype_of
 from ..layout.types import BufferType
-from .base import TileOp
 from .ops_memory import CACHE_HINTS
 from .types import MbarriersType, SmemType, memory_dims, memory_of
 
@@ -47,7 +47,7 @@ TX_LIMIT = (1 << 20) - 1
 
 
 @irdl_op_definition
-class MbarrierInitOp(TileOp):
+class MbarrierInitOp(LocatedOp):
     """Fresh mbarriers, each of `count` arrivals a phase. `offset` (bytes in shared memory) is set by the allocate pass."""
 
     name = "tile.mbarrier_init"
@@ -71,7 +71,7 @@ class MbarrierInitOp(TileOp):
 
 
 @irdl_op_definition
-class MbarrierArriveOp(TileOp):
+class MbarrierArriveOp(LocatedOp):
     """Arrives at one mbarrier: once for each warp that runs it, when its lanes have come here, or (`by = "role"`) once.
 
     `by = "role"` waits for nobody: what other warps have done before needs a `tile.barrier`.
@@ -103,7 +103,7 @@ class MbarrierArriveOp(TileOp):
 
 
 @irdl_op_definition
-class MbarrierExpectOp(TileOp):
+class MbarrierExpectOp(LocatedOp):
     """One thread arrives, and the phase also waits for `bytes` of copies that name the barrier."""
 
     name = "tile.mbarrier_expect"
@@ -126,7 +126,7 @@ class MbarrierExpectOp(TileOp):
 
 
 @irdl_op_definition
-class MbarrierWaitOp(TileOp):
+class MbarrierWaitOp(LocatedOp):
     """Waits until the phase of this parity has completed; a fresh barrier counts as having completed parity 1.
 
     Sound only for a waiter at most one phase away; see the module docstring.
@@ -146,7 +146,7 @@ class MbarrierWaitOp(TileOp):
 
 
 @irdl_op_definition
-class BulkCopyOp(TileOp):
+class BulkCopyOp(LocatedOp):
     """Copies `bytes` contiguous bytes to byte `at` of shared memory; they count at the barrier when they have landed.
 
     One offset is an element offset in memory; as many offsets as dimensions are coordinates. With `multicast` (a mask,

@@ -25,14 +25,14 @@ from xdsl.irdl import (
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, NoMemoryEffect
 from xdsl.utils.exceptions import VerifyException
 
-from .base import TileOp
+from ..ir.located import LocatedOp
 from .types import FragType, MbarriersType, SmemType, frag_of
 
 SCOPES = ("cta", "cluster")
 
 
 @irdl_op_definition
-class RankOp(TileOp):
+class RankOp(LocatedOp):
     """This CTA's rank in its cluster."""
 
     name = "tile.rank"
@@ -47,7 +47,7 @@ class RankOp(TileOp):
 
 
 @irdl_op_definition
-class PeerOp(TileOp):
+class PeerOp(LocatedOp):
     """The same shared memory, or the same mbarriers, in the CTA of a rank. Peers' barriers can be arrived at, not waited for."""
 
     name = "tile.peer"
@@ -70,7 +70,7 @@ class PeerOp(TileOp):
 
 
 @irdl_op_definition
-class ElectOp(TileOp):
+class ElectOp(LocatedOp):
     """True in one thread of the role, whichever the hardware elects in its first warp."""
 
     name = "tile.elect"
@@ -85,7 +85,7 @@ class ElectOp(TileOp):
 
 
 @irdl_op_definition
-class ClusterBarrierOp(TileOp):
+class ClusterBarrierOp(LocatedOp):
     """All threads of all CTAs of the cluster wait for each other; shared memory written before is visible after."""
 
     name = "tile.cluster_barrier"
@@ -103,7 +103,7 @@ def reduced_type(type_: FragType, scope: str) -> FragType:
 
 
 @irdl_op_definition
-class SplitReduceOp(TileOp):
+class SplitReduceOp(LocatedOp):
     """The sum of partial tiles in f32, in all that hold a part.
 
     `cluster`: each CTA of the cluster has a part, in registers; all get the sum of all. `cta`: the parts are the leading

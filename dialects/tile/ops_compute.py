@@ -30,9 +30,9 @@ from xdsl.irdl import (
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from ..ir.numeric import dtype_of
 from ..layout.tv import Tv
-from .base import TileOp
 from .mma import MmaMismatch, mma_plan
 from .ops_kernel import YieldOp
 from .ops_memory import check_broadcast
@@ -46,7 +46,7 @@ def _i64(value: int) -> IntegerAttr:
 
 
 @irdl_op_definition
-class MapOp(TileOp):
+class MapOp(LocatedOp):
     """Scalar code on the elements of fragments.
 
         %y = tile.map %x, %scale : (!tile.frag<16x64xf32, #a>, !tile.frag<1x64xf32, #b>) -> !tile.frag<16x64xf32, #a> {
@@ -114,7 +114,7 @@ class MapOp(TileOp):
 
 
 @irdl_op_definition
-class IotaOp(TileOp):
+class IotaOp(LocatedOp):
     """The coordinate along `axis` of every element."""
 
     name = "tile.iota"
@@ -143,7 +143,7 @@ def _check_axis(axis: IntegerAttr, frag: FragType) -> int:
 
 
 @irdl_op_definition
-class ReduceOp(TileOp):
+class ReduceOp(LocatedOp):
     """Combines all elements along `axis`; every thread that held some gets the result.
 
     The axis keeps size 1; the layout is the operand's, projected. Across lanes by shuffles, across warps through
@@ -182,7 +182,7 @@ class ReduceOp(TileOp):
 
 
 @irdl_op_definition
-class MmaOp(TileOp):
+class MmaOp(LocatedOp):
     """`c + a · bᵀ` on tensor cores: a [*, M, K], b [*, N, K], c [*, M, N].
 
     `mma.mma_plan` gives the instructions, by the coordinates that the three layouts keep in each register.
@@ -216,7 +216,7 @@ class MmaOp(TileOp):
 
 
 @irdl_op_definition
-class RelayoutOp(TileOp):
+class RelayoutOp(LocatedOp):
     """The same tile in another register layout: moves within threads, shuffles or goes through shared memory."""
 
     name = "tile.relayout"
@@ -237,7 +237,7 @@ class RelayoutOp(TileOp):
 
 
 @irdl_op_definition
-class RelabelOp(TileOp):
+class RelabelOp(LocatedOp):
     """The same registers under other coordinates: free. Element (register, lane, warp) stays where it is."""
 
     name = "tile.relabel"
@@ -263,7 +263,7 @@ class RelabelOp(TileOp):
 
 
 @irdl_op_definition
-class SliceOp(TileOp):
+class SliceOp(LocatedOp):
     """`[start, start + size)` along `axis`: a subset of every thread's registers, free."""
 
     name = "tile.slice"
@@ -306,7 +306,7 @@ class SliceOp(TileOp):
 
 
 @irdl_op_definition
-class ConcatOp(TileOp):
+class ConcatOp(LocatedOp):
     """Fragments of one layout after each other along `axis`: their registers in sequence, free."""
 
     name = "tile.concat"
@@ -342,7 +342,7 @@ class ConcatOp(TileOp):
 
 
 @irdl_op_definition
-class BroadcastOp(TileOp):
+class BroadcastOp(LocatedOp):
     """Dimensions of size 1 repeated: the operand's layout is the result's, projected. Copies of registers."""
 
     name = "tile.broadcast"
@@ -364,7 +364,7 @@ class BroadcastOp(TileOp):
 
 
 @irdl_op_definition
-class FullOp(TileOp):
+class FullOp(LocatedOp):
     """A constant in every element."""
 
     name = "tile.full"
@@ -389,7 +389,7 @@ class FullOp(TileOp):
 
 
 @irdl_op_definition
-class SplatOp(TileOp):
+class SplatOp(LocatedOp):
     """A scalar in every element."""
 
     name = "tile.splat"
@@ -409,7 +409,7 @@ class SplatOp(TileOp):
 
 
 @irdl_op_definition
-class ExtractOp(TileOp):
+class ExtractOp(LocatedOp):
     """One element as a scalar; every thread must hold it."""
 
     name = "tile.extract"
@@ -453,7 +453,7 @@ class ExtractOp(TileOp):
 
 
 @irdl_op_definition
-class UnpackOp(TileOp):
+class UnpackOp(LocatedOp):
     """Small integers to bf16, exactly, by bit tricks instead of conversions (i8 → bf16)."""
 
     name = "tile.unpack"

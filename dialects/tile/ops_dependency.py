@@ -24,13 +24,13 @@ from xdsl.irdl import (
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from ..layout.types import BufferType
-from .base import TileOp
 
 FORMS = ("stream", "grid", "counter")
 
 
-class _DependencyOp(TileOp):
+class _DependencyOp(LocatedOp):
     """What `await` and `publish` share: the name, the form, and the checks of the counter."""
 
     dep = prop_def(StringAttr)

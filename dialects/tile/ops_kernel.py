@@ -37,10 +37,10 @@ from xdsl.traits import (
 )
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from ..layout.ops import EFFECTS, verify_grid
 from ..layout.tensor_map import TensorMap, TensorMapAttr, maps_attr, maps_problem
 from ..layout.types import BufferType
-from .base import TileOp
 from .types import FragType, TmapType, describe_tv
 
 MAX_CLUSTER = 8
@@ -52,7 +52,7 @@ def _strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
 
 
 @irdl_op_definition
-class KernelOp(TileOp):
+class KernelOp(LocatedOp):
     """The program of one CTA. Arguments: the buffers of the `layout.kernel`, a `!tile.tmap` for each of `maps`, then one i32 per
     name in `sizes`. `cluster`: CTAs, neighbours along x, that run together."""
 
@@ -260,7 +260,7 @@ def _check_warps(region: Region, warps: int) -> None:
 
 
 @irdl_op_definition
-class TaskOp(TileOp):
+class TaskOp(LocatedOp):
     """The coordinates of this CTA's task in the grid: the only source of work."""
 
     name = "tile.task"
@@ -277,7 +277,7 @@ class TaskOp(TileOp):
 
 
 @irdl_op_definition
-class RolesOp(TileOp):
+class RolesOp(LocatedOp):
     """Regions that run at the same time, each by its own warps: `warps[i]` of them, with `regs[i]` registers a thread.
 
     Roles meet in rings only. Fragments do not cross into or out of a role; `tile.barrier` inside one concerns its warps.
@@ -353,7 +353,7 @@ class RolesOp(TileOp):
 
 
 @irdl_op_definition
-class YieldOp(TileOp):
+class YieldOp(LocatedOp):
     """Ends the region of a map or a role."""
 
     name = "tile.yield"
@@ -368,7 +368,7 @@ class YieldOp(TileOp):
 
 
 @irdl_op_definition
-class ReturnOp(TileOp):
+class ReturnOp(LocatedOp):
     """Ends a kernel."""
 
     name = "tile.return"
@@ -381,7 +381,7 @@ class ReturnOp(TileOp):
 
 
 @irdl_op_definition
-class BarrierOp(TileOp):
+class BarrierOp(LocatedOp):
     """All warps of the CTA (or role) wait for each other; shared memory written before is visible after.
 
     To wgmma too, unless `fenced`: then only what threads wrote before their last `tile.async_fence` is.
@@ -400,7 +400,7 @@ class BarrierOp(TileOp):
 
 
 @irdl_op_definition
-class FenceOp(TileOp):
+class FenceOp(LocatedOp):
     """Global memory written before is visible to other CTAs that see what is written after (`fence.acq_rel.gpu`)."""
 
     name = "tile.fence"
@@ -413,7 +413,7 @@ class FenceOp(TileOp):
 
 
 @irdl_op_definition
-class IsThreadOp(TileOp):
+class IsThreadOp(LocatedOp):
     """True in thread `id` of the CTA (or role) alone."""
 
     name = "tile.is_thread"

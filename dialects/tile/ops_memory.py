@@ -39,11 +39,11 @@ from xdsl.irdl import (
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, NoMemoryEffect
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from ..ir.numeric import dtype_of
 from ..layout.attributes import TvAttr
 from ..layout.tv import Tv
 from ..layout.types import BufferType
-from .base import TileOp
 from .types import FragType, SmemType, frag_of, memory_dims, memory_of, same_registers
 
 CACHE_HINTS = ("default", "nc", "evict_first", "evict_last", "no_allocate", "cg")
@@ -55,7 +55,7 @@ def _flags(checked: Sequence[bool] | None) -> ArrayAttr[IntegerAttr] | None:
     return ArrayAttr([IntegerAttr.from_bool(bool(flag)) for flag in checked])
 
 
-class _Access(TileOp):
+class _Access(LocatedOp):
     """What loads, stores and asynchronous copies share: offsets, checks and gathered dimensions."""
 
     def checked_flags(self, rank: int) -> tuple[bool, ...]:
@@ -124,7 +124,7 @@ def check_broadcast(what: str, frag: FragType, tv: Tv) -> None:
 
 
 @irdl_op_definition
-class AllocOp(TileOp):
+class AllocOp(LocatedOp):
     """Shared memory for the whole run of the kernel. `offset` (bytes) is set by the allocate pass.
 
     Allocations with the same `alias` group may lie on the same bytes: the schedule promises that they are
@@ -147,7 +147,7 @@ class AllocOp(TileOp):
 
 
 @irdl_op_definition
-class StageOp(TileOp):
+class StageOp(LocatedOp):
     """`%smem[%i]`: the shared memory with its leading dimension fixed at `%i`."""
 
     name = "tile.stage"
@@ -182,7 +182,7 @@ def stage_type(type_: Attribute) -> SmemType:
 
 
 @irdl_op_definition
-class ViewOp(TileOp):
+class ViewOp(LocatedOp):
     """The same bytes of shared memory as another type, from byte `offset` on."""
 
     name = "tile.view"
@@ -327,7 +327,7 @@ class StoreOp(_Access):
 
 
 @irdl_op_definition
-class LoadScalarOp(TileOp):
+class LoadScalarOp(LocatedOp):
     """One element, the same in all threads."""
 
     name = "tile.load_scalar"
@@ -350,7 +350,7 @@ class LoadScalarOp(TileOp):
 
 
 @irdl_op_definition
-class StoreScalarOp(TileOp):
+class StoreScalarOp(LocatedOp):
     """One element, written by one thread."""
 
     name = "tile.store_scalar"
@@ -373,7 +373,7 @@ class StoreScalarOp(TileOp):
 
 
 @irdl_op_definition
-class AtomicAddOp(TileOp):
+class AtomicAddOp(LocatedOp):
     """Adds to one element of global memory; one thread does it, all get the value from before."""
 
     name = "tile.atomic_add"
@@ -477,7 +477,7 @@ class CpAsyncOp(_Access):
 
 
 @irdl_op_definition
-class CpAsyncCommitOp(TileOp):
+class CpAsyncCommitOp(LocatedOp):
     """Closes a group of the asynchronous copies issued since the last commit."""
 
     name = "tile.cp_async_commit"
@@ -490,7 +490,7 @@ class CpAsyncCommitOp(TileOp):
 
 
 @irdl_op_definition
-class CpAsyncWaitOp(TileOp):
+class CpAsyncWaitOp(LocatedOp):
     """Waits until at most `pending` groups of this thread are open. Other threads' copies need a barrier."""
 
     name = "tile.cp_async_wait"
@@ -506,7 +506,7 @@ class CpAsyncWaitOp(TileOp):
 
 
 @irdl_op_definition
-class PrefetchOp(TileOp):
+class PrefetchOp(LocatedOp):
     """Asks L2 for the cache lines (128 bytes) in which `src[offsets + c]` lies, for every c of `tv`; nothing else happens."""
 
     name = "tile.prefetch"

@@ -31,8 +31,8 @@ from xdsl.irdl import (
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from ..layout.types import BufferType
-from .base import TileOp
 from .ops_barrier import check_cache, verify_bulk
 from .ops_kernel import KernelOp
 from .types import RingType, SmemType
@@ -45,7 +45,7 @@ def _ring(value: SSAValue) -> RingType:
 
 
 @irdl_op_definition
-class RingOp(TileOp):
+class RingOp(LocatedOp):
     """The stages of a ring, all of them empty."""
 
     name = "tile.ring"
@@ -74,7 +74,7 @@ class RingOp(TileOp):
             raise VerifyException("a stage is a multiple of 16 bytes")
 
 
-class _SlotOp(TileOp):
+class _SlotOp(LocatedOp):
     """Ops that give a stage of a ring."""
 
     ring = operand_def(RingType)
@@ -107,7 +107,7 @@ class RingWaitOp(_SlotOp):
 
 
 @irdl_op_definition
-class RingReleaseOp(TileOp):
+class RingReleaseOp(LocatedOp):
     """Consumer: this warp has read stage `index`."""
 
     name = "tile.ring_release"
@@ -123,7 +123,7 @@ class RingReleaseOp(TileOp):
 
 
 @irdl_op_definition
-class BulkLoadOp(TileOp):
+class BulkLoadOp(LocatedOp):
     """Copies `bytes` contiguous bytes into stage `index`, at byte `at` of it.
 
     One offset is an element offset in memory (the weight's image); as many offsets as dimensions are coordinates.

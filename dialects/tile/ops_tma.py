@@ -28,14 +28,14 @@ from xdsl.irdl import (
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from ..ir.numeric import dtype_of
 from ..layout.panels import holds_box
-from .base import TileOp
 from .ops_barrier import check_cache
 from .types import MbarriersType, RingType, SmemType, TmapType
 
 
-class _TensorCopy(TileOp):
+class _TensorCopy(LocatedOp):
     """What copies by tensor map share."""
 
     @property

@@ -25,14 +25,14 @@ from xdsl.irdl import (
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.located import LocatedOp
 from ..layout.types import BufferType
-from .base import TileOp
 from .ops_barrier import verify_bulk
 from .types import SmemType, memory_of
 
 
 @irdl_op_definition
-class BulkStoreOp(TileOp):
+class BulkStoreOp(LocatedOp):
     """Copies `bytes` contiguous bytes from byte `at` of shared memory; asynchronous until a `tile.bulk_wait`.
 
     One offset is an element offset in memory; as many offsets as dimensions are coordinates.
@@ -79,7 +79,7 @@ class BulkStoreOp(TileOp):
 
 
 @irdl_op_definition
-class BulkCommitOp(TileOp):
+class BulkCommitOp(LocatedOp):
     """Closes a group of the stores issued since the last commit."""
 
     name = "tile.bulk_commit"
@@ -92,7 +92,7 @@ class BulkCommitOp(TileOp):
 
 
 @irdl_op_definition
-class BulkWaitOp(TileOp):
+class BulkWaitOp(LocatedOp):
     """Waits until at most `pending` groups are open; with `read`, until their shared memory has been read.
 
     The thread that issued them waits: others need a barrier.

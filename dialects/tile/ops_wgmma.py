@@ -20,7 +20,7 @@ from xdsl.irdl import ParsePropInAttrDict, irdl_op_definition, operand_def, opt_
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect
 from xdsl.utils.exceptions import VerifyException
 
-from .base import TileOp
+from ..ir.located import LocatedOp
 from .types import FragType, InflightType, SmemType, frag_of
 from .wgmma import WgmmaMismatch, wgmma_plan
 
@@ -38,7 +38,7 @@ def verify_one_user(value: SSAValue) -> None:
 
 
 @irdl_op_definition
-class AsyncFenceOp(TileOp):
+class AsyncFenceOp(LocatedOp):
     """What this thread wrote to shared memory, its finished copies included, is visible to wgmma after the next barrier."""
 
     name = "tile.async_fence"
@@ -51,7 +51,7 @@ class AsyncFenceOp(TileOp):
 
 
 @irdl_op_definition
-class WgmmaBeginOp(TileOp):
+class WgmmaBeginOp(LocatedOp):
     """A fragment as an accumulator in flight with no group started: free."""
 
     name = "tile.wgmma_begin"
@@ -72,7 +72,7 @@ class WgmmaBeginOp(TileOp):
 
 
 @irdl_op_definition
-class WgmmaOp(TileOp):
+class WgmmaOp(LocatedOp):
     """Starts `c + a · b[:, start : start + K]ᵀ`: a [M, K] in registers, b [N, …] in shared memory, c [M, N] f32.
 
     `wgmma.wgmma_plan` gives the instructions: by the coordinates in registers, and by where b's layout puts each k.
@@ -122,7 +122,7 @@ class WgmmaOp(TileOp):
 
 
 @irdl_op_definition
-class WgmmaWaitOp(TileOp):
+class WgmmaWaitOp(LocatedOp):
     """Waits until all but the `pending` last groups of this warpgroup are done; with 0 the accumulator is a fragment again."""
 
     name = "tile.wgmma_wait"
