@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from llmc.runtime.generate import Session
-from model_runs import Imported, batch_logits
+from model_runs import Imported, batch_encodings, batch_logits
 
 RANDOM = np.random.default_rng(5)
 PROMPTS: list[list[int]] = [RANDOM.integers(3, 128, n).tolist() for n in (1, 7, 33, 70)]
 FILLING: list[list[int]] = [RANDOM.integers(3, 128, n).tolist() for n in (100, 45)]
 CASES = [
-    *((arch, "float32", "reference", 1e-5) for arch in ("llama", "mistral", "gpt2")),
-    ("llama", "bfloat16", "emulator", 0.01),
+    *((arch, "float32", "reference", 1e-5) for arch in ("llama", "qwen3", "mistral", "gpt2", "torchnn")),
+    *((arch, "bfloat16", "emulator", 0.01) for arch in ("llama", "gpt2")),
 ]
 
 
@@ -46,3 +46,15 @@ def test_chunks_tokens_and_batches_are_one(
     together = session.generate(PROMPTS, 5)
     assert together == [session.generate([p], 5)[0] for p in PROMPTS]
     assert together == chunked(16).generate(PROMPTS, 5)
+
+
+@pytest.mark.parametrize(("dtype", "device", "tolerance"), [("float32", "reference", 1e-5), ("bfloat16", "emulator", 0.01)])
+def test_an_encoder_reads_a_batch_as_it_reads_its_members(
+    dtype: str, device: str, tolerance: float, model: Callable[[str, str], Imported]
+) -> None:
+    session = model("bert", dtype).session(device)
+    alone = [session.logits(p, every=True) for p in PROMPTS]
+    together = batch_encodings(session, PROMPTS)
+    assert [rows.shape for rows in together] == [rows.shape for rows in alone]
+    errors = [float(np.abs(a - b).mean() / np.abs(a).mean()) for a, b in zip(alone, together, strict=True)]
+    assert max(errors) <= tolerance, errors

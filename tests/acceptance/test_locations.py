@@ -17,7 +17,7 @@ from llmc.passes.framework.pass_ import PassContext
 from model_runs import STORYTELLER, Imported
 from xdsl.dialects.builtin import ModuleOp
 
-MODELS = ("llama", "storyteller")
+MODELS = ("llama", "qwen3", "mistral", "gpt2", "bert", "torchnn", "storyteller")
 
 
 def torch_names(name: str) -> set[str]:

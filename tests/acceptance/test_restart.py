@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from llmc.compiler.build import compile_module
+from llmc.compiler.build import Compiled, compile_module
 from llmc.compiler.driver import opt
 from llmc.compiler.phases import PHASES, CompileOptions
 from llmc.dialects.ir.context import make_context
@@ -16,17 +18,38 @@ from model_runs import SETTINGS, Imported, start
 PROMPT = [5, 6, 7, 8, 9]
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_a_dump_compiles_on_to_the_same_ptx(phase: str, storyteller: Imported, tmp_path: Path) -> None:
-    compiled = storyteller.compile()
+CASES = [("storyteller", phase) for phase in PHASES] + [
+    (name, phase) for name in ("storyteller-int8", "gpt2", "bert") for phase in ("nn", "quant", "layout", "tile")
+]
+
+
+@pytest.fixture(scope="module")
+def compiled(storyteller: Imported, model: Callable[[str, str], Imported]) -> Callable[[str], Compiled]:
+    """A model's kernels and the dumps of all its phases."""
+    settings = replace(SETTINGS, dumps=True)
+    made: dict[str, Compiled] = {"storyteller": storyteller.compile()}
+
+    def get(name: str) -> Compiled:
+        if name not in made:
+            given = storyteller if name == "storyteller-int8" else model(name, "bfloat16")
+            scheme = "int8" if name == "storyteller-int8" else "none"
+            made[name] = compile_module(given.model.module.clone(), replace(given.options, scheme=scheme), settings)
+        return made[name]
+
+    return get
+
+
+@pytest.mark.parametrize(("name", "phase"), CASES)
+def test_a_dump_compiles_on_to_the_same_ptx(name: str, phase: str, compiled: Callable[[str], Compiled], tmp_path: Path) -> None:
+    straight = compiled(name)
     dump = tmp_path / f"model.{phase}"
-    dump.write_text(compiled.dumps[phase])
-    assert "loc(" in compiled.dumps[phase]
+    dump.write_text(straight.dumps[phase])
+    assert "loc(" in straight.dumps[phase]
     code = opt.main([str(dump), "--compile-from", phase, "--emit-ptx-dir", str(tmp_path / "ptx"), "-o", str(tmp_path / "out")])
     assert code == 0
     found = {file.stem: file.read_text() for file in (tmp_path / "ptx").iterdir()}
-    assert sorted(found) == sorted(compiled.kernels)
-    assert [name for name, kernel in compiled.kernels.items() if found[name] != kernel.ptx] == []
+    assert sorted(found) == sorted(straight.kernels)
+    assert [stem for stem, kernel in straight.kernels.items() if found[stem] != kernel.ptx] == []
 
 
 def test_an_edited_schedule_changes_its_kernel_alone_and_no_token(storyteller: Imported) -> None:

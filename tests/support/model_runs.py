@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from llmc.compiler.build import Compiled, Settings, compile_module
 from llmc.compiler.frontend import ImportedModel, import_module, load_checkpoint
 from llmc.compiler.phases import CompileOptions
 from llmc.runtime.device import open_device
-from llmc.runtime.engine import Capacity
+from llmc.runtime.engine import Capacity, select_program
 from llmc.runtime.executor import DeviceEngine
 from llmc.runtime.generate import Request, SamplingParams, Session
 from llmc.runtime.pages import Pages
@@ -113,6 +114,27 @@ def batch_logits(session: Session, prompts: Sequence[Sequence[int]]) -> np.ndarr
     finally:
         for request in batch:
             request.pages.release()
+
+
+def batch_encodings(session: Session, texts: Sequence[Sequence[int]]) -> list[np.ndarray[Any, Any]]:
+    """An encoder's rows for each text, which run together as one ragged batch: [tokens, hidden] each."""
+    engine = session.engine
+    lengths = [len(t) for t in texts]
+    positions = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
+    starts = np.cumsum([0, *lengths]).astype(np.int32)
+    engine.write("ids", np.concatenate([np.array(t, np.int32) for t in texts]))
+    engine.write("input.1", positions)
+    engine.write("positions", positions)
+    engine.write("sequence", np.repeat(np.arange(len(texts), dtype=np.int32), lengths))
+    engine.write("query_start", starts)
+    engine.write("kv_len", np.array(lengths, np.int32))
+    sizes = {"T": sum(lengths), "B": len(texts)}
+    engine.run(select_program(engine.programs, "encode", sizes), sizes)
+    type_ = engine.type_of("logits")
+    assert type_ is not None
+    shape = type_.extents(sizes)
+    rows = engine.read("logits", int(np.prod(shape))).astype(np.float32).reshape(shape)
+    return [rows[a:b] for a, b in pairwise(starts)]
 
 
 def error_ratio(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], exact: Sequence[np.ndarray]) -> float:
