@@ -102,8 +102,9 @@ def write_sparse_checkpoint(directory: Path, shapes: Mapping[str, tuple[int, ...
         file.truncate(8 + len(text) + offset)
 
 
-def torch_logits(directory: Path, weights: RandomWeights, ids: list[int], dtype: str) -> np.ndarray:
-    """Logits [T, V] of the Hugging Face model with the same weights, on the GPU, in f32 or bf16."""
+def torch_logits(directory: Path, weights: RandomWeights, ids: list[int], dtype: str, int8: bool = False) -> np.ndarray:
+    """Logits [T, V] of the Hugging Face model with the same weights, on the GPU, in f32 or bf16; with `int8` the linears'
+    weights are rounded to 8 bits with a scale a row."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -112,10 +113,14 @@ def torch_logits(directory: Path, weights: RandomWeights, ids: list[int], dtype:
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(directory), dtype=kind, attn_implementation="sdpa")
     pools = {True: weights.norms, False: weights.pool}
     pools = {k: torch.from_numpy(v.view(np.int16)).view(torch.bfloat16).to("cuda") for k, v in pools.items()}
+    linears = {f"{name}.weight" for name, each in model.named_modules() if isinstance(each, torch.nn.Linear)}
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             pool = pools[parameter.dim() == 1][weights.shift(name) :]
             parameter.copy_(pool.repeat(-(-parameter.numel() // len(pool)))[: parameter.numel()].view(parameter.shape))
+            if int8 and name in linears:
+                scale = parameter.float().abs().amax(1, keepdim=True) / 127
+                parameter.copy_(torch.round(parameter.float() / scale) * scale)
         logits = model(torch.tensor([ids], device="cuda")).logits[0].float().cpu().numpy()
     del model
     torch.cuda.empty_cache()
