@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from math import log2
 from typing import cast
 
-from xdsl.dialects.builtin import BFloat16Type, f32
+from xdsl.dialects.builtin import BFloat16Type, f32, i1
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 
+from ...dialects.layout.mem import MemLayout
 from ...dialects.layout.ops import BatchOp, KernelOp, ReadOp, ReturnOp, StateOp, WriteOp, WriteStateOp
 from ...dialects.layout.tv import Tv, TvDigit
 from ...dialects.layout.types import BufferType, ScheduleAttr
@@ -20,6 +21,7 @@ from ...dialects.tile.types import frag_of
 from .body import Unsupported, buffer_behind
 from .builder import Index, TileBuilder
 from .scalar import Scalar, ScalarBuilder
+from .views import stored_through
 
 LOG2E = log2(2.718281828459045)
 NOWHERE = -1.0e30
@@ -40,7 +42,9 @@ class AttentionBody:
     q: BlockArgument
     keys: BlockArgument
     values: BlockArgument
+    mask_tensor: BlockArgument | None
     out: BlockArgument
+    out_layout: MemLayout | None
     batch: dict[str, BlockArgument]
     paged: bool
 
@@ -74,19 +78,22 @@ class AttentionBody:
         return int(cast(BufferType, self.keys.type).dims[2])
 
 
-def analyse_attention(kernel: KernelOp) -> AttentionBody:
-    """Take an attention kernel apart; Unsupported where it has another form."""
+def analyse_attention(kernel: KernelOp, stateless: bool = False) -> AttentionBody:
+    """Take an attention kernel apart; Unsupported where it has another form. With `stateless`, attention over keys may have what
+    only that has: a mask tensor, and a result that is transposed on its way to memory."""
     anchors = [op for op in kernel.block.ops if isinstance(op, nn.AttentionOp)]
     if len(anchors) != 1:
         raise Unsupported(f"{len(anchors)} attentions in one kernel")
     op = anchors[0]
-    if op.mask_tensor is not None:
+    if op.mask_tensor is not None and not (stateless and op.kv is None):
         raise Unsupported("an explicit mask tensor")
     dims = dims_of(op.q)
     heads, width = dims[1].constant, dims[2].constant
     if heads is None or width is None:
         raise Unsupported("dynamic head sizes")
-    out = _destination(kernel, op)
+    out, out_layout = _destination(kernel, op)
+    if out_layout is not None and not stateless:
+        raise Unsupported("a result that is transposed")
     batch: dict[str, BlockArgument] = {}
     if op.batch is not None:
         assert isinstance(op.batch.owner, BatchOp)
@@ -125,26 +132,41 @@ def analyse_attention(kernel: KernelOp) -> AttentionBody:
         q,
         keys,
         values,
+        None if op.mask_tensor is None else buffer_behind(op.mask_tensor),
         out,
+        out_layout,
         batch,
         op.kv is not None,
     )
 
 
-def _destination(kernel: KernelOp, anchor: nn.AttentionOp) -> BlockArgument:
-    """The one buffer that takes the result, reshaped or not."""
+def _destination(kernel: KernelOp, anchor: nn.AttentionOp) -> tuple[BlockArgument, MemLayout | None]:
+    """The one buffer that takes the result, reshaped and transposed or not; where that puts its elements, None for row-major."""
     value: SSAValue = anchor.result
+    views: list[Operation] = []
     for op in kernel.block.ops:
         match op:
-            case nn.ReshapeOp() if op.x is value:
+            case nn.ReshapeOp() | nn.TransposeOp() if op.x is value:
                 value = op.result
+                views.append(op)
             case WriteOp() if op.value is value and not any(op.start):
-                return cast(BlockArgument, op.buffer)
+                return cast(BlockArgument, op.buffer), _moved(anchor, views)
             case ReadOp() | BatchOp() | StateOp() | WriteStateOp() | ReturnOp() | nn.AttentionOp() | nn.ReshapeOp():
                 pass
             case _:
                 raise Unsupported(f"{op.name} beside the attention")
     raise Unsupported("the attention's result is not written")
+
+
+def _moved(anchor: nn.AttentionOp, views: list[Operation]) -> MemLayout | None:
+    """Where views put the result's elements; None where they leave them in their order."""
+    if not any(isinstance(view, nn.TransposeOp) for view in views):
+        return None
+    shape = [dim.constant for dim in dims_of(anchor.result)]
+    found = None if None in shape else stored_through([size for size in shape if size is not None], views)
+    if found is None:
+        raise Unsupported("a transposed result of dynamic size")
+    return found
 
 
 def begin_attention(
@@ -284,21 +306,29 @@ def scaled_scores(
     key: SSAValue,
     head: SSAValue,
     valid: SSAValue | None,
+    added: SSAValue | None = None,
 ) -> SSAValue:
-    """Scores in units of `exponent_unit`: products as they are, or scaled and through the region; masked ones NOWHERE. Operands
-    broadcast."""
+    """Scores in units of `exponent_unit`: products as they are, or scaled, through the region and with the float mask `added`;
+    masked ones NOWHERE. Operands broadcast."""
     region = body.op.score
-    if region is None and valid is None:
+    if region is None and valid is None and added is None:
         return scores
 
     def scale(s: ScalarBuilder, *elements: SSAValue) -> Scalar:
         x, *rest = elements
-        y = x if region is None else _inlined(s, region.block, [s.mul(x, body.scale), *rest[:3]])
+        y = x if region is None and added is None else s.mul(x, body.scale)
+        if region is not None:
+            y = _inlined(s, region.block, [y, *rest[:3]])
+            del rest[:3]
+        if added is not None:
+            y = s.max(s.add(y, s.cast(rest.pop(0), f32)), NOWHERE)
         return s.select(rest[-1], y, NOWHERE) if valid is not None else y
 
     operands = [scores]
     if region is not None:
         operands += [query, key, head]
+    if added is not None:
+        operands.append(added)
     if valid is not None:
         operands.append(valid)
     return b.map(scale, *operands, tv=frag_of(scores).tv)
@@ -306,7 +336,9 @@ def scaled_scores(
 
 def exponent_unit(body: AttentionBody) -> float:
     """What a score of `scaled_scores` is multiplied by to become an exponent of 2."""
-    return LOG2E if body.op.score is not None else body.scale * LOG2E
+    mask = body.op.mask_tensor
+    scaled = body.op.score is not None or (mask is not None and elem_of(mask) != i1)
+    return LOG2E if scaled else body.scale * LOG2E
 
 
 def _inlined(s: ScalarBuilder, block: Block, args: Sequence[SSAValue]) -> SSAValue:

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from xdsl.dialects.builtin import i1
 from xdsl.ir import BlockArgument, SSAValue
 
 from ...dialects.layout.mem import MemLayout
 from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.tv import Tv
 from ...dialects.layout.types import BufferType, ScheduleAttr
+from ...dialects.nn.types import dims_of
+from ...dialects.tile.types import frag_of
 from .attention import (
     AttentionBody,
     Softmax,
@@ -37,6 +40,7 @@ from .attention import (
     value_operand,
     value_run,
 )
+from .attention_rule import mask_number
 from .base import Abi, Parameter, bad_parameter, checked_parameters
 from .body import Unsupported
 from .builder import Index, TileBuilder
@@ -60,7 +64,7 @@ class AttentionPrefill:
 
     def accepts(self, kernel: KernelOp) -> str | None:
         try:
-            body = analyse_attention(kernel)
+            body = analyse_attention(kernel, stateless=True)
         except Unsupported as problem:
             return str(problem)
         if body.paged and not {"query_start", "kv_len", "page_table"} <= set(body.batch):
@@ -74,7 +78,7 @@ class AttentionPrefill:
         return None
 
     def candidates(self, kernel: KernelOp, target: Target) -> list[ScheduleAttr]:
-        body = analyse_attention(kernel)
+        body = analyse_attention(kernel, stateless=True)
         keys = min(body.page, 64) if body.paged else 64
         if body.width > 128:
             return [ScheduleAttr.of(self.name, queries=q, keys=min(keys, 16 * q // 32), min_ctas=1) for q in (64, 32)]
@@ -84,7 +88,7 @@ class AttentionPrefill:
         ]
 
     def _parameters(self, kernel: KernelOp, schedule: ScheduleAttr) -> tuple[AttentionBody, dict[str, int]]:
-        body = analyse_attention(kernel)
+        body = analyse_attention(kernel, stateless=True)
         p = checked_parameters(schedule, PARAMETERS, kernel)
         if body.paged and body.page % p["keys"]:
             raise bad_parameter(kernel, f"{p['keys']} keys a step do not divide pages of {body.page}", "fewer keys")
@@ -108,7 +112,7 @@ class AttentionPrefill:
         elem = body.elem
         retyped = {
             body.q: BufferType.of((body.tokens, body.heads, body.width), elem),
-            body.out: BufferType.of((body.tokens, body.heads, body.value_width), elem),
+            body.out: BufferType.of((body.tokens, body.heads, body.value_width), elem, body.out_layout),
         }
         if not body.paged:
             for argument, width in ((body.keys, body.width), (body.values, body.value_width)):
@@ -294,7 +298,8 @@ class _Work:
 
     def _scores(self, i: SSAValue, raw: SSAValue, masked: bool) -> tuple[SSAValue, SSAValue | None]:
         b, body = self.b, self.body
-        if not masked and body.op.score is None:
+        mask = self._mask_tile(i)
+        if not masked and body.op.score is None and mask is None:
             return scaled_scores(b, body, raw, raw, raw, raw, None), None
         origin, at = b.i32(self.origin), b.i32(b.mul(i, self.keys))
         query = b.map(lambda s, r: s.add(r, origin), b.iota(self.score_tv, 0))
@@ -312,8 +317,33 @@ class _Work:
                 return seen
 
             valid = b.map(inside, query, key, tv=self.score_tv)
+        added = None
+        if mask is not None and frag_of(mask).element_type != i1:
+            added = mask
+        elif mask is not None:
+            valid = mask if valid is None else b.map(lambda s, x, y: s.and_(x, y), valid, mask, tv=self.score_tv)
         head = b.splat(self.head, self.score_tv.project(0, 1))
-        return scaled_scores(b, body, raw, query, key, head, valid), valid
+        return scaled_scores(b, body, raw, query, key, head, valid, added), valid
+
+    def _mask_tile(self, i: SSAValue) -> SSAValue | None:
+        """The mask tensor's share of a tile of scores, [queries or 1, keys or 1]; None without one."""
+        b, body = self.b, self.body
+        tensor = body.op.mask_tensor
+        if tensor is None or body.mask_tensor is None:
+            return None
+        dims, tv = dims_of(tensor), self.score_tv
+        at: list[Index] = [self.row, b.add(self.base, b.mul(i, self.keys))]
+        ends: list[Index] = [self.end, b.add(self.base, self.limit)]
+        checked = [dim.constant != 1 for dim in dims[-2:]]
+        for axis in (0, 1):
+            if not checked[axis]:
+                tv, at[axis] = tv.project(axis), 0
+        bounds = [end for end, needed in zip(ends, checked, strict=True) if needed]
+        buffer = self.buffers[body.mask_tensor]
+        if len(dims) == 2:
+            return b.load(buffer, at, tv, checked=checked, bounds=bounds)
+        at.insert(0, mask_number(b, body.op, self.head))
+        return b.load(buffer, at, tv.expand(0), checked=[False, *checked], bounds=bounds, squeeze=[0])
 
     def _write(self, state: Softmax, row: Index, end: Index) -> None:
         b, body = self.b, self.body

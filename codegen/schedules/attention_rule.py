@@ -14,7 +14,7 @@ from xdsl.ir import Operation, SSAValue
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.nn import ops as nn
 from ...dialects.nn.types import dims_of, elem_of
-from .builder import Index
+from .builder import Index, TileBuilder
 from .evaluate import Axis, Coord, Coords, Evaluator, Rule, is_frag
 from .loops import ADD, At, coords_shape, reduce_over
 from .rules import batch_part
@@ -127,9 +127,9 @@ def _modified(
         score = ev.map(lambda s, x: s.inline(block, [x, *positions])[0], score)
     if op.mask_tensor is not None:
         dims = dims_of(op.mask_tensor)
-        at: list[Coord] = [token, key]
+        at: list[Coord] = [0 if dim.constant == 1 else c for dim, c in zip(dims[-2:], (token, key), strict=True)]
         if len(dims) == 3:
-            at.insert(0, 0 if dims[0].constant == 1 else head)
+            at.insert(0, mask_number(b, op, head))
         extra = ev.value(op.mask_tensor, at)
         if elem_of(op.mask_tensor) == i1:
             score = ev.map(lambda s, x, c: s.select(c, x, 2 * LOWEST), score, extra)
@@ -140,6 +140,14 @@ def _modified(
 
             score = ev.map(added, score, extra)
     return score
+
+
+def mask_number(b: TileBuilder, op: nn.AttentionOp, head: Index) -> Index:
+    """Which mask of a mask tensor [M, T, S] a query head has."""
+    assert op.mask_tensor is not None
+    masks, heads = dims_of(op.mask_tensor)[0].constant, dims_of(op.q)[1].constant
+    assert masks and heads
+    return 0 if masks == 1 else b.div(head, heads // masks)
 
 
 ATTENTION_RULES: dict[type[Operation], Rule] = {nn.AttentionOp: attention}

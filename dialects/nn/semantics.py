@@ -218,6 +218,8 @@ def _attend(
         seen &= (j > i - op.mask.window) if op.mask.causal else (np.abs(i - j) < op.mask.window)
     if mask_tensor is not None:
         extra = np.asarray(mask_tensor)
+        if extra.ndim == 3:
+            extra = np.repeat(extra, q.shape[1] // len(extra), axis=0)
         if extra.dtype.kind == "b":
             seen &= extra
         else:

@@ -224,7 +224,7 @@ class AttentionOp(NNOp):
         %o = nn.attention %q keys(%k, %v) batch(%b) {…}            ragged without state (encoders)
 
     H is a multiple of Hk: query head h reads key head h // (H / Hk). `mask_tensor(%m)` adds a float mask or applies an i1
-    mask [T,S] or [1|H,T,S]. The region `score { ^bb(%score: f32, %query: i32, %key: i32, %head: i32) … }` changes each scaled score
+    mask [T,S] or [M,T,S] (T, S or 1 each): M divides H, and query head h has mask h // (H / M). The region `score { ^bb(%score: f32, %query: i32, %key: i32, %head: i32) … }` changes each scaled score
     before the mask (positions are absolute in the sequence).
     """
 
@@ -367,7 +367,7 @@ def _attention_type(q: Attribute, optional: Sequence[Attribute | None], mask: Ma
             len(found) in (2, 3)
             and found[-2] in (tokens, Size.of(1))
             and (keys is None or found[-1] in (keys, Size.of(1)))
-            and (len(found) == 2 or found[0] in (heads, Size.of(1)))
+            and (len(found) == 2 or (bool(found[0].constant) and not (h or 0) % (found[0].constant or 1)))
         )
         require(
             good,

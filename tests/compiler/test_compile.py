@@ -201,6 +201,21 @@ def test_a_padded_batch_of_bert_is_its_sequences(settings: Settings) -> None:
         agree(found[row : row + 1, :length], wanted)
 
 
+def test_a_padded_batch_in_bfloat16_goes_through_tensor_cores(settings: Settings) -> None:
+    """As near to f32 as PyTorch's own bfloat16, and no kernel of last resort."""
+    ids, mask = (torch.arange(60).reshape(3, 20) * 5) % 97 + 3, torch.ones(3, 20, dtype=torch.int64)
+    mask[1, 6:] = 0
+    model, seen = tiny_models.tiny_model("bert", "bfloat16"), mask.bool()
+    compiled = llmc.compile(model, (ids, mask), device="emulator", settings=settings)
+    found = compiled(ids, attention_mask=mask).last_hidden_state[seen].float()
+    with torch.no_grad():
+        half = model(ids, attention_mask=mask).last_hidden_state[seen].float()
+        exact = model.float()(ids, attention_mask=mask).last_hidden_state[seen]
+    assert (found - exact).abs().mean() <= 1.2 * (half - exact).abs().mean()
+    schedules = {str(op.schedule) for op in compiled.compiled.module.walk() if op.name == "layout.kernel"}
+    assert any("attention_prefill" in s for s in schedules) and not any("generic" in s for s in schedules)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_bert_loads_as_an_encoder(device: str, tmp_path: Path, settings: Settings) -> None:
     model = llmc.load(tiny_models.tiny_checkpoint("bert", tmp_path), device=device, max_tokens=64, settings=settings)

@@ -19,7 +19,7 @@ from llmc.dialects.nn.types import BatchType, MaskAttr, StateType, dims_of, tens
 from ml_dtypes import bfloat16
 from xdsl.builder import Builder
 from xdsl.dialects import arith, math
-from xdsl.dialects.builtin import AffineMapAttr, FloatAttr, ModuleOp, bf16, f32, i8, i32
+from xdsl.dialects.builtin import AffineMapAttr, FloatAttr, ModuleOp, bf16, f32, i1, i8, i32
 from xdsl.dialects.linalg.attrs import IteratorTypeAttr
 from xdsl.dialects.linalg.ops import GenericOp
 from xdsl.dialects.linalg.ops import YieldOp as LinalgYieldOp
@@ -60,6 +60,8 @@ class Case:
                 arrays[name] = self.fill[name]
             elif effect.data == "w":
                 arrays[name] = np.zeros(shape, _dtype(type_.element_type))
+            elif type_.element_type == i1:
+                arrays[name] = rng.random(shape) > 0.3
             elif type_.element_type == i8:
                 arrays[name] = rng.integers(-127, 128, shape).astype(np.int8)
             else:
@@ -69,7 +71,7 @@ class Case:
 
 
 def _dtype(elem: Attribute) -> Any:
-    return {bf16: bfloat16, f32: np.float32, i32: np.int32, i8: np.int8}[elem]  # pyright: ignore
+    return {bf16: bfloat16, f32: np.float32, i32: np.int32, i8: np.int8, i1: np.bool_}[elem]  # pyright: ignore
 
 
 class _Maker:
@@ -286,13 +288,16 @@ def attention_case(
     window: int | None = None,
     stateful: bool = True,
     soft_cap: float | None = None,
+    mask: tuple[tuple[int | str, ...], Attribute] | None = None,
 ) -> Case:
-    """Paged causal attention of `new[b]` queries at the end of sequences of `lengths[b]`; or bidirectional without state."""
+    """Paged causal attention of `new[b]` queries at the end of sequences of `lengths[b]`; or bidirectional without state, with a
+    mask tensor of these dims and element."""
     hq, hk, d = heads
     fill = batch_of(lengths, new)
     sizes = {"T": sum(new)}
     maker = _Maker("attention", "attention", sizes)
-    maker.buffer("q", ["T", hq, d], bf16)
+    tokens: int | str = "T" if mask is None else sum(new)  # inner dimensions of buffers are static, and the mask's are tokens
+    maker.buffer("q", [tokens, hq, d], bf16)
     if stateful:
         sizes |= {"B": len(lengths), "P": int(fill["page_table"].max()) + 1}
         for name in ("k_pages", "v_pages"):
@@ -304,9 +309,11 @@ def attention_case(
         maker.buffer("page_table", ["B", fill["page_table"].shape[1]], i32)
     else:
         fill = {}
-        maker.buffer("k", ["T", hk, d], bf16)
-        maker.buffer("v", ["T", hk, d], bf16)
-    maker.buffer("o", ["T", hq, d], bf16, "w")
+        maker.buffer("k", [tokens, hk, d], bf16)
+        maker.buffer("v", [tokens, hk, d], bf16)
+    if mask is not None:
+        maker.buffer("mask", [tokens if dim == "T" else dim for dim in mask[0]], mask[1])
+    maker.buffer("o", [tokens, hq, d], bf16, "w")
     maker.begin("model.layers.0.self_attn")
     q = maker.read("q")
     score = None
@@ -324,6 +331,8 @@ def attention_case(
         batch = maker.batch(list(BatchOp.NAMES))
         o = maker.add(nn.AttentionOp(q, kv=state, batch=batch, mask=MaskAttr.of(True, window), **options))
     else:
+        if mask is not None:
+            options["mask_tensor"] = maker.read("mask")
         o = maker.add(nn.AttentionOp(q, maker.read("k"), maker.read("v"), mask=MaskAttr.of(False, window), **options))
     maker.write(o, "o")
     return Case(maker.finish(), [n for n, _, _ in maker.arguments], {n: sizes[n] for n in sorted(sizes)}, fill)

@@ -134,33 +134,54 @@ def _attend(
         if known is not None:
             mask, form = None, known
     dims = (q.dims[0], q.dims[2], q.dims[1], v.dims[-1])
+    batch = q.dims[0].constant
     q, k, v = (im.b.leave_out(x, 0) if x.axis is None and x.dims[0] == ONE else x for x in (q, k, v))
-    if any(x.axis != 0 for x in (q, k, v)):
+    if all(x.axis == 0 for x in (q, k, v)):
+        queries = q.ssa
+        keys, values = (_unrepeated(x.ssa) for x in (k, v))
+        if dims_of(keys)[0] != dims_of(values)[0]:
+            keys, values = k.ssa, v.ssa
+    elif batch is not None and all(x.axis is None and x.dims[0] == q.dims[0] for x in (q, k, v)):
+        # texts of one length do not see each other, and neither do heads: a batch is more heads
+        queries, keys, values = (im.b.reshape(x.ssa, [x.dims[0] * x.dims[1], *x.dims[2:]]) for x in (q, k, v))
+    else:
         return _generic(im, q, k, v, mask, scale, form, softcap, dims)
-    keys, values = (_unrepeated(x.ssa) for x in (k, v))
-    if dims_of(keys)[0] != dims_of(values)[0]:
-        keys, values = k.ssa, v.ssa
     mask_tensor = None if mask is None else _mask_operand(im, mask, q, k)
-    turned = [im.b.transpose(x, (1, 0, 2)) for x in (q.ssa, keys, values)]
+    turned = [im.b.transpose(x, (1, 0, 2)) for x in (queries, keys, values)]
     region = _softcap(softcap) if softcap else None
     if region is not None:
         for op in region.block.ops:
             op.location = im.b.location
     op = nn.AttentionOp(*turned, mask_tensor=mask_tensor, scale=scale, mask=form, score=region)
-    return Value(im.b.emit(op), dims, 0)
+    mixed = im.b.emit(op)
+    if q.axis == 0:
+        return Value(mixed, dims, 0)
+    tokens, _, width = dims_of(mixed)
+    apart = im.b.reshape(mixed, [tokens, dims[0], dims[2], width])
+    return Value(im.b.transpose(apart, (1, 0, 2, 3)), dims)
 
 
 def _mask_operand(im: Importer, mask: torch.fx.Node, q: Value, k: Value) -> SSAValue:
-    """A mask as [T, S] or [H, T, S]: i1 (true: seen) or float, added to the scores."""
-    value = im.value(mask)
+    """A mask as [T, S], or [M, T or 1, S] with one mask for each of M groups of heads (or of texts of a batch): i1 (true: seen) or
+    float, added to the scores."""
+    value, batch, heads = im.value(mask), q.dims[0], q.dims[1]
     if value.rank == 2 and value.dims != (q.dims[2], k.dims[2]):  # padding [B, S]
-        row_mask = im.b.cast(im.b.reshape(value.ssa, [ONE, k.dims[2]]), i1)
-        return im.b.broadcast(row_mask, [q.dims[2], k.dims[2]])
+        padding = im.b.cast(im.b.full(value).ssa, i1)
+        if batch == ONE:
+            return im.b.broadcast(im.b.reshape(padding, [ONE, k.dims[2]]), [q.dims[2], k.dims[2]])
+        return im.b.reshape(padding, [value.dims[0], ONE, k.dims[2]])
     ssa, dims = im.b.full(value).ssa, list(value.dims)
     while len(dims) > 2 and dims[0] == ONE:
         dims = dims[1:]
     ssa = im.b.reshape(ssa, dims)
-    return im.b.broadcast(ssa, [*dims[:-2], q.dims[2], k.dims[2]])
+    if len(dims) == 2:
+        return im.b.broadcast(ssa, [q.dims[2], k.dims[2]])
+    if len(dims) == 4 and dims[1] == ONE:  # one for each text
+        return im.b.reshape(ssa, [dims[0], *dims[2:]])
+    if batch != ONE:
+        ssa = im.b.reshape(im.b.broadcast(ssa, [batch, heads, *dims[-2:]]), [batch * heads, *dims[-2:]])
+        dims = [batch * heads, *dims[-2:]]
+    return im.b.broadcast(ssa, [dims[0], q.dims[2], k.dims[2]])
 
 
 def _generic(

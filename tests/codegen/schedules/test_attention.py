@@ -12,6 +12,7 @@ from llmc.codegen.schedules.base import load_schedule
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.layout.types import ScheduleAttr
 from llmc.runtime.emulator.device import EmulatorDevice
+from xdsl.dialects.builtin import bf16, f32, i1
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 from kernel_cases import Case, attention_case
@@ -37,6 +38,10 @@ def reference(a: dict[str, np.ndarray], window: int | None, soft_cap: float | No
             s = k[:, h // group] @ q[t, h] * width**-0.5
             if soft_cap is not None:
                 s = np.tanh(s / soft_cap) * soft_cap
+            if "mask" in a:
+                mask = a["mask"] if a["mask"].ndim == 3 else a["mask"][None]
+                row = mask[h // (heads // len(mask)), t % mask.shape[1]]
+                s = np.where(row, s, -np.inf) if row.dtype == np.bool_ else s + row.astype(np.float64)
             p = np.exp(s - s.max())
             out[t, h] = p @ v[:, h // group] / p.sum()
     return out
@@ -99,6 +104,26 @@ def test_prefill_of_whole_pages_at_a_time() -> None:
 
 def test_prefill_without_state_sees_both_ways() -> None:
     check(attention_case([75], [75], (4, 2, 32), stateful=False), "attention_prefill", PREFILL, causal=False)
+
+
+MASKS: list[tuple[tuple[int | str, ...], Any]] = [
+    (("T", "T"), i1), ((1, "T"), i1), ((2, 1, "T"), i1), ((4, "T", "T"), i1), ((1, "T", "T"), f32), ((2, 1, "T"), bf16),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tokens", [75, 64])
+@pytest.mark.parametrize("mask", MASKS)
+def test_prefill_takes_mask_tensors(mask: Any, tokens: int) -> None:
+    case = attention_case([tokens], [tokens], (4, 2, 32), stateful=False, mask=mask)
+    check(case, "attention_prefill", PREFILL, causal=False)
+
+
+@pytest.mark.parametrize("mask", [MASKS[0], MASKS[2], MASKS[4]])
+@pytest.mark.parametrize("soft_cap", [None, 2.0])
+def test_ptx_takes_mask_tensors(mask: Any, soft_cap: float | None) -> None:
+    case = attention_case([75], [75], (4, 2, 32), stateful=False, soft_cap=soft_cap, mask=mask)
+    device = EmulatorDevice(capacity=1 << 26)
+    check(case, "attention_prefill", PREFILL, causal=False, device=device, soft_cap=soft_cap)
 
 
 ON_EMULATOR: list[tuple[str, dict[str, int], Any, dict[str, Any]]] = [

@@ -119,12 +119,32 @@ def test_grouped_heads_are_recognised() -> None:
         assert count(model, "nn.broadcast") == 0
 
 
-def test_a_batch_becomes_plain_products() -> None:
-    def causal(q: Any, k: Any, v: Any) -> Any:
-        return functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+def causal(q: Any, k: Any, v: Any) -> Any:
+    return functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
 
+
+def test_a_batch_becomes_more_heads() -> None:
     model = check(Plain(causal), heads(batch=3, kv=2))
+    (op,) = [o for o in function(model).walk() if o.name == "nn.attention"]
+    assert op.q.type.get_shape() == (6, 12, 8) and op.k.type.get_shape() == (6, 6, 8)
+
+
+def test_a_batch_of_any_size_becomes_plain_products() -> None:
+    model = check(Plain(causal), heads(batch=3, kv=2), {i: {0: "B"} for i in range(3)}, [heads(batch=5, kv=2)])
     assert count(model, "nn.attention") == 0 and count(model, "nn.matmul") == 2
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (1, 1, 6, 6), (1, 4, 6, 6), (3, 1, 1, 6), (3, 1, 6, 6), (3, 4, 6, 6)])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32])
+def test_masks_of_a_batch(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(3)
+    seen = torch.rand(shape, generator=generator) > 0.3
+    seen[..., 0] = True
+    mask = seen if dtype == torch.bool else torch.where(seen, torch.randn(shape, generator=generator), torch.finfo(dtype).min)
+    model = check(
+        Plain(lambda q, k, v, m: functional.scaled_dot_product_attention(q, k, v, attn_mask=m)), [*heads(batch=3), mask]
+    )
+    assert count(model, "nn.attention") == 1
 
 
 def test_a_mask_that_is_an_input_stays_one() -> None:
