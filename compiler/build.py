@@ -23,9 +23,9 @@ from ..passes.framework.manager import PassManager
 from ..passes.framework.pass_ import PassContext
 from ..passes.framework.registry import Registry
 from ..passes.framework.remarks import Remarks
-from .kernels import KernelCode, KernelCompiler, update_grids
+from .kernels import Failed, KernelCode, KernelCompiler, update_grids
 from .knobs import Knobs
-from .phases import CompileOptions, lower, make_registry, phase_of
+from .phases import CompileOptions, lower, make_registry, phase_of, pipeline_between
 
 if TYPE_CHECKING:
     from .trace import LowerTrace
@@ -45,6 +45,7 @@ class Settings:
     codegen: make PTX (the reference needs none). assemble: make cubins (needs ptxas). cache: where kernels are kept; None keeps none. verify: check the IR after each pass.
     dumps: keep the text of every phase. progress: called with (phase, what, done, total). trace: sees every pass; kernels then come
     from no cache, for a cached one has no passes to see. registry: the passes, dialects, targets and schedules that there are.
+    failed: called with the error of a pass, a module and the pipeline that fails on it, before the error is raised.
     """
 
     knobs: Knobs = field(default_factory=Knobs)
@@ -57,6 +58,7 @@ class Settings:
     instruments: Sequence[Instrument] = ()
     registry: Registry = field(default_factory=make_registry)
     trace: LowerTrace | None = None
+    failed: Failed | None = None
 
     @property
     def observers(self) -> list[Instrument]:
@@ -97,10 +99,16 @@ def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings
             f"a module at phase '{standing}' can't be built into a model",
             fix="start from a dump at layout or before",
         )
+    source = module.clone() if settings.failed is not None else None
     for phase in MODULE_PHASES[order.index(standing) :]:
         settings.progress(phase, "", 0, 1)
         start = time.perf_counter()
-        lower(manager, module, phase_of(module), phase, options.target)
+        try:
+            lower(manager, module, phase_of(module), phase, options.target)
+        except LlmcError as error:
+            if source is not None and settings.failed is not None and error.passes:
+                settings.failed(error, source, pipeline_between(standing, phase))
+            raise
         seconds[phase] = time.perf_counter() - start
         if settings.dumps:
             dumps[phase] = print_module(module, locations=True)
@@ -112,6 +120,7 @@ def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings
         toolchain,
         settings.knobs.cache_dir / "kernels" if settings.cache and settings.trace is None else None,
         lambda what, done, total: settings.progress("ptx", what, done, total),
+        settings.failed,
     )
     kernels = compiler.compile(module) if settings.codegen else {}
     update_grids(module, settings.registry)

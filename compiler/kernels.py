@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,14 @@ from ..dialects.layout.types import BufferType, ScheduleAttr
 from ..dialects.ptx.ops import KernelOp as PtxKernelOp
 from ..dialects.ptx.text import kernel_to_ptx
 from ..passes.framework.manager import PassManager
+from ..passes.framework.pipeline import Element
 from ..passes.framework.registry import Registry
 from ..passes.tile.layout_to_tile import grid_of, update_launches
 from ..runtime.device import KernelImage
-from .phases import lower
+from .phases import lower, pipeline_between
 
 Progress = Callable[[str, int, int], None]
+Failed = Callable[[LlmcError, ModuleOp, Sequence[Element]], None]
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ class KernelCompiler:
     toolchain: str = ""
     cache: Path | None = None
     progress: Progress = lambda what, done, total: None
+    failed: Failed | None = None
+    """Called with the error of a pass, the kernel's module and the pipeline that fails on it."""
 
     @property
     def registry(self) -> Registry:
@@ -152,7 +156,7 @@ class KernelCompiler:
                 key = kernel_key(kernel, self.target, self.toolchain, plugins)
                 code = self._cached(key)
                 if code is None:
-                    _, fresh = generate(self.manager, module, kernel, self.target)
+                    fresh = self._generate(module, kernel)
                     code = KernelCode(fresh.name, key, fresh.ptx, fresh.threads, fresh.dyn_smem)
                     if self.ptxas is not None:
                         pending.append((kernel, code, pool.submit(assemble, code.ptx, arch, ptxas=self.ptxas, where=kernel)))
@@ -165,6 +169,16 @@ class KernelCompiler:
         for kernel in kernels:
             self._remark_occupancy(kernel, found[kernel.sym_name.data])
         return {k.sym_name.data: found[k.sym_name.data] for k in kernels}
+
+    def _generate(self, module: ModuleOp, kernel: KernelOp) -> KernelCode:
+        try:
+            return generate(self.manager, module, kernel, self.target)[1]
+        except LlmcError as error:
+            if self.failed is not None and error.passes:
+                single = alone(module, kernel)
+                single.attributes["llmc.phase"] = StringAttr("layout")
+                self.failed(error, single, pipeline_between("layout", "ptx"))
+            raise
 
     def _finish(self, module: ModuleOp, kernel: KernelOp, code: KernelCode, future: Future[Assembled]) -> KernelCode:
         """Take ptxas's answer; a refusal or a spill tries the kernel's other schedules."""

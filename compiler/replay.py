@@ -6,7 +6,7 @@ is one pass on one anchor; they are numbered from 1 in the order in which they c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ModuleOp
@@ -133,7 +133,8 @@ class Numbering(Instrument):
 
 @dataclass(frozen=True)
 class Replay:
-    """A pipeline and its input; `run` runs it, or part of it, as often as wanted."""
+    """A pipeline and its input; `run` runs it, or part of it, as often as wanted. `checks` makes the instruments that look on at each
+    run, such as one that compares numbers."""
 
     text: str
     name: str
@@ -141,6 +142,7 @@ class Replay:
     registry: Registry
     verify_each: bool = True
     counters: tuple[tuple[str, int, int | None], ...] = ()
+    checks: Callable[[], Sequence[Instrument]] = tuple
 
     def run(self, cut: Cut = Cut()) -> Result:
         """Run as much as `cut` says. An error of a pass is in the result; one of the input raises."""
@@ -153,7 +155,7 @@ class Replay:
         numbering = Numbering(cut, actions)
         result = Result(applications=numbering.applications, rewrites=actions.rewrites)
         try:
-            PassManager(context, self.verify_each, [numbering]).run(self.elements, module)
+            PassManager(context, self.verify_each, [numbering, *self.checks()]).run(self.elements, module)
         except Reached:
             pass
         except LlmcError as error:

@@ -25,6 +25,7 @@ from .command import read_text
 from .instruments import CommandInstrument
 from .progress import ProgressLine
 from .remarks_report import remarks_wanted, report_remarks
+from .reproducer import write_build_reproducer
 
 DEFAULT_TOKENS = 128
 
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             dumps=arguments.dump is not None,
             progress=progress,
             registry=registry,
+            failed=lambda error, module, elements: write_build_reproducer(error, module, elements, arguments, registry),
         )
         model = api.load(
             place, device=device, quant=arguments.quant, dtype=arguments.dtype,
@@ -139,7 +141,14 @@ def build(arguments: argparse.Namespace) -> int:
         with ProgressLine() as progress:
             cached = not arguments.no_cache and not told and not checks  # a kernel from the cache goes through no pass
             settings = Settings(
-                knobs=knobs, cache=cached, dumps=True, progress=progress, instruments=checks, trace=trace, registry=registry
+                knobs=knobs,
+                cache=cached,
+                dumps=True,
+                progress=progress,
+                instruments=checks,
+                trace=trace,
+                registry=registry,
+                failed=lambda error, module, elements: write_build_reproducer(error, module, elements, arguments, registry),
             )
             if kind in ("emulator", "reference"):
                 settings = replace(settings, assemble=False)

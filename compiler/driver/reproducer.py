@@ -13,10 +13,14 @@ import argparse
 import hashlib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from xdsl.dialects.builtin import ModuleOp
+
 from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.ir.printer import print_module
+from ...passes.framework.instrument import Instrument
 from ...passes.framework.pipeline import Element, parse_pipeline, print_pipeline
 from ...passes.framework.registry import Registry
 from ..knobs import read_knobs
@@ -25,7 +29,8 @@ from .command import write_text
 from .instruments.counting import counters_of
 
 HEADER = re.compile(r"^// llmc-repro: llmc-opt\s+(.*)$", re.MULTILINE)
-CARRIED = ("pass_pipeline", "load_pass_plugin", "verify_each", "debug_counter", "opt_bisect_limit")
+NUMERICS = tuple(f"check_numerics{part}" for part in ("", "_seed", "_sizes", "_tolerance", "_inputs", "_weights"))
+CARRIED = ("pass_pipeline", "load_pass_plugin", "verify_each", "debug_counter", "opt_bisect_limit", *NUMERICS)
 
 
 def command_line(pipeline: str, plugins: Sequence[str], verify_each: bool = True, more: Sequence[str] = ()) -> str:
@@ -64,12 +69,33 @@ def write_reproducer(
     pipeline, ir = print_pipeline(elements), text
     more = [f"--debug-counter={c}" for c in arguments.debug_counter]
     more += [f"--opt-bisect-limit={limit}"] if limit is not None else []
+    numerics, checks = numerics_of(arguments)
     if arguments.mlir_pass_pipeline_local_reproducer:
-        found = local_case(Replay(text, name, elements, registry, arguments.verify_each, counters), cut, error)
+        found = local_case(Replay(text, name, elements, registry, arguments.verify_each, counters, checks), cut, error)
         if found is not None:
             (pipeline, ir), more = found, []
-    command = command_line(pipeline, arguments.load_pass_plugin, arguments.verify_each, more)
+    command = command_line(pipeline, arguments.load_pass_plugin, arguments.verify_each, [*more, *numerics])
     save(error, ir, command, target)
+
+
+def write_build_reproducer(
+    error: LlmcError, module: ModuleOp, elements: Sequence[Element], arguments: argparse.Namespace, registry: Registry
+) -> None:
+    """The same for a pass that failed while a model was built: `module` stands where `elements` begin."""
+    text = print_module(module, locations=True) + "\n"
+    numerics, checks = numerics_of(arguments)
+    found = local_case(Replay(text, "<model>", elements, registry, False, (), checks), Cut(), error)
+    pipeline, ir = found or (print_pipeline(elements), text)
+    save(error, ir, command_line(pipeline, arguments.load_pass_plugin, False, numerics), None)
+
+
+def numerics_of(arguments: argparse.Namespace | None) -> tuple[list[str], Callable[[], Sequence[Instrument]]]:
+    """The flags of `--check-numerics` that were given, and what compares numbers again; numpy is only imported for it."""
+    if not getattr(arguments, "check_numerics", False):
+        return [], tuple
+    from .instruments import numerics
+
+    return numerics.words_of(arguments), numerics.checks_of(arguments)
 
 
 def save(error: LlmcError, ir: str, command: str, target: str | None) -> None:
@@ -95,8 +121,7 @@ def local_case(replay: Replay, cut: Cut, error: LlmcError) -> tuple[str, str] | 
     before = replay.run(Cut(until=last.number - 1, limit=cut.limit))
     if before.error is not None:
         return None
-    alone = Replay(
-        before.text, "<reproducer>", parse_pipeline(last.pipeline, replay.registry), replay.registry, replay.verify_each
-    )
+    elements = parse_pipeline(last.pipeline, replay.registry)
+    alone = Replay(before.text, "<reproducer>", elements, replay.registry, replay.verify_each, checks=replay.checks)
     again = alone.run().error
     return (last.pipeline, before.text) if again is not None and again.code == error.code else None

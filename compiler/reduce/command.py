@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..driver.arguments import Parser, load_plugins
 
 if TYPE_CHECKING:
+    from ...passes.framework.instrument import Instrument
     from ...passes.framework.registry import Registry
     from .interest import Interest
 
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     from ..driver.command import read_text, write_text
-    from ..driver.reproducer import HEADER
+    from ..driver.reproducer import HEADER, numerics_of
     from ..phases import make_registry
     from .search import Reduction
 
@@ -71,16 +72,16 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.load_pass_plugin = [*recorded.load_pass_plugin, *arguments.load_pass_plugin]
     registry = make_registry(dict.fromkeys(arguments.load_pass_plugin))
     verify_each = recorded is None or recorded.verify_each
-    reduction = Reduction(
-        text, registry.context(), interest_of(arguments, registry, verify_each), arguments.max_seconds, say_of(arguments.quiet)
-    )
+    numerics, checks = numerics_of(recorded)
+    interest = interest_of(arguments, registry, verify_each, checks)
+    reduction = Reduction(text, registry.context(), interest, arguments.max_seconds, say_of(arguments.quiet))
     result = reduction.run()
     if not reduction.finished:
         print(f"llmc-reduce: stopped after {arguments.max_seconds:g} s; more may go", file=sys.stderr)
     if arguments.pass_fails is not None:
         from ..driver.reproducer import command_line
 
-        line = command_line(arguments.pass_fails, list(dict.fromkeys(arguments.load_pass_plugin)), verify_each)
+        line = command_line(arguments.pass_fails, list(dict.fromkeys(arguments.load_pass_plugin)), verify_each, numerics)
         result = f"// llmc-repro: {line}\n{result}"
     write_text(arguments.output, result)
     return 0
@@ -91,7 +92,9 @@ def say_of(quiet: bool) -> Callable[[str], None]:
     return (lambda line: None) if quiet else (lambda line: print(f"llmc-reduce: {line}", file=sys.stderr))
 
 
-def interest_of(arguments: argparse.Namespace, registry: Registry, verify_each: bool) -> Interest:
+def interest_of(
+    arguments: argparse.Namespace, registry: Registry, verify_each: bool, checks: Callable[[], Sequence[Instrument]]
+) -> Interest:
     from ...dialects.ir.diagnostics import LlmcError
     from ..bisect.verdicts import CommandTest
     from .interest import CommandSays, PassFails, PipelinesDisagree, PtxasRejects
@@ -107,7 +110,7 @@ def interest_of(arguments: argparse.Namespace, registry: Registry, verify_each: 
             "LLMC0239", "no test is given, and the input is no reproducer", "the arguments of llmc-reduce",
             fix="give --test, --pass-fails, --pipelines-disagree or --ptxas-rejects",
         )  # fmt: skip
-    return PassFails(arguments.pass_fails, registry, verify_each)
+    return PassFails(arguments.pass_fails, registry, verify_each, checks)
 
 
 if __name__ == "__main__":

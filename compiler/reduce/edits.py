@@ -4,7 +4,7 @@ valid, and still of interest, is for the search to ask."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from xdsl.dialects.builtin import ModuleOp, UnknownLoc
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -20,12 +20,17 @@ def inner_ops(module: ModuleOp) -> list[Operation]:
     return [op for op in module.walk() if op is not module]
 
 
-def drop_ops(module: ModuleOp, indices: Sequence[int]) -> bool:
-    """Erase ops, the last first. Uses of their results get an operand, an earlier value or an argument of the same type; failing
-    those a new argument of the function."""
-    ops, changed = inner_ops(module), False
+def symbols(module: ModuleOp) -> list[Operation]:
+    """The functions, kernels and programs of a module, in the order of the text."""
+    return list(module.body.block.ops)
+
+
+def drop_ops(module: ModuleOp, ops: Callable[[ModuleOp], list[Operation]], indices: Sequence[int]) -> bool:
+    """Erase some of the ops that `ops` lists, the last first. Uses of their results get an operand, an earlier value or an argument
+    of the same type; failing those a new argument of the function."""
+    listed, changed = ops(module), False
     for index in sorted(indices, reverse=True):
-        op = ops[index]
+        op = listed[index]
         if op.parent is None or _outer_gone(op, module) or op.has_trait(IsTerminator):
             continue
         values = [substitute(op, result) if result.first_use is not None else None for result in op.results]
@@ -73,13 +78,30 @@ def earlier_values(op: Operation) -> Iterator[SSAValue]:
         yield from op.parent.args
 
 
+def drop_unused(module: ModuleOp) -> bool:
+    """Erase every op whose results nobody uses, until there is none."""
+    changed = False
+    for op in reversed(inner_ops(module)):
+        if op.results and not op.regions and all(r.first_use is None for r in op.results) and not op.has_trait(IsTerminator):
+            op.detach()
+            op.erase()
+            changed = True
+    return changed
+
+
+def can_end_at(op: Operation) -> bool:
+    """Whether the function that holds an op could end right after it, and does not."""
+    function = op.parent_op()
+    if not isinstance(function, FuncOp) or not op.results or len(function.body.blocks) != 1 or op.next_op is None:
+        return False
+    return not (isinstance(op.next_op, ReturnOp) and list(op.next_op.operands) == list(op.results))
+
+
 def cut_tail(module: ModuleOp, index: int) -> bool:
     """End the function that holds an op right after it, and return its results."""
     op = inner_ops(module)[index]
     function, block = op.parent_op(), op.parent
-    if not isinstance(function, FuncOp) or block is None or not op.results or len(function.body.blocks) != 1:
-        return False
-    if op.next_op is None or (isinstance(op.next_op, ReturnOp) and list(op.next_op.operands) == list(op.results)):
+    if not can_end_at(op) or not isinstance(function, FuncOp) or block is None:
         return False
     following = op.next_op
     tail: list[Operation] = []

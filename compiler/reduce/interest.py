@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xdsl.ir import Operation
 
 from ...codegen.ptx.assemble import assemble
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.parsing import parse_module
+from ...passes.framework.instrument import Instrument
 from ...passes.framework.pipeline import parse_pipeline
 from ...passes.framework.registry import Registry
 from ..bisect.verdicts import CommandTest, comparison
@@ -35,15 +36,16 @@ def signature(error: LlmcError) -> str:
 
 @dataclass(frozen=True)
 class PassFails:
-    """A pass of the pipeline fails."""
+    """A pass of the pipeline fails. `checks` as in `Replay`: with a comparison of numbers, a pass that changes them fails."""
 
     pipeline: str
     registry: Registry
     verify_each: bool = True
+    checks: Callable[[], Sequence[Instrument]] = tuple
 
     def __call__(self, text: str) -> str | None:
         elements = parse_pipeline(self.pipeline, self.registry)
-        error = Replay(text, "case", elements, self.registry, self.verify_each).run().error
+        error = Replay(text, "case", elements, self.registry, self.verify_each, checks=self.checks).run().error
         return signature(error) if error is not None else None
 
 
@@ -68,21 +70,25 @@ class PipelinesDisagree:
 
 @dataclass(frozen=True)
 class PtxasRejects:
-    """ptxas refuses the PTX of a kernel with the same message, but for names and numbers."""
+    """ptxas refuses the PTX of a kernel with the same message, but for names and numbers. `accepted`: PTX that it took before."""
 
     registry: Registry
+    accepted: set[str] = field(default_factory=set[str])
 
     def __call__(self, text: str) -> str | None:
         ptxas, _ = ptxas_of(read_knobs())
         module = parse_module(self.registry.context(), text, "case")
         target = self.registry.targets.find(CompileOptions.of(module).target)
         for ptx in dict(ptx_texts(module, target.arch)).values():
+            if ptx in self.accepted:
+                continue
             try:
                 assemble(ptx, target.name, ptxas=ptxas)
             except LlmcError as error:
                 if error.code == "LLMC0841":
                     return re.sub(r"'[^']*'|%?\w*\d\w*", "_", error.what)
                 raise
+            self.accepted.add(ptx)
         return None
 
 

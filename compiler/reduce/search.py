@@ -14,6 +14,7 @@ from functools import partial
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Operation
 
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.locations import is_known
@@ -70,6 +71,8 @@ class Reduction:
         while before != self._size and self.finished:
             before = self._size
             self._round()
+        if not self.finished:
+            return self.text
         bare = print_module(self.module) + "\n"
         return bare if not any(is_known(op.location) for op in self.module.walk()) and self._shows(bare) else self.text
 
@@ -77,9 +80,10 @@ class Reduction:
         return self.interest(text) == self.failure
 
     def _round(self) -> None:
+        self._chunks(edits.symbols)
         self._try(edits.drop_locations)
         self._tails()
-        self._ops()
+        self._chunks(edits.inner_ops)
         for candidates in (self._regions, self._returned, self._arguments, self._operands, self._attributes):
             for edit in candidates():
                 if not self._try(edit) and not self.finished:
@@ -89,6 +93,8 @@ class Reduction:
 
     def _try(self, edit: Edit) -> bool:
         """Carry an edit out if what it gives is valid, smaller and of interest."""
+        if self._late():
+            return False
         candidate = self.module.clone()
         try:
             if not edit(candidate):
@@ -100,10 +106,7 @@ class Reduction:
 
     def _take(self, text: str) -> bool:
         """Whether a text is valid, smaller and shows the failure; it is the one that goes on then."""
-        if text in self._seen:
-            return False
-        if time.monotonic() > self._end:
-            self.finished = False
+        if text in self._seen or self._late():
             return False
         self._seen.add(text)
         self.tried += 1
@@ -118,22 +121,31 @@ class Reduction:
         self.module, self.text, self._size = module, text, size
         return True
 
-    def _ops(self) -> None:
-        """Drop ops in chunks that halve, from the end; what comes before a chunk keeps its number."""
-        chunk = len(edits.inner_ops(self.module))
+    def _late(self) -> bool:
+        """Whether time is up."""
+        if time.monotonic() > self._end:
+            self.finished = False
+        return not self.finished
+
+    def _chunks(self, ops: Callable[[ModuleOp], list[Operation]]) -> None:
+        """Drop some of the ops that `ops` lists, in chunks that halve, from the end; what comes before a chunk keeps its number."""
+        chunk = len(ops(self.module))
         while chunk > 0 and self.finished:
-            end = len(edits.inner_ops(self.module))
-            while end > 0:
+            end = len(ops(self.module))
+            while end > 0 and self.finished:
                 start = max(0, end - chunk)
-                self._try(partial(edits.drop_ops, indices=range(start, end)))
-                end = min(start, len(edits.inner_ops(self.module)))
+                self._try(partial(edits.drop_ops, ops=ops, indices=range(start, end)))
+                end = min(start, len(ops(self.module)))
+            self._try(edits.drop_unused)
             chunk //= 2
 
     def _tails(self) -> None:
         """End functions as early as possible: the first op after which one can end."""
-        for index in range(len(edits.inner_ops(self.module))):
-            if index < len(edits.inner_ops(self.module)):
+        index = 0
+        while self.finished and index < len(ops := edits.inner_ops(self.module)):
+            if edits.can_end_at(ops[index]):
                 self._try(partial(edits.cut_tail, index=index))
+            index += 1
 
     def _indices(self) -> Iterator[int]:
         index = len(edits.inner_ops(self.module)) - 1

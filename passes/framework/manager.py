@@ -15,6 +15,7 @@ from ...dialects.ir.dominance import verify_dominance
 from ...dialects.ir.symbols import verify_symbols
 from .actions import PASS
 from .anchor import Anchor, children
+from .fault import raised_in, working_on
 from .instrument import Instrument
 from .named_pipeline import NamedPipeline
 from .pass_ import Pass, PassContext
@@ -105,7 +106,8 @@ class PassManager:
             raise LlmcError(
                 "LLMC0204",
                 f"pass '{pass_.name}' failed: {type(error).__name__}: {error}",
-                why="this is a defect of the pass, not of your input",
+                working_on(error),
+                why=f"raised in {raised_in(error)}; this is a defect of the pass, not of your input",
                 fix="run again with --debug for the traceback, and with --mlir-print-ir-after-failure for the IR",
                 passes=(name,),
             ) from error

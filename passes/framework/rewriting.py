@@ -20,6 +20,7 @@ from xdsl.traits import ConstantLike, HasFolder, IsTerminator, Pure, SymbolOpInt
 from xdsl.transforms.dead_code_elimination import is_trivially_dead
 
 from ...dialects.ir.diagnostics import LlmcError
+from .fault import raised_in
 from .pass_ import PassContext
 from .patterns import Pattern, PatternSet
 from .rewriter import IrRewriter, Refused
@@ -111,7 +112,7 @@ class Driver:
         except Exception as error:
             raise LlmcError(
                 "LLMC0281", f"pattern '{tag}' failed: {type(error).__name__}: {error}", op,
-                why="this is a defect of the pattern, not of your input", fix="run again with --debug for the traceback",
+                why=f"raised in {raised_in(error)}; this is a defect of the pattern, not of your input", fix="run again with --debug for the traceback",
                 passes=(f"pattern '{tag}'",),
             ) from error  # fmt: skip
         return rewriter.has_done_action

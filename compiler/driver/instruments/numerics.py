@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ....dialects.ir.diagnostics import LlmcError
+from ....passes.framework.instrument import Instrument
 from ....runtime.weights import Weights
 from ...numerics import NumericsOptions
 from ...numerics.instrument import NumericsCheck
 from .base import CommandInstrument
+
+DEFAULTS = {"seed": NumericsOptions.seed, "tolerance": NumericsOptions.tolerance}
 
 
 class CheckNumerics(NumericsCheck, CommandInstrument):
@@ -27,16 +31,44 @@ class CheckNumerics(NumericsCheck, CommandInstrument):
 def from_arguments(arguments: argparse.Namespace) -> list[CommandInstrument]:
     if not arguments.check_numerics:
         return []
+    dump = Path(arguments.check_numerics_dump) if arguments.check_numerics_dump is not None else None
+    return [CheckNumerics(options_of(arguments), dump)]
+
+
+def options_of(arguments: argparse.Namespace) -> NumericsOptions:
+    """What modules are compared with."""
     weights = Weights(arguments.check_numerics_weights) if arguments.check_numerics_weights is not None else {}
-    options = NumericsOptions(
+    return NumericsOptions(
         arguments.check_numerics_seed,
         parse_sizes(arguments.check_numerics_sizes),
         read_inputs(arguments.check_numerics_inputs),
         weights,
         arguments.check_numerics_tolerance,
     )
-    dump = Path(arguments.check_numerics_dump) if arguments.check_numerics_dump is not None else None
-    return [CheckNumerics(options, dump)]
+
+
+def checks_of(arguments: argparse.Namespace) -> Callable[[], Sequence[Instrument]]:
+    """What makes the same comparison again for each run of a pipeline: nothing without `--check-numerics`."""
+    if not arguments.check_numerics:
+        return tuple
+    options = options_of(arguments)
+    return lambda: [NumericsCheck(options)]
+
+
+def words_of(arguments: argparse.Namespace) -> list[str]:
+    """The flags that say the same, but for the dump; files get absolute paths."""
+    if not arguments.check_numerics:
+        return []
+    words = ["--check-numerics"]
+    for name in ("seed", "sizes", "tolerance"):
+        value = getattr(arguments, f"check_numerics_{name}")
+        if value not in (None, DEFAULTS.get(name)):
+            words.append(f"--check-numerics-{name}={value}")
+    for name in ("inputs", "weights"):
+        value = getattr(arguments, f"check_numerics_{name}")
+        if value is not None:
+            words.append(f"--check-numerics-{name}={Path(value).resolve()}")
+    return words
 
 
 def parse_sizes(text: str | None) -> dict[str, int]:

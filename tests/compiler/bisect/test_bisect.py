@@ -105,6 +105,5 @@ def test_a_test_that_finds_nothing_is_told(test: str, code: str, source: Path, c
 
 
 def test_numbers_find_the_wrong_rewrite(source: Path, capsys: pytest.CaptureFixture[str]):
-    pytest.importorskip("llmc.compiler.numerics.compare")
     assert bisect(source, WRONG, "--test-numerics") == 0
     assert "pattern: 'planted-swap'" in capsys.readouterr().out

@@ -97,3 +97,47 @@ def test_the_limit_numbers_optional_passes_only(command: Command, source: Path):
         "BISECT: NOT running pass (3) strip-debuginfo on builtin.module",
     ]
     assert "NOT" not in command("opt", source, "--pass-pipeline=dce", "--opt-bisect-limit=-1").err
+
+
+def test_a_reproducer_of_wrong_numbers_compares_them_again(command: Command, source: Path):
+    flags = ("--load-pass-plugin", PLUGIN, "--check-numerics", "--check-numerics-seed=3")
+    done = command("opt", source, *flags, "--pass-pipeline=dce,planted-swap-subtraction")
+    line = re.search(r"reproducer: llmc-opt (.*)", done.err)
+    assert done.code == 1 and line is not None
+    path, *again = shlex.split(line.group(1))
+    header = Path(path).read_text().split("\n")[0]
+    assert "builtin.module(planted-swap-subtraction)" in header
+    assert "--check-numerics --check-numerics-seed=3" in header and "tolerance" not in header
+    repeated = command("opt", path, *again)
+    assert repeated.code == 1 and "error[LLMC0263]" in repeated.err
+
+
+@pytest.mark.parametrize("position", ["after recognise", "after layout-to-tile"])
+def test_a_pass_that_fails_in_a_build_leaves_a_reproducer(
+    position: str, command: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "failing.py"
+    plugin.write_text(
+        "from dataclasses import dataclass\n"
+        "from llmc.passes.framework.pass_ import Pass\n\n\n"
+        "@dataclass(frozen=True)\n"
+        "class Failing(Pass):\n"
+        '    """Fails on the second op that it sees."""\n\n'
+        '    name = "failing"\n'
+        f'    position = "{position}"\n\n'
+        "    def run(self, ctx, module):\n"
+        "        for number, op in enumerate(module.walk()):\n"
+        "            [0, 0][number]\n\n\n"
+        "def register(registry):\n"
+        "    registry.add_pass(Failing)\n"
+    )
+    out = tmp_path / "out"
+    done = command("build", checkpoint, "-o", out, "--device", "emulator", "--load-pass-plugin", plugin)
+    assert done.code == 1 and not out.exists() and "pass 'failing' failed: IndexError" in done.err
+    line = re.search(r"reproducer: llmc-opt (.*)", done.err)
+    assert line is not None, done.err
+    path, *again = shlex.split(line.group(1))
+    text = Path(path).read_text()
+    assert "builtin.module(failing)" in text.split("\n")[0] and ("tile.kernel" in text) == ("tile" in position)
+    repeated = command("opt", path, *again)
+    assert repeated.code == 1 and "pass 'failing' failed: IndexError" in repeated.err

@@ -116,7 +116,6 @@ def test_an_input_without_the_failure_is_refused_and_nothing_written(
 
 
 def test_pipelines_that_disagree_keep_disagreeing(source: Path, capsys: pytest.CaptureFixture[str]):
-    pytest.importorskip("llmc.compiler.numerics.compare")
     source.write_text(SOURCE.replace("%m = nn.mul %r, %b", "%m = nn.sub %s6, %b"))
     flags = ["--load-pass-plugin", str(PLUGIN), "--pipelines-disagree", "dce", "planted-swap-subtraction"]
     assert main([str(source), *flags]) == 0

@@ -27,6 +27,18 @@ class CrashOnRsqrt(Pass):
                 others[0]
 
 
+@dataclass(frozen=True)
+class CrashOnGate(Pass):
+    """Takes for granted that what a `nn.silu` works on has another user, which no gate of a Llama has."""
+
+    name: ClassVar[str] = "planted-crash-on-gate"
+
+    def run(self, ctx: PassContext, module: ModuleOp) -> None:
+        for op in module.walk():
+            if isinstance(op, nn.SiluOp):
+                (_other,) = [use.operation for use in op.operands[0].uses if use.operation is not op]
+
+
 class SwapSub(Pattern):
     """`x - y` becomes `y - x` where x is an `nn.add`: a wrong rewrite, once for each such op."""
 
@@ -62,4 +74,4 @@ class SwapSubtraction(Pass):
         apply_patterns(module, [DoubleNegation(), SwapSub()], ctx)
 
 
-__all__ = ["CrashOnRsqrt", "SwapSubtraction"]
+__all__ = ["CrashOnGate", "CrashOnRsqrt", "SwapSubtraction"]
