@@ -168,20 +168,20 @@ def load(
     quant: str = "none",
     dtype: str | None = None,
     max_sequences: int = 1,
-    max_tokens: int | None = None,
+    max_context: int | None = None,
     settings: Settings | None = None,
     random_weights: Mapping[str, Any] | None = None,
 ) -> LanguageModel:
     """A model ready to run, from a Hugging Face directory or from what `llmc build` wrote.
 
     device: auto (a GPU where there is one, else the emulator), cuda, emulator, or reference (numpy on the `layout` level).
-    quant: `none` or `int8` (weights, a scale for each output channel). dtype: `bfloat16` or `float32` instead of the checkpoint's.
-    max_sequences: sequences decoded together. max_tokens: the longest context; the model's own limit, at most 4096, by default.
+    quant: `none` or `int8` (weights, a scale for each output channel). dtype: `bfloat16`, `float16` or `float32` instead of the checkpoint's.
+    max_sequences: sequences decoded together. max_context: the longest context, prompt and new tokens; the model's own limit, at most 4096, by default.
     """
     place = Path(path)
     settings = settings or Settings(knobs=read_knobs())
     kind = checked_device(device or settings.knobs.device)
-    check_options(quant, dtype, max_sequences, max_tokens)
+    check_options(quant, dtype, max_sequences, max_context)
     if not place.is_dir():
         raise LlmcError(
             "LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote"
@@ -191,18 +191,18 @@ def load(
     if is_artefact(place):
         compiled, model = read_artefact(place, settings.registry.context())
         check_target(compiled, opened, place, settings.registry.targets)
-        check_fixed(compiled.options, place, quant, dtype, max_sequences, max_tokens)
+        check_fixed(compiled.options, place, quant, dtype, max_sequences, max_context)
         weights = open_weights(model, place) if random_weights is None else {}
     else:
         compiled, model, weights = build_or_find(
-            place, target, quant, dtype, max_sequences, max_tokens, settings_for(settings, opened)
+            place, target, quant, dtype, max_sequences, max_context, settings_for(settings, opened)
         )
     if random_weights is not None:
         weights = random_weights
     return start(compiled, model, weights, opened, settings.progress)
 
 
-def check_options(quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None) -> None:
+def check_options(quant: str, dtype: str | None, max_sequences: int, max_context: int | None) -> None:
     """Raise for what no model can be compiled with, before minutes of work: LLMC0420, LLMC0313, LLMC0234."""
     if quant not in SCHEMES:
         raise LlmcError(
@@ -212,20 +212,20 @@ def check_options(quant: str, dtype: str | None, max_sequences: int, max_tokens:
         raise LlmcError(
             "LLMC0313", f"a model cannot be computed in {dtype!r}", "the option dtype", fix="use float32, float16 or bfloat16"
         )
-    for name, value in (("max_sequences", max_sequences), ("max_context", 1 if max_tokens is None else max_tokens)):
+    for name, value in (("max_sequences", max_sequences), ("max_context", 1 if max_context is None else max_context)):
         if not 1 <= value < 1 << 24:
             raise LlmcError("LLMC0234", f"{name} = {value} is out of range", f"the option {name}", fix="give a positive number")
 
 
 def check_fixed(
-    options: CompileOptions, place: Path, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None
+    options: CompileOptions, place: Path, quant: str, dtype: str | None, max_sequences: int, max_context: int | None
 ) -> None:
     """Raise LLMC0226 when an artefact is asked to be what it was not built as."""
     asked = (
         ("quant", quant, "none", options.scheme),
         ("dtype", dtype, None, None),
         ("max_sequences", max_sequences, 1, options.max_sequences),
-        ("max_context", max_tokens, None, options.max_tokens),
+        ("max_context", max_context, None, options.max_tokens),
     )
     for name, wanted, default, built in asked:
         if wanted != default and wanted != built:
@@ -276,7 +276,7 @@ def check_target(compiled: Compiled, device: Device | None, place: Path, targets
 
 
 def build(
-    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None, settings: Settings
+    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_context: int | None, settings: Settings
 ) -> tuple[Compiled, Model, Mapping[str, Any]]:
     """Capture and compile a checkpoint; returns code, model and the mapping that gives its weights."""
     from .frontend.model import load_checkpoint
@@ -287,16 +287,16 @@ def build(
     start = time.perf_counter()
     imported = load_checkpoint(place, dtype=dtype)
     seconds = time.perf_counter() - start
-    compiled, model = compile_imported(imported, target, quant, max_sequences, max_tokens, settings, place)
+    compiled, model = compile_imported(imported, target, quant, max_sequences, max_context, settings, place)
     compiled.seconds = {"import": seconds, **compiled.seconds}
     return compiled, model, imported.weights
 
 
 def build_or_find(
-    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None, settings: Settings
+    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_context: int | None, settings: Settings
 ) -> tuple[Compiled, Model, Mapping[str, Any]]:
     """`build`, or what an earlier build of the same left in the cache. Dumps and plain references are always built."""
-    options = (target, quant, dtype, max_sequences, max_tokens, settings.assemble)
+    options = (target, quant, dtype, max_sequences, max_context, settings.assemble)
     usable = settings.cache and settings.codegen and not settings.dumps and not settings.instruments and settings.trace is None
     key = model_key(place, options, settings.registry.fingerprint) if usable else None
     found = find_model(settings.knobs.cache_dir, key, settings.registry.context()) if key is not None else None
@@ -305,7 +305,7 @@ def build_or_find(
             return *found, open_weights(found[1], settings.knobs.cache_dir / "models" / str(key))
         except LlmcError:
             pass  # the weights changed or moved since: build again, which says what is wrong with them
-    compiled, model, weights = build(place, target, quant, dtype, max_sequences, max_tokens, settings)
+    compiled, model, weights = build(place, target, quant, dtype, max_sequences, max_context, settings)
     if key is not None:
         keep_model(settings.knobs.cache_dir, key, compiled, model)
     return compiled, model, weights
@@ -316,22 +316,22 @@ def compile_imported(
     target: str,
     quant: str,
     max_sequences: int,
-    max_tokens: int | None,
+    max_context: int | None,
     settings: Settings,
     place: Path | None,
 ) -> tuple[Compiled, Model]:
     """Compile what the front end imported."""
     limit = position_limit(imported.config)
-    if max_tokens is not None and max_tokens > limit:
+    if max_context is not None and max_context > limit:
         why = f"the model's positions end at {limit}"
         raise LlmcError(
             "LLMC0236",
-            f"a context of {max_tokens} tokens is more than the model has",
+            f"a context of {max_context} tokens is more than the model has",
             str(place or ""),
             why=why,
             fix="ask for a shorter one",
         )
-    context = max_tokens or min(limit, 4096)
+    context = max_context or min(limit, 4096)
     options = CompileOptions(
         target=target,
         scheme=quant,

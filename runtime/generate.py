@@ -346,7 +346,7 @@ class Session:
                 "LLMC0852",
                 f"the text has {length} tokens; that is more than {longest}",
                 why=why,
-                fix="shorten it, or compile with a larger max-tokens",
+                fix="shorten it, or compile with a larger max-context",
             )
         engine.write("ids", np.array(ids, np.int32))
         engine.write("input.1", np.arange(length, dtype=np.int32))

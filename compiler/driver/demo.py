@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"1. Compiling {CHECKPOINT.parent.name}, a trained Llama of 2.9 million parameters (no code knows that it is one)")
     progress = ProgressLine()
     settings = Settings(knobs=read_knobs(), dumps=True, progress=progress)
-    model = api.load(CHECKPOINT, device=arguments.device, max_tokens=512, settings=settings)
+    model = api.load(CHECKPOINT, device=arguments.device, max_context=512, settings=settings)
     progress.close()
     out = Path(arguments.out)
     write_artefact(model.compiled, model.model, out)

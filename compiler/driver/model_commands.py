@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         model = api.load(
             place, device=device, quant=arguments.quant, dtype=arguments.dtype,
-            max_sequences=arguments.max_sequences, max_tokens=arguments.max_context, settings=settings,
+            max_sequences=arguments.max_sequences, max_context=arguments.max_context, settings=settings,
         )  # fmt: skip
     if arguments.dump is not None:
         write_artefact(model.compiled, model.model, Path(arguments.dump))

@@ -218,7 +218,7 @@ def test_a_padded_batch_in_bfloat16_goes_through_tensor_cores(settings: Settings
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_bert_loads_as_an_encoder(device: str, tmp_path: Path, settings: Settings) -> None:
-    model = llmc.load(tiny_models.tiny_checkpoint("bert", tmp_path), device=device, max_tokens=64, settings=settings)
+    model = llmc.load(tiny_models.tiny_checkpoint("bert", tmp_path), device=device, max_context=64, settings=settings)
     ids = [3, 17, 99, 5, 64, 22, 8]
     with torch.no_grad():
         wanted = tiny_models.tiny_model("bert")(torch.tensor([ids])).last_hidden_state[0].numpy()

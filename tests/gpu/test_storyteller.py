@@ -17,7 +17,7 @@ CHECKPOINT = Path(__file__).parents[2] / "examples" / "storyteller" / "checkpoin
 @pytest.fixture(scope="module", params=["none", "int8"])
 def model(request, tmp_path_factory):
     settings = Settings(knobs=Knobs(cache_dir=tmp_path_factory.mktemp("cache")))
-    return api.load(CHECKPOINT, device="cuda", quant=request.param, max_sequences=4, max_tokens=512, settings=settings)
+    return api.load(CHECKPOINT, device="cuda", quant=request.param, max_sequences=4, max_context=512, settings=settings)
 
 
 def test_greedy_tokens_are_pytorchs_until_a_tie(model):
