@@ -11,7 +11,6 @@ fast(example)
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +34,7 @@ from .build import Compiled, Progress, Settings, compile_module, silent
 from .knobs import read_knobs
 from .model_cache import find_model, keep_model, model_key
 from .phases import CompileOptions
+from .request import checked_count, checked_ids, checked_sampling, checked_text
 
 if TYPE_CHECKING:
     from .frontend.compiled_module import CompiledModule
@@ -70,16 +70,14 @@ class LanguageModel:
     session: Session
     tokenizer: Any = None
     timings: Timings = field(default_factory=Timings)
+    closed: bool = False
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text. Raises LLMC0230 without a tokenizer, LLMC0235 for a text that is no Unicode."""
+        """Token ids of a text. Raises LLMC0230 without a tokenizer, LLMC0231 and LLMC0235 for what is no Unicode text."""
+        checked = checked_text(text)
         if self.tokenizer is None:
             self.tokenizer = open_tokenizer((self.model.checkpoint or Path()) / "tokenizer.json")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise LlmcError("LLMC0235", "the prompt is no Unicode text", why=str(error), fix="give it in UTF-8") from None
-        return list(self.tokenizer.encode(text).ids)
+        return list(self.tokenizer.encode(checked).ids)
 
     def generate(
         self,
@@ -91,19 +89,23 @@ class LanguageModel:
         top_p: float = 1.0,
         seed: int = 0,
     ) -> Iterator[Any]:
-        """Stream the continuation: pieces of text for a text, token ids for token ids. Stops at a stop token or after
-        `max_tokens`. Temperature 0 is greedy; the same seed draws the same tokens."""
-        check_sampling(temperature, top_k, top_p)
-        as_text = isinstance(prompt, str)
+        """Stream the continuation: pieces of text for a text, token ids for token ids (a list, a 1-dimensional array or tensor).
+        Stops at a stop token or after `max_tokens`. Temperature 0 is greedy; the same seed (0 to 2³²-1) draws the same tokens.
+
+        Raises LLMC0231 for an argument that can't be used, LLMC0851 to LLMC0853 for a prompt that this model can't continue.
+        """
+        self._check_open()
+        count, sampling = checked_count(max_tokens), checked_sampling(temperature, top_k, top_p, seed)
         if self.model.kind != "decoder":
             what = f"{self.model.checkpoint} is a model of kind {self.model.kind}: it has no next token"
             raise LlmcError("LLMC0227", what, str(self.model.checkpoint), fix="llmc.load(…).logits gives what it computes")
-        ids = self.encode(prompt) if isinstance(prompt, str) else [int(t) for t in prompt]
-        self.session.check([ids], max_tokens)
-        tokens = self._tokens(ids, max_tokens, SamplingParams(temperature, top_k, top_p, seed))
-        return self._pieces(ids, tokens) if as_text else tokens
+        ids = self.encode(prompt) if isinstance(prompt, str) else checked_ids(prompt)
+        self.session.check([ids], count)
+        tokens = self._tokens(ids, count, sampling)
+        return self._pieces(ids, tokens) if isinstance(prompt, str) else tokens
 
     def _tokens(self, ids: list[int], max_tokens: int, sampling: SamplingParams) -> Iterator[int]:
+        self._check_open()
         self.timings = Timings()
         start = first = time.perf_counter()
         for _, token in self.session.stream([ids], max_tokens, sampling):
@@ -115,6 +117,7 @@ class LanguageModel:
                 self.timings.later_tokens = now - first
             self.timings.tokens += 1
             yield token
+            self._check_open()
 
     def _pieces(self, ids: list[int], tokens: Iterator[int]) -> Iterator[str]:
         """Text as it grows; a piece is held back while its last character is incomplete. Stop tokens are not text."""
@@ -135,30 +138,23 @@ class LanguageModel:
             yield text[len(shown) :]
 
     def close(self) -> None:
-        """Give the model's device memory back; it can't run after that."""
+        """Give the model's device memory back; it can't run after that (LLMC0254)."""
+        self.closed = True
         self.session.graphs.clear()
         if isinstance(self.engine, DeviceEngine):
             self.engine.close()
 
     def logits(self, token_ids: Sequence[int], every: bool = False) -> np.ndarray[Any, Any]:
-        """f32 logits after the last token, [vocabulary]; with `every` after each token, [tokens, vocabulary]."""
-        return self.session.logits(list(token_ids), every)
+        """f32 logits after the last token, [vocabulary]; with `every` after each token, [tokens, vocabulary].
 
+        Raises LLMC0231 for ids that are none, LLMC0851 to LLMC0853 for ids that this model can't take.
+        """
+        self._check_open()
+        return self.session.logits(checked_ids(token_ids), every)
 
-def check_sampling(temperature: float, top_k: int, top_p: float) -> None:
-    """Raise LLMC0231 for sampling parameters out of range."""
-    for name, value, good in (
-        ("temperature", temperature, 0 <= temperature < math.inf),
-        ("top_k", top_k, 0 <= top_k < 1 << 31),
-        ("top_p", top_p, 0 < top_p <= 1),
-    ):
-        if not good:
-            raise LlmcError(
-                "LLMC0231",
-                f"{name} = {value} is out of range",
-                "the sampling parameters",
-                fix="temperature ≥ 0, top_k ≥ 0, 0 < top_p ≤ 1",
-            )
+    def _check_open(self) -> None:
+        if self.closed:
+            raise LlmcError("LLMC0254", "the model is closed", f"{self.model.checkpoint or 'the model'}", fix="load it again")
 
 
 def load(
