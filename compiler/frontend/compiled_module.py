@@ -29,7 +29,9 @@ from ...runtime.weights import Layered
 from . import hooks
 from .capture import Captured
 from .importer import ELEMS, Entry, Port, to_numpy
+from .integers import IntegerRanges
 from .model import ImportedModel, capture_module, import_captured_module
+from .refusals import refuse_float64
 
 if TYPE_CHECKING:
     from ..build import Compiled, Settings
@@ -65,11 +67,13 @@ class CompiledModule:
     in_spec: Any
     out_spec: Any
     results: Sequence[Result]
+    integers: IntegerRanges
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
     _ready: dict[tuple[tuple[str, int], ...], Callable[[], None]] = field(default_factory=dict[Any, Any])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What `module(*args, **kwargs)` returns in eval mode. LLMC0241 to LLMC0243 for inputs it was not compiled for."""
+        """What `module(*args, **kwargs)` returns in eval mode. LLMC0241 to LLMC0244 for inputs it was not compiled for,
+        LLMC0249 for integers from which it may compute some that do not fit the device."""
         leaves, spec = pytree.tree_flatten(_bound(self.signature, args, kwargs))
         if spec != self.in_spec:
             fix = "call it with the arguments of the example, or compile again with these"
@@ -77,8 +81,10 @@ class CompiledModule:
                 "LLMC0241", "the arguments differ in structure from the example's", why=f"{spec} is not {self.in_spec}", fix=fix
             )
         tensors, sizes = self._checked(leaves)
-        for port, value in zip(self.inputs, tensors, strict=True):
-            self.engine.write(port.name, _stored(value, port.name))
+        arrays = [_stored(value, port.name) for port, value in zip(self.inputs, tensors, strict=True)]
+        self.integers.check(tensors, sizes)
+        for port, array in zip(self.inputs, arrays, strict=True):
+            self.engine.write(port.name, array)
         self._runner(sizes)()
         place = tensors[0].device if tensors else torch.device("cpu")
         return pytree.tree_unflatten([self._result(r, sizes, place) for r in self.results], self.out_spec)
@@ -198,7 +204,6 @@ def compile_torch(
         raise LlmcError(
             "LLMC0240", what, why="llmc.compile takes a torch.nn.Module", fix="llmc.load takes the directory of a checkpoint"
         )
-    _check_eval(module)
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
     signature = inspect.signature(module.forward)
@@ -207,9 +212,13 @@ def compile_torch(
     limits = {name: max_sizes.get(name, LARGEST) for name in sorted(names)}
     settings.progress("import", "", 0, 1)
     captured = _capture(module, bound, _by_place(signature, dynamic, bound[0]), limits)
+    refuse_float64(captured.program, module)
     places, results, out_spec = _results(captured)
     imported = import_captured_module(captured, places, _entries(module))
     imported = _named_outputs(imported, [r.label for r in results if r.label])
+    examples, in_spec = pytree.tree_flatten(bound)
+    integers = IntegerRanges(captured)
+    integers.check([e for e in examples if isinstance(e, torch.Tensor)], _example_sizes(imported.inputs, examples, limits))
     tensors = iter(imported.outputs)
     results = [Result(r.label, next(tensors).dims, r.dtype) if r.label else r for r in results]
 
@@ -219,29 +228,19 @@ def compile_torch(
         imported.module, CompileOptions(target=target, scheme=quant, kind="module"), settings_for(settings, opened)
     )
     engine = make_engine(compiled, opened, Capacity(others=limits))
-    examples, in_spec = pytree.tree_flatten(bound)
     made = CompiledModule(
         module, compiled, opened.name if opened is not None else "reference", engine, Layered((imported.weights, imported.sidecar)),
-        signature, imported.inputs, examples, in_spec, out_spec, results, limits,
+        signature, imported.inputs, examples, in_spec, out_spec, results, integers, limits,
     )  # fmt: skip
     made.reload()
     return made
 
 
-def _check_eval(module: torch.nn.Module) -> None:
-    """Raise LLMC0248 for a module that would compute something else in train mode than what is compiled."""
-    nn = torch.nn
-    drops = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-    for name, child in module.named_modules():
-        if child.training and (isinstance(child, norms) or (isinstance(child, drops) and child.p > 0)):
-            raise LlmcError(
-                "LLMC0248",
-                f"a {type(child).__name__} in train mode can't be compiled",
-                name or "the module itself",
-                why="llmc compiles what a module computes in eval mode, which is something else here",
-                fix="call .eval() on the module first",
-            )
+def _example_sizes(inputs: Sequence[Port], examples: Sequence[Any], limits: Mapping[str, int]) -> dict[str, int]:
+    """The sizes that vary, as the examples have them."""
+    tensors = [e for e in examples if isinstance(e, torch.Tensor)]
+    pairs = [(str(d), n) for port, tensor in zip(inputs, tensors, strict=True) for d, n in zip(port.dims, tensor.shape)]
+    return {name: extent for name, extent in pairs if name in limits}
 
 
 def _by_place(
@@ -263,7 +262,7 @@ def _capture(
     with ExitStack() as stack:
         if config is not None and getattr(config, "use_cache", False):
             stack.enter_context(hooks.replaced(config, "use_cache", False))
-        return capture_module(module, bound[0], dynamic, bound[1], limits)
+        return capture_module(module, bound[0], dynamic, bound[1], limits, any_mode=False)
 
 
 def _results(captured: Captured) -> tuple[list[int], list[Result], Any]:
