@@ -419,6 +419,9 @@ def compile(
     """A callable with the signature of `module.forward` (a `torch.nn.Module`, in eval mode), on llmc's kernels: torch tensors in
     and out, in forward's own structure.
 
+    `example_inputs` is the tuple (or list) of positional arguments, `kwargs` the dict of those by name, as for `torch.export.export`: an
+    argument that is itself a dict goes into the tuple, `({"ids": ids},)`.
+
     Sizes are those of the examples. `dynamic` names dimensions that vary: `{0: {0: "N"}}` for the first dimension of argument 0
     (keyword arguments by name); only the first dimension that is not 1 can. `max_sizes` bounds them, 1024 by default.
     Parameters are copied; `reload()` on the result reads them from the module again.
@@ -431,4 +434,6 @@ def compile(
 
     settings = settings or Settings(knobs=read_knobs())
     kind = checked_device(device or settings.knobs.device)
-    return compile_torch(module, example_inputs, kwargs or {}, dynamic or {}, max_sizes or {}, kind, quant, settings)
+    return compile_torch(
+        module, example_inputs, {} if kwargs is None else kwargs, dynamic or {}, max_sizes or {}, kind, quant, settings
+    )

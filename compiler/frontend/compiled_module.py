@@ -206,6 +206,7 @@ def compile_torch(
         )
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
+    _check_examples(example_inputs, kwargs)
     signature = inspect.signature(module.forward)
     bound = _bound(signature, example_inputs, kwargs)
     names = {name for axes in dynamic.values() for name in axes.values()}
@@ -234,6 +235,19 @@ def compile_torch(
     )  # fmt: skip
     made.reload()
     return made
+
+
+def _check_examples(example_inputs: object, kwargs: object) -> None:
+    """Raise LLMC0241 unless the examples come as torch.export takes them: a tuple or list, and a dict by name; LLMC0242 for arrays."""
+    fix = "give positional examples as a tuple, (x, y), and those by name as kwargs={…}; a dict that is one argument as ({…},)"
+    if not isinstance(example_inputs, tuple | list):
+        what = f"the example inputs are no tuple but a {type(example_inputs).__name__}"
+        raise LlmcError("LLMC0241", what, "the argument example_inputs", fix=fix)
+    if not isinstance(kwargs, Mapping):
+        raise LlmcError("LLMC0241", f"kwargs is no dict but a {type(kwargs).__name__}", "the argument kwargs", fix=fix)
+    for leaf in pytree.tree_leaves((example_inputs, kwargs)):
+        if isinstance(leaf, np.ndarray | np.generic):
+            raise LlmcError("LLMC0242", f"an example input is a {type(leaf).__name__} of numpy", fix="use torch.from_numpy")
 
 
 def _example_sizes(inputs: Sequence[Port], examples: Sequence[Any], limits: Mapping[str, int]) -> dict[str, int]:

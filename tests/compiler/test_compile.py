@@ -303,6 +303,45 @@ def test_what_cannot_be_compiled_says_why(settings: Settings) -> None:
         llmc.compile(nn.Linear(4, 4), (numbers(4, 4),), device="abacus", settings=settings)
 
 
+class Named(nn.Module):
+    def forward(self, input: torch.Tensor, *, scale: torch.Tensor | None = None) -> torch.Tensor:
+        return input if scale is None else input * scale
+
+
+class OfDict(nn.Module):
+    def forward(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
+        return parts["a"] - parts["b"]
+
+
+def test_examples_come_as_torch_export_takes_them(settings: Settings) -> None:
+    x, y = numbers(2, 3), numbers(3)
+    options: dict[str, Any] = {"device": "reference", "settings": settings}
+    parts = {"a": x, "b": y}
+    for module, inputs, kwargs in (
+        (Named(), (x,), {}),
+        (Named(), [x], {}),
+        (Named(), x, {}),
+        (Named(), (), {"input": x}),
+        (Named(), (x,), {"scale": y}),
+        (OfDict(), (parts,), {}),
+        (OfDict(), (), {"parts": parts}),
+    ):
+        compiled = llmc.compile(module, inputs, kwargs=kwargs, **options)
+        args = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
+        agree(compiled(*args, **kwargs), module(*args, **kwargs))
+
+
+@pytest.mark.parametrize("given", [{"input": numbers(2, 3)}, "input", None, 3])
+def test_examples_that_are_no_tuple_are_refused_with_the_way_to_give_them(given: Any, settings: Settings) -> None:
+    with pytest.raises(LlmcError, match=r"LLMC0241.*example inputs") as caught:
+        llmc.compile(Named(), given, device="reference", settings=settings)
+    assert "kwargs={" in caught.value.fix
+    with pytest.raises(LlmcError, match=r"LLMC0241.*kwargs is no dict"):
+        llmc.compile(Named(), (numbers(2, 3),), kwargs=[numbers(3)], device="reference", settings=settings)  # pyright: ignore
+    with pytest.raises(LlmcError, match=r"LLMC0242.*numpy"):
+        llmc.compile(Named(), (np.ones(3),), device="reference", settings=settings)
+
+
 def _assigned(x: torch.Tensor) -> torch.Tensor:
     y = x.clone()
     y[:, 0] = 3.0
