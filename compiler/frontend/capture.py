@@ -20,7 +20,7 @@ from torch._ops import OpOverload
 
 from ...dialects.ir.diagnostics import LlmcError
 from . import custom_ops, hooks, refusals
-from .graph import live_calls, tensors_of
+from .graph import live_calls, source_line, tensors_of
 
 CUSTOM_OPS = (custom_ops.rms_norm, custom_ops.rope, custom_ops.attention)
 """What a captured graph may hold besides ATen ops; importing their module registers them with torch."""
@@ -125,7 +125,7 @@ def export(
             module.training = training[id(module)]
 
     def run(attention: bool) -> torch.export.ExportedProgram:
-        with torch.no_grad(), _swapped(model, attention):
+        with torch.no_grad(), _swapped(model, attention), hooks.no_graph_dumps():
             return torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
 
     try:
@@ -145,13 +145,23 @@ def export(
         cause = error.__cause__ or error.__context__
         if isinstance(cause, LlmcError):
             raise cause from error
-        text = str(error).strip().splitlines()
-        why = " ".join(text[:6]) or type(error).__name__
-        fix = "make the forward pass free of branches on tensor values, and check which dimensions vary"
-        raise LlmcError("LLMC0311", f"torch.export cannot capture {type(model).__name__}", why=why[:800], fix=fix) from error
+        raise _not_captured(model, error) from error
     finally:
         put_back()
     return Captured(program, model, _symbol_names(program, symbol_names))
+
+
+def _not_captured(model: nn.Module, error: Exception) -> LlmcError:
+    """LLMC0311 for what torch.export said, at the model's line where it failed."""
+    text = str(error).strip().splitlines()
+    why = " ".join(text[:6]) or type(error).__name__
+    fix = "make the forward pass free of branches on tensor values, and check which dimensions vary"
+    if "data-dependent" in why:
+        why = f"what this line does depends on the value of a tensor, which is known only when the module runs ({text[0]})"
+        fix = "compute both branches and choose with torch.where, or branch on shapes and Python values alone"
+    name = type(model).__name__
+    where = source_line(error, name)
+    return LlmcError("LLMC0311", f"torch.export cannot capture {name}", where, why=why[:800], fix=fix)
 
 
 def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -54,6 +56,14 @@ def node_location(node: torch.fx.Node, module: torch.nn.Module) -> LocationAttr:
     if not frames:
         return locations.named(path)
     return _at(path, frames[-1][0], int(frames[-1][1]))
+
+
+def source_line(error: BaseException, name: str) -> LocationAttr | None:
+    """The innermost line of a traceback that is neither torch's nor ours, which is the model's."""
+    frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    ours = str(Path(__file__).resolve().parents[2])
+    found = [f for f in frames if "/torch/" not in f[0] and not str(Path(f[0]).resolve()).startswith(ours + "/compiler/")]
+    return _at(name, *found[-1]) if found and found[-1][1] is not None else None
 
 
 def _at(name: str, file: str, line: int | None) -> LocationAttr:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +342,30 @@ def test_examples_that_are_no_tuple_are_refused_with_the_way_to_give_them(given:
         llmc.compile(Named(), (numbers(2, 3),), kwargs=[numbers(3)], device="reference", settings=settings)  # pyright: ignore
     with pytest.raises(LlmcError, match=r"LLMC0242.*numpy"):
         llmc.compile(Named(), (np.ones(3),), device="reference", settings=settings)
+
+
+class Branches(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print("forward runs", file=sys.stderr)
+        if x.sum() > 0:
+            return x
+        return -x
+
+
+def test_a_branch_on_a_value_is_refused_at_its_line_and_without_dumps(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    handler = logging.StreamHandler(sys.stderr)  # as torch's own loggers have
+    log = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    log.addHandler(handler)
+    try:
+        with pytest.raises(LlmcError, match=r"LLMC0311.*Branches") as caught:
+            llmc.compile(Branches(), (numbers(3),), device="reference", settings=settings)
+    finally:
+        log.removeHandler(handler)
+    text, line = caught.value.render(), Branches.forward.__code__.co_firstlineno + 2
+    assert f"Branches (test_compile.py:{line})" in text and "torch.where" in text and "depends on the value" in text
+    assert set(capfd.readouterr().err.splitlines()) == {"forward runs"}
 
 
 def _assigned(x: torch.Tensor) -> torch.Tensor:
