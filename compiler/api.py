@@ -12,15 +12,18 @@ fast(example)
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
 
 from ..codegen.targets import Targets
 from ..dialects.ir.diagnostics import LlmcError
+from ..dialects.rt.ops import WeightOp
 from ..passes.nn.choose_precision import SCHEMES
 from ..runtime.device import Device, open_device
 from ..runtime.engine import Capacity, Engine
@@ -71,6 +74,14 @@ class LanguageModel:
     tokenizer: Any = None
     timings: Timings = field(default_factory=Timings)
     closed: bool = False
+
+    def __repr__(self) -> str:
+        """On one line; `compiled` has the rest."""
+        name, options = str(self.model.checkpoint or "a model"), self.compiled.options
+        parts = [repr(name), self.model.kind, f"device={self.device}", f"dtype={weight_type(self.compiled.module)}"]
+        parts += [f"quant={options.scheme}"] if options.scheme != "none" else []
+        parts += [f"inputs=ids of up to {self.model.context} tokens", f"sequences={options.max_sequences}"]
+        return f"LanguageModel({', '.join([*parts, 'closed'] if self.closed else parts)})"
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text. Raises LLMC0230 without a tokenizer, LLMC0231 and LLMC0235 for what is no Unicode text."""
@@ -155,6 +166,15 @@ class LanguageModel:
     def _check_open(self) -> None:
         if self.closed:
             raise LlmcError("LLMC0254", "the model is closed", f"{self.model.checkpoint or 'the model'}", fix="load it again")
+
+
+def weight_type(module: ModuleOp) -> str:
+    """The floating-point type of most of a compiled model's weights, in PyTorch's words."""
+    counts: Counter[str] = Counter()
+    for op in module.body.block.ops:
+        if isinstance(op, WeightOp):
+            counts[str(op.type.element_type)] += op.type.num_elements({})
+    return max((counts[kind], name) for kind, name in (("bf16", "bfloat16"), ("f16", "float16"), ("f32", "float32")))[1]
 
 
 def load(

@@ -71,6 +71,18 @@ class CompiledModule:
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
     _ready: dict[tuple[tuple[str, int], ...], Callable[[], None]] = field(default_factory=dict[Any, Any])
 
+    def __repr__(self) -> str:
+        """On one line; `compiled` has the rest."""
+        dtype = next((str(p.dtype).removeprefix("torch.") for p in self.module.parameters()), "none")
+        tensors = [e for e in self.examples if isinstance(e, torch.Tensor)]
+        inputs = [
+            f"{port.name}: {str(t.dtype).removeprefix('torch.')}[{', '.join(map(str, port.dims))}]"
+            for port, t in zip(self.inputs, tensors, strict=True)
+        ]
+        return (
+            f"CompiledModule({type(self.module).__name__}, device={self.device}, dtype={dtype}, inputs=({', '.join(inputs)}))"
+        )
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `module(*args, **kwargs)` returns in eval mode. LLMC0241 to LLMC0244 for inputs it was not compiled for,
         LLMC0249 for integers from which it may compute some that do not fit the device."""

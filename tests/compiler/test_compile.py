@@ -242,6 +242,12 @@ def test_a_size_may_vary(settings: Settings) -> None:
         compiled(numbers(10, 32))
 
 
+def test_a_compiled_module_is_shown_on_one_line(settings: Settings) -> None:
+    module, ids = seeded(Tagger()), torch.zeros(2, 6, dtype=torch.int64)
+    compiled = llmc.compile(module, (ids,), dynamic={0: {0: "N"}}, device="reference", settings=settings)
+    assert repr(compiled) == "CompiledModule(Tagger, device=reference, dtype=float32, inputs=(ids: int64[N, 6]))"
+
+
 def test_tokens_of_a_block_may_vary(settings: Settings) -> None:
     module = seeded(Block())
     compiled = check(module, (numbers(1, 7, 32),), settings, "emulator", dynamic={"x": {1: "T"}}, max_sizes={"T": 16})

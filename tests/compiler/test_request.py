@@ -106,6 +106,13 @@ def test_generate_and_logits_refuse_before_they_run(model: LanguageModel) -> Non
             call()
 
 
+def test_a_model_is_shown_on_one_line(model: LanguageModel) -> None:
+    shown = repr(model)
+    assert "\n" not in shown and len(shown) < 300
+    for word in ("LanguageModel('", "model'", "decoder", "device=reference", "dtype=bfloat16", "128 tokens"):
+        assert word in shown
+
+
 def test_arrays_and_tensors_are_continued_as_lists_are(model: LanguageModel) -> None:
     wanted = list(model.generate(IDS, 4))
     for ids in (np.array(IDS), torch.tensor(IDS)):
