@@ -33,12 +33,15 @@ class Capacity:
 
 
 class Engine(Protocol):
-    """Named buffers, and programs that work on them."""
+    """Named buffers, and programs that work on them. `asynchronous`: a captured program returns before it is done."""
 
     programs: Mapping[str, ProgramOp]
     capacity: Capacity
     page_size: int
     max_pages: int
+
+    @property
+    def asynchronous(self) -> bool: ...
 
     def load(self, checkpoint: Mapping[str, Any]) -> None:
         """Make the weights' images from a checkpoint."""

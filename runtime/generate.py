@@ -15,6 +15,8 @@ from .engine import Engine, io_type, known_tokens, select_program
 from .pages import PagePool, Pages
 
 Tokens = Sequence[int]
+STEPS_AHEAD = 8
+"""Decode steps that are launched before the host looks at their tokens, where launches are asynchronous."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,19 @@ class Request:
 @dataclass
 class Session:
     """Generation on an engine. `buckets` are the batch sizes for which decoding is captured; `steps_ahead` how many steps are
-    replayed before the host looks; `eos` ends sequences."""
+    replayed before the host looks (by default 8 where launches are asynchronous; elsewhere 1, since more would only hold tokens back);
+    `eos` ends sequences."""
 
     engine: Engine
     eos: Tokens = ()
     buckets: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
-    steps_ahead: int = 8
+    steps_ahead: int | None = None
     max_context: int | None = None
     pool: PagePool = field(init=False)
     chunk: int = field(init=False)
     width: int = field(init=False)
     ring: int = field(init=False)
+    ahead: int = field(init=False)
     vocabulary: int | None = field(init=False)
     """How many tokens the model knows; None where neither its embedding nor its logits tell."""
     graphs: dict[int, Callable[[], None]] = field(default_factory=dict[int, Callable[[], None]])
@@ -78,7 +82,8 @@ class Session:
         if len(self.eos) > stops:
             raise LlmcError("LLMC0850", f"{len(self.eos)} stop tokens", why=f"a sequence can have {stops}")
         self.ring = self._row_size("ring", 256)
-        self.steps_ahead = max(1, min(self.steps_ahead, self.ring))
+        wanted = self.steps_ahead or (STEPS_AHEAD if engine.asynchronous else 1)
+        self.ahead = max(1, min(wanted, self.ring))
         self.chunk = min(engine.capacity.tokens, self._largest("prefill", "T"))
         self.width = min(engine.capacity.sequences, self._largest("prefill", "B"), self._largest("decode", "T"))
         self.buckets = tuple(sorted({min(b, self.width) for b in self.buckets}))
@@ -264,7 +269,7 @@ class Session:
         while True:
             if self.placed is not live:  # another stream or `logits` used the rows
                 self._place(live, width)
-            steps = min(self.steps_ahead, max(s.limit - s.generated for s in live if not s.done))
+            steps = min(self.ahead, max(s.limit - s.generated for s in live if not s.done))
             before = [s.generated for s in live]
             if self._reserve(live, steps):
                 self._write_pages(live, width)
