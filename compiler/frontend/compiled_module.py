@@ -28,6 +28,7 @@ from ...runtime.engine import Capacity, Engine
 from ...runtime.weights import Layered
 from . import hooks
 from .capture import Captured
+from .examples import bind, by_place, check_dynamic, check_examples, example_sizes
 from .importer import ELEMS, Entry, Port, to_numpy
 from .integers import IntegerRanges
 from .model import ImportedModel, capture_module, import_captured_module
@@ -86,7 +87,7 @@ class CompiledModule:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `module(*args, **kwargs)` returns in eval mode. LLMC0241 to LLMC0244 for inputs it was not compiled for,
         LLMC0249 for integers from which it may compute some that do not fit the device."""
-        leaves, spec = pytree.tree_flatten(_bound(self.signature, args, kwargs))
+        leaves, spec = pytree.tree_flatten(bind(self.signature, args, kwargs))
         if spec != self.in_spec:
             fix = "call it with the arguments of the example, or compile again with these"
             raise LlmcError(
@@ -164,19 +165,6 @@ class CompiledModule:
         return _tensor(array).reshape(shape).to(device=place, dtype=result.dtype)
 
 
-def _bound(
-    signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments in one form, whichever of them were named."""
-    try:
-        found = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise LlmcError(
-            "LLMC0241", "the arguments are not those of forward", why=str(error), fix=f"forward takes {signature}"
-        ) from None
-    return found.args, found.kwargs
-
-
 def _stored(value: torch.Tensor, name: str) -> np.ndarray[Any, Any]:
     """A tensor as the engine takes it; indices are 32 bits wide there."""
     array = to_numpy(value)
@@ -218,20 +206,22 @@ def compile_torch(
         )
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
-    _check_examples(example_inputs, kwargs)
+    check_examples(example_inputs, kwargs)
     signature = inspect.signature(module.forward)
-    bound = _bound(signature, example_inputs, kwargs)
+    bound = bind(signature, example_inputs, kwargs)
     names = {name for axes in dynamic.values() for name in axes.values()}
     limits = {name: max_sizes.get(name, LARGEST) for name in sorted(names)}
+    placed = by_place(signature, dynamic, bound[0])
+    check_dynamic(signature, placed, bound, limits, max_sizes)
     settings.progress("import", "", 0, 1)
-    captured = _capture(module, bound, _by_place(signature, dynamic, bound[0]), limits)
+    captured = _capture(module, bound, placed, limits)
     refuse_float64(captured.program, module)
     places, results, out_spec = _results(captured)
     imported = import_captured_module(captured, places, _entries(module))
     imported = _named_outputs(imported, [r.label for r in results if r.label])
     examples, in_spec = pytree.tree_flatten(bound)
     integers = IntegerRanges(captured)
-    integers.check([e for e in examples if isinstance(e, torch.Tensor)], _example_sizes(imported.inputs, examples, limits))
+    integers.check([e for e in examples if isinstance(e, torch.Tensor)], example_sizes(imported.inputs, examples, limits))
     tensors = iter(imported.outputs)
     results = [Result(r.label, next(tensors).dims, r.dtype) if r.label else r for r in results]
 
@@ -247,34 +237,6 @@ def compile_torch(
     )  # fmt: skip
     made.reload()
     return made
-
-
-def _check_examples(example_inputs: object, kwargs: object) -> None:
-    """Raise LLMC0241 unless the examples come as torch.export takes them: a tuple or list, and a dict by name; LLMC0242 for arrays."""
-    fix = "give positional examples as a tuple, (x, y), and those by name as kwargs={…}; a dict that is one argument as ({…},)"
-    if not isinstance(example_inputs, tuple | list):
-        what = f"the example inputs are no tuple but a {type(example_inputs).__name__}"
-        raise LlmcError("LLMC0241", what, "the argument example_inputs", fix=fix)
-    if not isinstance(kwargs, Mapping):
-        raise LlmcError("LLMC0241", f"kwargs is no dict but a {type(kwargs).__name__}", "the argument kwargs", fix=fix)
-    for leaf in pytree.tree_leaves((example_inputs, kwargs)):
-        if isinstance(leaf, np.ndarray | np.generic):
-            raise LlmcError("LLMC0242", f"an example input is a {type(leaf).__name__} of numpy", fix="use torch.from_numpy")
-
-
-def _example_sizes(inputs: Sequence[Port], examples: Sequence[Any], limits: Mapping[str, int]) -> dict[str, int]:
-    """The sizes that vary, as the examples have them."""
-    tensors = [e for e in examples if isinstance(e, torch.Tensor)]
-    pairs = [(str(d), n) for port, tensor in zip(inputs, tensors, strict=True) for d, n in zip(port.dims, tensor.shape)]
-    return {name: extent for name, extent in pairs if name in limits}
-
-
-def _by_place(
-    signature: inspect.Signature, dynamic: Mapping[int | str, Mapping[int, str]], args: Sequence[Any]
-) -> dict[int | str, Mapping[int, str]]:
-    """`dynamic` with the names of positional arguments as their places."""
-    order = list(signature.parameters)
-    return {order.index(k) if isinstance(k, str) and k in order[: len(args)] else k: v for k, v in dynamic.items()}
 
 
 def _capture(

@@ -305,8 +305,6 @@ def test_what_cannot_be_compiled_says_why(settings: Settings) -> None:
         compile_it(Counter(), numbers(3))
     with pytest.raises(LlmcError, match="LLMC0246"):
         compile_it(Plain(lambda x: (x, x.shape[0])), numbers(3, 2), dynamic={0: {0: "N"}})
-    with pytest.raises(LlmcError, match="LLMC0704"):
-        compile_it(nn.Linear(4, 4), numbers(2, 5, 4), dynamic={0: {1: "N"}})
     with pytest.raises(LlmcError, match="LLMC0232"):
         llmc.compile(nn.Linear(4, 4), (numbers(4, 4),), device="abacus", settings=settings)
 
@@ -372,6 +370,35 @@ def test_a_branch_on_a_value_is_refused_at_its_line_and_without_dumps(
     text, line = caught.value.render(), Branches.forward.__code__.co_firstlineno + 2
     assert f"Branches (test_compile.py:{line})" in text and "torch.where" in text and "depends on the value" in text
     assert set(capfd.readouterr().err.splitlines()) == {"forward runs"}
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "max_sizes", "code", "words"),
+    [
+        ({0: {1: "N"}}, {}, "LLMC0704", "N, dimension 1 of input, which has the shape [2, 5, 4]"),
+        ({"input": {0: "N", 2: "M"}}, {}, "LLMC0704", "M, dimension 2 of input"),
+        ({0: {3: "N"}}, {}, "LLMC0268", "dimension 3 of input"),
+        ({0: {-1: "N"}}, {}, "LLMC0268", "dimension -1 of input"),
+        ({7: {0: "N"}}, {}, "LLMC0268", "names 7"),
+        ({"other": {0: "N"}}, {}, "LLMC0268", "names 'other'"),
+        ({"scale": {0: "N"}}, {}, "LLMC0268", "names 'scale'"),
+        ({0: {0: "N"}}, {"M": 4}, "LLMC0268", "'M'"),
+        ({0: {0: "N"}}, {"N": 1}, "LLMC0268", "N, dimension 0 of input, is 2"),
+    ],
+)
+def test_what_may_not_vary_is_refused_by_name(
+    dynamic: Any, max_sizes: dict[str, int], code: str, words: str, settings: Settings
+) -> None:
+    options: dict[str, Any] = {"dynamic": dynamic, "max_sizes": max_sizes, "device": "reference", "settings": settings}
+    with pytest.raises(LlmcError, match=code) as caught:
+        llmc.compile(Named(), (numbers(2, 5, 4),), **options)
+    assert words in caught.value.what and caught.value.fix
+
+
+def test_a_tensor_inside_that_varies_in_a_later_dimension_is_refused_at_its_line(settings: Settings) -> None:
+    with pytest.raises(LlmcError, match=r"LLMC0704.*dimension 1 of this tensor varies \(N\)") as caught:
+        llmc.compile(Plain(lambda x: x.t() * 2), (numbers(5, 4),), dynamic={0: {0: "N"}}, device="reference", settings=settings)
+    assert "test_compile.py" in caught.value.render()
 
 
 def _assigned(x: torch.Tensor) -> torch.Tensor:
