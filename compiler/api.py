@@ -11,17 +11,19 @@ fast(example)
 
 from __future__ import annotations
 
-import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
 
 from ..codegen.targets import Targets
 from ..dialects.ir.diagnostics import LlmcError
+from ..dialects.rt.ops import WeightOp
 from ..passes.nn.choose_precision import SCHEMES
 from ..runtime.device import Device, open_device
 from ..runtime.engine import Capacity, Engine
@@ -35,6 +37,7 @@ from .build import Compiled, Progress, Settings, compile_module, silent
 from .knobs import read_knobs
 from .model_cache import find_model, keep_model, model_key
 from .phases import CompileOptions
+from .request import checked_count, checked_ids, checked_sampling, checked_text
 
 if TYPE_CHECKING:
     from .frontend.compiled_module import CompiledModule
@@ -70,16 +73,22 @@ class LanguageModel:
     session: Session
     tokenizer: Any = None
     timings: Timings = field(default_factory=Timings)
+    closed: bool = False
+
+    def __repr__(self) -> str:
+        """On one line; `compiled` has the rest."""
+        name, options = str(self.model.checkpoint or "a model"), self.compiled.options
+        parts = [repr(name), self.model.kind, f"device={self.device}", f"dtype={weight_type(self.compiled.module)}"]
+        parts += [f"quant={options.scheme}"] if options.scheme != "none" else []
+        parts += [f"inputs=ids of up to {self.model.context} tokens", f"sequences={options.max_sequences}"]
+        return f"LanguageModel({', '.join([*parts, 'closed'] if self.closed else parts)})"
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text. Raises LLMC0230 without a tokenizer, LLMC0235 for a text that is no Unicode."""
+        """Token ids of a text. Raises LLMC0230 without a tokenizer, LLMC0231 and LLMC0235 for what is no Unicode text."""
+        checked = checked_text(text)
         if self.tokenizer is None:
             self.tokenizer = open_tokenizer((self.model.checkpoint or Path()) / "tokenizer.json")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise LlmcError("LLMC0235", "the prompt is no Unicode text", why=str(error), fix="give it in UTF-8") from None
-        return list(self.tokenizer.encode(text).ids)
+        return list(self.tokenizer.encode(checked).ids)
 
     def generate(
         self,
@@ -91,19 +100,23 @@ class LanguageModel:
         top_p: float = 1.0,
         seed: int = 0,
     ) -> Iterator[Any]:
-        """Stream the continuation: pieces of text for a text, token ids for token ids. Stops at a stop token or after
-        `max_tokens`. Temperature 0 is greedy; the same seed draws the same tokens."""
-        check_sampling(temperature, top_k, top_p)
-        as_text = isinstance(prompt, str)
+        """Stream the continuation: pieces of text for a text, token ids for token ids (a list, a 1-dimensional array or tensor).
+        Stops at a stop token or after `max_tokens`. Temperature 0 is greedy; the same seed (0 to 2³²-1) draws the same tokens.
+
+        Raises LLMC0231 for an argument that can't be used, LLMC0851 to LLMC0853 for a prompt that this model can't continue.
+        """
+        self._check_open()
+        count, sampling = checked_count(max_tokens), checked_sampling(temperature, top_k, top_p, seed)
         if self.model.kind != "decoder":
             what = f"{self.model.checkpoint} is a model of kind {self.model.kind}: it has no next token"
             raise LlmcError("LLMC0227", what, str(self.model.checkpoint), fix="llmc.load(…).logits gives what it computes")
-        ids = self.encode(prompt) if isinstance(prompt, str) else [int(t) for t in prompt]
-        self.session.check([ids], max_tokens)
-        tokens = self._tokens(ids, max_tokens, SamplingParams(temperature, top_k, top_p, seed))
-        return self._pieces(ids, tokens) if as_text else tokens
+        ids = self.encode(prompt) if isinstance(prompt, str) else checked_ids(prompt)
+        self.session.check([ids], count)
+        tokens = self._tokens(ids, count, sampling)
+        return self._pieces(ids, tokens) if isinstance(prompt, str) else tokens
 
     def _tokens(self, ids: list[int], max_tokens: int, sampling: SamplingParams) -> Iterator[int]:
+        self._check_open()
         self.timings = Timings()
         start = first = time.perf_counter()
         for _, token in self.session.stream([ids], max_tokens, sampling):
@@ -115,6 +128,7 @@ class LanguageModel:
                 self.timings.later_tokens = now - first
             self.timings.tokens += 1
             yield token
+            self._check_open()
 
     def _pieces(self, ids: list[int], tokens: Iterator[int]) -> Iterator[str]:
         """Text as it grows; a piece is held back while its last character is incomplete. Stop tokens are not text."""
@@ -135,30 +149,32 @@ class LanguageModel:
             yield text[len(shown) :]
 
     def close(self) -> None:
-        """Give the model's device memory back; it can't run after that."""
+        """Give the model's device memory back; it can't run after that (LLMC0254)."""
+        self.closed = True
         self.session.graphs.clear()
         if isinstance(self.engine, DeviceEngine):
             self.engine.close()
 
     def logits(self, token_ids: Sequence[int], every: bool = False) -> np.ndarray[Any, Any]:
-        """f32 logits after the last token, [vocabulary]; with `every` after each token, [tokens, vocabulary]."""
-        return self.session.logits(list(token_ids), every)
+        """f32 logits after the last token, [vocabulary]; with `every` after each token, [tokens, vocabulary].
+
+        Raises LLMC0231 for ids that are none, LLMC0851 to LLMC0853 for ids that this model can't take.
+        """
+        self._check_open()
+        return self.session.logits(checked_ids(token_ids), every)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise LlmcError("LLMC0254", "the model is closed", f"{self.model.checkpoint or 'the model'}", fix="load it again")
 
 
-def check_sampling(temperature: float, top_k: int, top_p: float) -> None:
-    """Raise LLMC0231 for sampling parameters out of range."""
-    for name, value, good in (
-        ("temperature", temperature, 0 <= temperature < math.inf),
-        ("top_k", top_k, 0 <= top_k < 1 << 31),
-        ("top_p", top_p, 0 < top_p <= 1),
-    ):
-        if not good:
-            raise LlmcError(
-                "LLMC0231",
-                f"{name} = {value} is out of range",
-                "the sampling parameters",
-                fix="temperature ≥ 0, top_k ≥ 0, 0 < top_p ≤ 1",
-            )
+def weight_type(module: ModuleOp) -> str:
+    """The floating-point type of most of a compiled model's weights, in PyTorch's words."""
+    counts: Counter[str] = Counter()
+    for op in module.body.block.ops:
+        if isinstance(op, WeightOp):
+            counts[str(op.type.element_type)] += op.type.num_elements({})
+    return max((counts[kind], name) for kind, name in (("bf16", "bfloat16"), ("f16", "float16"), ("f32", "float32")))[1]
 
 
 def load(
@@ -168,20 +184,20 @@ def load(
     quant: str = "none",
     dtype: str | None = None,
     max_sequences: int = 1,
-    max_tokens: int | None = None,
+    max_context: int | None = None,
     settings: Settings | None = None,
     random_weights: Mapping[str, Any] | None = None,
 ) -> LanguageModel:
     """A model ready to run, from a Hugging Face directory or from what `llmc build` wrote.
 
     device: auto (a GPU where there is one, else the emulator), cuda, emulator, or reference (numpy on the `layout` level).
-    quant: `none` or `int8` (weights, a scale for each output channel). dtype: `bfloat16` or `float32` instead of the checkpoint's.
-    max_sequences: sequences decoded together. max_tokens: the longest context; the model's own limit, at most 4096, by default.
+    quant: `none` or `int8` (weights, a scale for each output channel). dtype: `bfloat16`, `float16` or `float32` instead of the checkpoint's.
+    max_sequences: sequences decoded together. max_context: the longest context, prompt and new tokens; the model's own limit, at most 4096, by default.
     """
     place = Path(path)
     settings = settings or Settings(knobs=read_knobs())
     kind = checked_device(device or settings.knobs.device)
-    check_options(quant, dtype, max_sequences, max_tokens)
+    check_options(quant, dtype, max_sequences, max_context)
     if not place.is_dir():
         raise LlmcError(
             "LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote"
@@ -191,18 +207,18 @@ def load(
     if is_artefact(place):
         compiled, model = read_artefact(place, settings.registry.context())
         check_target(compiled, opened, place, settings.registry.targets)
-        check_fixed(compiled.options, place, quant, dtype, max_sequences, max_tokens)
+        check_fixed(compiled.options, place, quant, dtype, max_sequences, max_context)
         weights = open_weights(model, place) if random_weights is None else {}
     else:
         compiled, model, weights = build_or_find(
-            place, target, quant, dtype, max_sequences, max_tokens, settings_for(settings, opened)
+            place, target, quant, dtype, max_sequences, max_context, settings_for(settings, opened)
         )
     if random_weights is not None:
         weights = random_weights
     return start(compiled, model, weights, opened, settings.progress)
 
 
-def check_options(quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None) -> None:
+def check_options(quant: str, dtype: str | None, max_sequences: int, max_context: int | None) -> None:
     """Raise for what no model can be compiled with, before minutes of work: LLMC0420, LLMC0313, LLMC0234."""
     if quant not in SCHEMES:
         raise LlmcError(
@@ -212,20 +228,20 @@ def check_options(quant: str, dtype: str | None, max_sequences: int, max_tokens:
         raise LlmcError(
             "LLMC0313", f"a model cannot be computed in {dtype!r}", "the option dtype", fix="use float32, float16 or bfloat16"
         )
-    for name, value in (("max_sequences", max_sequences), ("max_context", 1 if max_tokens is None else max_tokens)):
+    for name, value in (("max_sequences", max_sequences), ("max_context", 1 if max_context is None else max_context)):
         if not 1 <= value < 1 << 24:
             raise LlmcError("LLMC0234", f"{name} = {value} is out of range", f"the option {name}", fix="give a positive number")
 
 
 def check_fixed(
-    options: CompileOptions, place: Path, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None
+    options: CompileOptions, place: Path, quant: str, dtype: str | None, max_sequences: int, max_context: int | None
 ) -> None:
     """Raise LLMC0226 when an artefact is asked to be what it was not built as."""
     asked = (
         ("quant", quant, "none", options.scheme),
         ("dtype", dtype, None, None),
         ("max_sequences", max_sequences, 1, options.max_sequences),
-        ("max_context", max_tokens, None, options.max_tokens),
+        ("max_context", max_context, None, options.max_tokens),
     )
     for name, wanted, default, built in asked:
         if wanted != default and wanted != built:
@@ -276,7 +292,7 @@ def check_target(compiled: Compiled, device: Device | None, place: Path, targets
 
 
 def build(
-    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None, settings: Settings
+    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_context: int | None, settings: Settings
 ) -> tuple[Compiled, Model, Mapping[str, Any]]:
     """Capture and compile a checkpoint; returns code, model and the mapping that gives its weights."""
     from .frontend.model import load_checkpoint
@@ -287,16 +303,16 @@ def build(
     start = time.perf_counter()
     imported = load_checkpoint(place, dtype=dtype)
     seconds = time.perf_counter() - start
-    compiled, model = compile_imported(imported, target, quant, max_sequences, max_tokens, settings, place)
+    compiled, model = compile_imported(imported, target, quant, max_sequences, max_context, settings, place)
     compiled.seconds = {"import": seconds, **compiled.seconds}
     return compiled, model, imported.weights
 
 
 def build_or_find(
-    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_tokens: int | None, settings: Settings
+    place: Path, target: str, quant: str, dtype: str | None, max_sequences: int, max_context: int | None, settings: Settings
 ) -> tuple[Compiled, Model, Mapping[str, Any]]:
     """`build`, or what an earlier build of the same left in the cache. Dumps and plain references are always built."""
-    options = (target, quant, dtype, max_sequences, max_tokens, settings.assemble)
+    options = (target, quant, dtype, max_sequences, max_context, settings.assemble)
     usable = settings.cache and settings.codegen and not settings.dumps and not settings.instruments and settings.trace is None
     key = model_key(place, options, settings.registry.fingerprint) if usable else None
     found = find_model(settings.knobs.cache_dir, key, settings.registry.context()) if key is not None else None
@@ -305,7 +321,7 @@ def build_or_find(
             return *found, open_weights(found[1], settings.knobs.cache_dir / "models" / str(key))
         except LlmcError:
             pass  # the weights changed or moved since: build again, which says what is wrong with them
-    compiled, model, weights = build(place, target, quant, dtype, max_sequences, max_tokens, settings)
+    compiled, model, weights = build(place, target, quant, dtype, max_sequences, max_context, settings)
     if key is not None:
         keep_model(settings.knobs.cache_dir, key, compiled, model)
     return compiled, model, weights
@@ -316,22 +332,22 @@ def compile_imported(
     target: str,
     quant: str,
     max_sequences: int,
-    max_tokens: int | None,
+    max_context: int | None,
     settings: Settings,
     place: Path | None,
 ) -> tuple[Compiled, Model]:
     """Compile what the front end imported."""
     limit = position_limit(imported.config)
-    if max_tokens is not None and max_tokens > limit:
+    if max_context is not None and max_context > limit:
         why = f"the model's positions end at {limit}"
         raise LlmcError(
             "LLMC0236",
-            f"a context of {max_tokens} tokens is more than the model has",
+            f"a context of {max_context} tokens is more than the model has",
             str(place or ""),
             why=why,
             fix="ask for a shorter one",
         )
-    context = max_tokens or min(limit, 4096)
+    context = max_context or min(limit, 4096)
     options = CompileOptions(
         target=target,
         scheme=quant,
@@ -423,12 +439,21 @@ def compile(
     """A callable with the signature of `module.forward` (a `torch.nn.Module`, in eval mode), on llmc's kernels: torch tensors in
     and out, in forward's own structure.
 
+    `example_inputs` is the tuple (or list) of positional arguments, `kwargs` the dict of those by name, as for `torch.export.export`: an
+    argument that is itself a dict goes into the tuple, `({"ids": ids},)`.
+
     Sizes are those of the examples. `dynamic` names dimensions that vary: `{0: {0: "N"}}` for the first dimension of argument 0
     (keyword arguments by name); only the first dimension that is not 1 can. `max_sizes` bounds them, 1024 by default.
     Parameters are copied; `reload()` on the result reads them from the module again.
+
+    Numbers are PyTorch's: float64 may be moved and cast, and is refused where it is computed with (LLMC0339). int64 has 32 bits on the
+    device; a call whose integers may lead to larger ones is refused (LLMC0244, LLMC0249). A float that is cast to int64 is taken to lie
+    within ±2²⁴. What works as in training is refused (LLMC0248): call `.eval()` first.
     """
     from .frontend.compiled_module import compile_torch
 
     settings = settings or Settings(knobs=read_knobs())
     kind = checked_device(device or settings.knobs.device)
-    return compile_torch(module, example_inputs, kwargs or {}, dynamic or {}, max_sizes or {}, kind, quant, settings)
+    return compile_torch(
+        module, example_inputs, {} if kwargs is None else kwargs, dynamic or {}, max_sizes or {}, kind, quant, settings
+    )

@@ -72,10 +72,14 @@ class Graph(Protocol):
 
 
 class Device(Protocol):
-    """Memory and launches, in order, as on one CUDA stream. All calls raise `LlmcError` on failure."""
+    """Memory and launches, in order, as on one CUDA stream. All calls raise `LlmcError` on failure.
+
+    `asynchronous`: launches return before they are done, so that there is something to gain from launching ahead.
+    """
 
     name: str
     target: str
+    asynchronous: bool
 
     def alloc(self, nbytes: int) -> Allocation:
         """`nbytes` bytes (at least 256-byte aligned), contents undefined."""

@@ -8,10 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.traits import SymbolTable
 
 from ..dialects.ir.diagnostics import LlmcError
+from ..dialects.layout.ops import KernelOp, ReadOp
 from ..dialects.layout.types import BufferType
-from ..dialects.rt.ops import IoOp, ProgramOp, decode_ranges
+from ..dialects.nn.ops import EmbeddingOp
+from ..dialects.nn.types import dims_of
+from ..dialects.rt.ops import IoOp, LaunchOp, ProgramOp, decode_ranges
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,15 @@ class Capacity:
 
 
 class Engine(Protocol):
-    """Named buffers, and programs that work on them."""
+    """Named buffers, and programs that work on them. `asynchronous`: a captured program returns before it is done."""
 
     programs: Mapping[str, ProgramOp]
     capacity: Capacity
     page_size: int
     max_pages: int
+
+    @property
+    def asynchronous(self) -> bool: ...
 
     def load(self, checkpoint: Mapping[str, Any]) -> None:
         """Make the weights' images from a checkpoint."""
@@ -96,6 +103,22 @@ def io_type(program: ProgramOp, label: str) -> BufferType | None:
             assert isinstance(op.result.type, BufferType)
             return op.result.type
     return None
+
+
+def known_tokens(programs: Mapping[str, ProgramOp]) -> int | None:
+    """The rows of the smallest table in which a kernel looks up the token ids; None where none does so directly."""
+    rows: list[int] = []
+    for launch in (op for program in programs.values() for op in program.block.ops if isinstance(op, LaunchOp)):
+        places = [i for i, b in enumerate(launch.buffers) if isinstance(b.owner, IoOp) and b.owner.label.data == "ids"]
+        kernel = SymbolTable.lookup_symbol(launch, launch.kernel) if places else None
+        if not isinstance(kernel, KernelOp):
+            continue
+        ids = [kernel.body.block.args[i] for i in places]
+        for op in kernel.body.walk():
+            if isinstance(op, EmbeddingOp) and isinstance(op.ids.owner, ReadOp) and op.ids.owner.buffer in ids:
+                size = dims_of(op.table)[0].constant
+                rows += [size] if size is not None else []
+    return min(rows, default=None)
 
 
 def paging(module: ModuleOp) -> tuple[int, int]:

@@ -76,6 +76,10 @@ class DeviceEngine:
         self._io = {label: self._zeros(nbytes) for label, (_, nbytes) in found.items()}
         self._arena: Allocation | None = None
 
+    @property
+    def asynchronous(self) -> bool:
+        return self.device.asynchronous
+
     # Memory -----------------------------------------------------------------------------------------------------------
 
     def _zeros(self, nbytes: int) -> Allocation:

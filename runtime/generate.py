@@ -11,10 +11,12 @@ import numpy as np
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.layout import expressions
 from ..dialects.rt.ops import decode_ranges
-from .engine import Engine, io_type, select_program
+from .engine import Engine, io_type, known_tokens, select_program
 from .pages import PagePool, Pages
 
 Tokens = Sequence[int]
+STEPS_AHEAD = 8
+"""Decode steps that are launched before the host looks at their tokens, where launches are asynchronous."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +51,30 @@ class Request:
 @dataclass
 class Session:
     """Generation on an engine. `buckets` are the batch sizes for which decoding is captured; `steps_ahead` how many steps are
-    replayed before the host looks; `eos` ends sequences."""
+    replayed before the host looks (by default 8 where launches are asynchronous; elsewhere 1, since more would only hold tokens back);
+    `eos` ends sequences."""
 
     engine: Engine
     eos: Tokens = ()
     buckets: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
-    steps_ahead: int = 8
+    steps_ahead: int | None = None
     max_context: int | None = None
     pool: PagePool = field(init=False)
     chunk: int = field(init=False)
     width: int = field(init=False)
     ring: int = field(init=False)
+    ahead: int = field(init=False)
+    vocabulary: int | None = field(init=False)
+    """How many tokens the model knows; None where neither its embedding nor its logits tell."""
     graphs: dict[int, Callable[[], None]] = field(default_factory=dict[int, Callable[[], None]])
     placed: list[Request] | None = None
     """The sequences whose state the device's rows hold: streams that take turns on one engine put theirs back first."""
 
     def __post_init__(self) -> None:
         engine = self.engine
+        self.vocabulary = known_tokens(engine.programs)
+        if self.vocabulary is None and self._program("prefill") is not None:
+            self.vocabulary = self._logit_width()
         self.pool = PagePool(engine.capacity.pages, engine.page_size)
         compiled = engine.page_size * engine.max_pages
         self.max_context = min(self.max_context or compiled, compiled)
@@ -73,7 +82,8 @@ class Session:
         if len(self.eos) > stops:
             raise LlmcError("LLMC0850", f"{len(self.eos)} stop tokens", why=f"a sequence can have {stops}")
         self.ring = self._row_size("ring", 256)
-        self.steps_ahead = max(1, min(self.steps_ahead, self.ring))
+        wanted = self.steps_ahead or (STEPS_AHEAD if engine.asynchronous else 1)
+        self.ahead = max(1, min(wanted, self.ring))
         self.chunk = min(engine.capacity.tokens, self._largest("prefill", "T"))
         self.width = min(engine.capacity.sequences, self._largest("prefill", "B"), self._largest("decode", "T"))
         self.buckets = tuple(sorted({min(b, self.width) for b in self.buckets}))
@@ -150,7 +160,6 @@ class Session:
     def check(self, prompts: Sequence[Tokens], max_new_tokens: int) -> None:
         """Raise for prompts that can't be continued: LLMC0851 empty, LLMC0852 too long, LLMC0853 unknown tokens."""
         assert self.max_context is not None
-        vocabulary = self._vocabulary()
         for index, prompt in enumerate(prompts):
             if len(prompt) == 0:
                 raise LlmcError(
@@ -166,19 +175,18 @@ class Session:
                     why="the context of a sequence is limited by the size of its page table and by the model",
                     fix="shorten the prompt, ask for fewer tokens, or compile with a larger max-context",
                 )
-            bad = next((t for t in prompt if t < 0 or (vocabulary is not None and t >= vocabulary)), None)
-            if bad is not None:
-                raise LlmcError(
-                    "LLMC0853",
-                    f"prompt {index} contains token {bad}",
-                    why=f"the model knows tokens 0 to {vocabulary} exclusive",
-                    fix="use the model's own tokenizer",
-                )
+            self._check_known(prompt, f"prompt {index}")
 
-    def _vocabulary(self) -> int | None:
-        type_ = self.engine.type_of("logits")
-        last = type_.dims[-1] if type_ is not None else None
-        return last if isinstance(last, int) else None
+    def _check_known(self, ids: Tokens, name: str) -> None:
+        known = self.vocabulary if self.vocabulary is not None else 1 << 31
+        bad = next((t for t in ids if not 0 <= t < known), None)
+        if bad is not None:
+            raise LlmcError(
+                "LLMC0853",
+                f"{name} contains token {bad}",
+                why=f"the model knows tokens 0 to {known} exclusive",
+                fix="use the model's own tokenizer",
+            )
 
     def _program(self, stem: str) -> str | None:
         return next((n for n in self.engine.programs if n.startswith(stem)), None)
@@ -261,7 +269,7 @@ class Session:
         while True:
             if self.placed is not live:  # another stream or `logits` used the rows
                 self._place(live, width)
-            steps = min(self.steps_ahead, max(s.limit - s.generated for s in live if not s.done))
+            steps = min(self.ahead, max(s.limit - s.generated for s in live if not s.done))
             before = [s.generated for s in live]
             if self._reserve(live, steps):
                 self._write_pages(live, width)
@@ -327,11 +335,15 @@ class Session:
         type_ = io_type(self.engine.programs[name], "logits") if name is not None else None
         return type_ is not None and "T" in expressions.names(type_.dims[0])
 
+    def _logit_width(self) -> int | None:
+        type_ = self.engine.type_of("logits")
+        return int(type_.dims[-1]) if type_ is not None else None
+
     def _logit_rows(self, tokens: int) -> np.ndarray[Any, Any]:
-        vocabulary = self._vocabulary()
-        assert vocabulary is not None
+        width = self._logit_width()
+        assert width is not None
         rows = tokens if self._all_rows() else 1
-        return self.engine.read("logits", rows * vocabulary).astype(np.float32).reshape(rows, vocabulary)
+        return self.engine.read("logits", rows * width).astype(np.float32).reshape(rows, width)
 
     def _encode(self, ids: Tokens, every: bool) -> np.ndarray[Any, Any]:
         """An encoder's output for each token."""
@@ -346,8 +358,9 @@ class Session:
                 "LLMC0852",
                 f"the text has {length} tokens; that is more than {longest}",
                 why=why,
-                fix="shorten it, or compile with a larger max-tokens",
+                fix="shorten it, or compile with a larger max-context",
             )
+        self._check_known(ids, "the text")
         engine.write("ids", np.array(ids, np.int32))
         engine.write("input.1", np.arange(length, dtype=np.int32))
         engine.write("positions", np.arange(length, dtype=np.int32))

@@ -39,6 +39,10 @@ class ReferenceEngine:
     options: Options = field(default_factory=Options)
     observer: Observer | None = None
 
+    @property
+    def asynchronous(self) -> bool:
+        return False
+
     def __post_init__(self) -> None:
         self.programs: Mapping[str, ProgramOp] = module_programs(self.module)
         self.page_size, self.max_pages = paging(self.module)

@@ -126,14 +126,14 @@ class Schedules:
         own = (*FAMILIES.get(family, ()), LAST_RESORT)
         return [*(s for s in self.extra if s.family == family), *(load_schedule(name) for name in dict.fromkeys(own))]
 
-    def named(self, name: str) -> Schedule:
-        """The schedule whose attribute starts with `name`; LLMC0502 when there is none."""
+    def named(self, name: str, where: object = None) -> Schedule:
+        """The schedule whose attribute starts with `name`; LLMC0502, at the kernel `where`, when there is none."""
         for schedule in self.extra:
             if schedule.name == name:
                 return schedule
         known = self.names()
         if name not in known:
-            raise LlmcError("LLMC0502", f"no schedule is called {name!r}", fix=f"known are {', '.join(known)}")
+            raise LlmcError("LLMC0502", f"no schedule is called {name!r}", where, fix=f"known are {', '.join(known)}")
         return load_schedule(name)
 
     def candidates(self, kernel: KernelOp, target: Target) -> list[tuple[Schedule, ScheduleAttr]]:

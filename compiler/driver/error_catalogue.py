@@ -47,13 +47,15 @@ FAMILIES = {
     "LLMC0101": "a symbol that nothing defines",
     "LLMC0103": "an op that can't be interpreted",
     "LLMC0203": "an option that a pass does not take",
-    "LLMC0231": "a sampling parameter or a number of tokens out of range",
+    "LLMC0231": "an argument of generate or logits that can't be used",
     "LLMC0239": "arguments of a command, or comments for one, that can't be read",
+    "LLMC0241": "arguments, or examples of them, that forward does not take",
     "LLMC0264": "an input or a size for --check-numerics that does not fit",
     "LLMC0304": "a checkpoint with missing or contradictory files",
     "LLMC0338": "a form of a PyTorch op that llmc does not import",
     "LLMC0506": "a kernel body that no schedule can compute",
     "LLMC0602": "something the lowering to PTX does not support",
+    "LLMC0704": "a size that varies where memory needs a fixed one",
     "LLMC0720": "a tensor that the checkpoint lacks",
 }
 

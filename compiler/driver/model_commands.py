@@ -21,6 +21,7 @@ from ..build import Settings
 from ..edited import build_edited
 from ..knobs import Knobs, read_knobs
 from ..phases import CompileOptions, make_registry
+from ..request import checked_count, checked_sampling
 from .command import read_text
 from .instruments import CommandInstrument
 from .progress import ProgressLine
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         model = api.load(
             place, device=device, quant=arguments.quant, dtype=arguments.dtype,
-            max_sequences=arguments.max_sequences, max_tokens=arguments.max_context, settings=settings,
+            max_sequences=arguments.max_sequences, max_context=arguments.max_context, settings=settings,
         )  # fmt: skip
     if arguments.dump is not None:
         write_artefact(model.compiled, model.model, Path(arguments.dump))
@@ -82,11 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_run(arguments: argparse.Namespace, place: Path) -> None:
     """What can be known to be wrong before anything is compiled."""
-    if arguments.max_tokens is not None and arguments.max_tokens < 0:
-        raise LlmcError(
-            "LLMC0231", f"max_tokens = {arguments.max_tokens} is out of range", "--max-tokens", fix="give 0 or more"
-        )
-    api.check_sampling(arguments.temperature, arguments.top_k, arguments.top_p)
+    if arguments.max_tokens is not None:
+        checked_count(arguments.max_tokens)
+    checked_sampling(arguments.temperature, arguments.top_k, arguments.top_p, arguments.seed)
     api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
     if arguments.prompt == "":
         raise LlmcError(

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 
 from ...dialects.ir.diagnostics import LlmcError
-from . import custom_ops, hooks
+from . import custom_ops, hooks, refusals
+from .graph import live_calls, source_line, tensors_of
 
 CUSTOM_OPS = (custom_ops.rms_norm, custom_ops.rope, custom_ops.attention)
 """What a captured graph may hold besides ATen ops; importing their module registers them with torch."""
@@ -35,6 +36,18 @@ class Captured:
     program: torch.export.ExportedProgram
     module: nn.Module
     names: Mapping[Any, str]
+
+    def constant(self, name: str) -> Tensor | None:
+        """The numbers of a buffer or lifted constant of the program, unless they are on `meta`."""
+        signature = self.program.graph_signature
+        target = signature.inputs_to_buffers.get(name) or signature.inputs_to_lifted_tensor_constants.get(name)
+        if target is None:
+            return None
+        buffers = dict(self.module.named_buffers(remove_duplicate=False))
+        found: Any = buffers[target] if target in buffers else self.program.constants.get(target)
+        if found is None:
+            found = self.program.state_dict.get(target)
+        return found if isinstance(found, Tensor) and found.device.type != "meta" else None
 
 
 @contextmanager
@@ -95,21 +108,36 @@ def _swapped(model: nn.Module, attention: bool) -> Generator[None]:
 
 
 def export(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], dynamic_shapes: Any, symbol_names: Sequence[str] = ()
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    dynamic_shapes: Any,
+    symbol_names: Sequence[str] = (),
+    any_mode: bool = True,
 ) -> Captured:
-    """Export a module with its attention, rope and norms swapped; LLMC0311 with PyTorch's reason where it cannot be."""
+    """Export a module, as it is in eval mode, with its attention, rope and norms swapped; LLMC0311 with PyTorch's reason where it
+    cannot be, LLMC0248 where it works as in training. Without `any_mode` also where it would do so in its present mode."""
     training = {id(m): m.training for m in model.modules()}
     model.eval()
 
+    def put_back() -> None:
+        for module in model.modules():
+            module.training = training[id(module)]
+
     def run(attention: bool) -> torch.export.ExportedProgram:
-        with torch.no_grad(), _swapped(model, attention):
+        with torch.no_grad(), _swapped(model, attention), hooks.no_graph_dumps():
             return torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
 
     try:
         attends = hooks.takes_attention(model)
         program = run(attends)
         if attends and not any("llmc.attention" in str(node.target) for node in program.graph.nodes):
+            attends = False
             program = run(False)  # its layers ignore the registry, so they need the masks of their own attention
+        refusals.refuse_training(program, model)
+        if not any_mode and any(training.values()):
+            put_back()
+            refusals.refuse_other_modes(program, run(attends), model)
         program = decomposed(program)
     except LlmcError:
         raise
@@ -117,14 +145,23 @@ def export(
         cause = error.__cause__ or error.__context__
         if isinstance(cause, LlmcError):
             raise cause from error
-        text = str(error).strip().splitlines()
-        why = " ".join(text[:6]) or type(error).__name__
-        fix = "make the forward pass free of branches on tensor values, and check which dimensions vary"
-        raise LlmcError("LLMC0311", f"torch.export cannot capture {type(model).__name__}", why=why[:800], fix=fix) from error
+        raise _not_captured(model, error) from error
     finally:
-        for module in model.modules():
-            module.training = training[id(module)]
+        put_back()
     return Captured(program, model, _symbol_names(program, symbol_names))
+
+
+def _not_captured(model: nn.Module, error: Exception) -> LlmcError:
+    """LLMC0311 for what torch.export said, at the model's line where it failed."""
+    text = str(error).strip().splitlines()
+    why = " ".join(text[:6]) or type(error).__name__
+    fix = "make the forward pass free of branches on tensor values, and check which dimensions vary"
+    if "data-dependent" in why:
+        why = f"what this line does depends on the value of a tensor, which is known only when the module runs ({text[0]})"
+        fix = "compute both branches and choose with torch.where, or branch on shapes and Python values alone"
+    name = type(model).__name__
+    where = source_line(error, name)
+    return LlmcError("LLMC0311", f"torch.export cannot capture {name}", where, why=why[:800], fix=fix)
 
 
 def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
@@ -168,15 +205,7 @@ def _writing_targets(program: torch.export.ExportedProgram) -> set[OpOverload]:
 
 def _live_targets(program: torch.export.ExportedProgram) -> set[OpOverload]:
     """The ops that results depend on."""
-    work = [n for n in program.graph.nodes if n.op == "output"]
-    live = set(work)
-    while work:
-        for node in work.pop().all_input_nodes:
-            if node not in live:
-                live.add(node)
-                work.append(node)
-    tensors = (n for n in live if isinstance(n.meta.get("val"), Tensor | list | tuple))
-    return {n.target for n in tensors if isinstance(n.target, OpOverload)}
+    return {n.target for n in live_calls(program) if tensors_of(n) and isinstance(n.target, OpOverload)}
 
 
 def _composite(op: OpOverload) -> bool:

@@ -28,8 +28,11 @@ from ...runtime.engine import Capacity, Engine
 from ...runtime.weights import Layered
 from . import hooks
 from .capture import Captured
+from .examples import bind, by_place, check_dynamic, check_examples, example_sizes
 from .importer import ELEMS, Entry, Port, to_numpy
+from .integers import IntegerRanges
 from .model import ImportedModel, capture_module, import_captured_module
+from .refusals import refuse_float64
 
 if TYPE_CHECKING:
     from ..build import Compiled, Settings
@@ -65,20 +68,36 @@ class CompiledModule:
     in_spec: Any
     out_spec: Any
     results: Sequence[Result]
+    integers: IntegerRanges
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
     _ready: dict[tuple[tuple[str, int], ...], Callable[[], None]] = field(default_factory=dict[Any, Any])
 
+    def __repr__(self) -> str:
+        """On one line; `compiled` has the rest."""
+        dtype = next((str(p.dtype).removeprefix("torch.") for p in self.module.parameters()), "none")
+        tensors = [e for e in self.examples if isinstance(e, torch.Tensor)]
+        inputs = [
+            f"{port.name}: {str(t.dtype).removeprefix('torch.')}[{', '.join(map(str, port.dims))}]"
+            for port, t in zip(self.inputs, tensors, strict=True)
+        ]
+        return (
+            f"CompiledModule({type(self.module).__name__}, device={self.device}, dtype={dtype}, inputs=({', '.join(inputs)}))"
+        )
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What `module(*args, **kwargs)` returns in eval mode. LLMC0241 to LLMC0243 for inputs it was not compiled for."""
-        leaves, spec = pytree.tree_flatten(_bound(self.signature, args, kwargs))
+        """What `module(*args, **kwargs)` returns in eval mode. LLMC0241 to LLMC0244 for inputs it was not compiled for,
+        LLMC0249 for integers from which it may compute some that do not fit the device."""
+        leaves, spec = pytree.tree_flatten(bind(self.signature, args, kwargs))
         if spec != self.in_spec:
             fix = "call it with the arguments of the example, or compile again with these"
             raise LlmcError(
                 "LLMC0241", "the arguments differ in structure from the example's", why=f"{spec} is not {self.in_spec}", fix=fix
             )
         tensors, sizes = self._checked(leaves)
-        for port, value in zip(self.inputs, tensors, strict=True):
-            self.engine.write(port.name, _stored(value, port.name))
+        arrays = [_stored(value, port.name) for port, value in zip(self.inputs, tensors, strict=True)]
+        self.integers.check(tensors, sizes)
+        for port, array in zip(self.inputs, arrays, strict=True):
+            self.engine.write(port.name, array)
         self._runner(sizes)()
         place = tensors[0].device if tensors else torch.device("cpu")
         return pytree.tree_unflatten([self._result(r, sizes, place) for r in self.results], self.out_spec)
@@ -146,19 +165,6 @@ class CompiledModule:
         return _tensor(array).reshape(shape).to(device=place, dtype=result.dtype)
 
 
-def _bound(
-    signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments in one form, whichever of them were named."""
-    try:
-        found = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise LlmcError(
-            "LLMC0241", "the arguments are not those of forward", why=str(error), fix=f"forward takes {signature}"
-        ) from None
-    return found.args, found.kwargs
-
-
 def _stored(value: torch.Tensor, name: str) -> np.ndarray[Any, Any]:
     """A tensor as the engine takes it; indices are 32 bits wide there."""
     array = to_numpy(value)
@@ -198,18 +204,24 @@ def compile_torch(
         raise LlmcError(
             "LLMC0240", what, why="llmc.compile takes a torch.nn.Module", fix="llmc.load takes the directory of a checkpoint"
         )
-    _check_eval(module)
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
+    check_examples(example_inputs, kwargs)
     signature = inspect.signature(module.forward)
-    bound = _bound(signature, example_inputs, kwargs)
+    bound = bind(signature, example_inputs, kwargs)
     names = {name for axes in dynamic.values() for name in axes.values()}
     limits = {name: max_sizes.get(name, LARGEST) for name in sorted(names)}
+    placed = by_place(signature, dynamic, bound[0])
+    check_dynamic(signature, placed, bound, limits, max_sizes)
     settings.progress("import", "", 0, 1)
-    captured = _capture(module, bound, _by_place(signature, dynamic, bound[0]), limits)
+    captured = _capture(module, bound, placed, limits)
+    refuse_float64(captured.program, module)
     places, results, out_spec = _results(captured)
     imported = import_captured_module(captured, places, _entries(module))
     imported = _named_outputs(imported, [r.label for r in results if r.label])
+    examples, in_spec = pytree.tree_flatten(bound)
+    integers = IntegerRanges(captured)
+    integers.check([e for e in examples if isinstance(e, torch.Tensor)], example_sizes(imported.inputs, examples, limits))
     tensors = iter(imported.outputs)
     results = [Result(r.label, next(tensors).dims, r.dtype) if r.label else r for r in results]
 
@@ -219,37 +231,12 @@ def compile_torch(
         imported.module, CompileOptions(target=target, scheme=quant, kind="module"), settings_for(settings, opened)
     )
     engine = make_engine(compiled, opened, Capacity(others=limits))
-    examples, in_spec = pytree.tree_flatten(bound)
     made = CompiledModule(
         module, compiled, opened.name if opened is not None else "reference", engine, Layered((imported.weights, imported.sidecar)),
-        signature, imported.inputs, examples, in_spec, out_spec, results, limits,
+        signature, imported.inputs, examples, in_spec, out_spec, results, integers, limits,
     )  # fmt: skip
     made.reload()
     return made
-
-
-def _check_eval(module: torch.nn.Module) -> None:
-    """Raise LLMC0248 for a module that would compute something else in train mode than what is compiled."""
-    nn = torch.nn
-    drops = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-    for name, child in module.named_modules():
-        if child.training and (isinstance(child, norms) or (isinstance(child, drops) and child.p > 0)):
-            raise LlmcError(
-                "LLMC0248",
-                f"a {type(child).__name__} in train mode can't be compiled",
-                name or "the module itself",
-                why="llmc compiles what a module computes in eval mode, which is something else here",
-                fix="call .eval() on the module first",
-            )
-
-
-def _by_place(
-    signature: inspect.Signature, dynamic: Mapping[int | str, Mapping[int, str]], args: Sequence[Any]
-) -> dict[int | str, Mapping[int, str]]:
-    """`dynamic` with the names of positional arguments as their places."""
-    order = list(signature.parameters)
-    return {order.index(k) if isinstance(k, str) and k in order[: len(args)] else k: v for k, v in dynamic.items()}
 
 
 def _capture(
@@ -263,7 +250,7 @@ def _capture(
     with ExitStack() as stack:
         if config is not None and getattr(config, "use_cache", False):
             stack.enter_context(hooks.replaced(config, "use_cache", False))
-        return capture_module(module, bound[0], dynamic, bound[1], limits)
+        return capture_module(module, bound[0], dynamic, bound[1], limits, any_mode=False)
 
 
 def _results(captured: Captured) -> tuple[list[int], list[Result], Any]:

@@ -8,6 +8,7 @@ as plain ATen ops.
 from __future__ import annotations
 
 import copy
+import logging
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,27 @@ def replaced(target: Any, name: str, value: Any) -> Generator[None]:
             setattr(target, name, old)
         else:
             delattr(target, name)
+
+
+@contextmanager
+def no_graph_dumps() -> Generator[None]:
+    """Keep torch.export from writing to stderr the graph it had when it failed, and that it can't tell which line a value is from:
+    our error says what is wrong and where. Whatever else is printed or logged comes through."""
+    from torch.export import _trace
+
+    def keep(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Unable to find user code")
+
+    def nothing(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    log = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    log.addFilter(keep)
+    try:
+        with replaced(_trace, "print", nothing):  # the one call of `print` in that file
+            yield
+    finally:
+        log.removeFilter(keep)
 
 
 # -- RMS norm ---------------------------------------------------------------------------------------------------------

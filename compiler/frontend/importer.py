@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import operator
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -46,6 +45,7 @@ from ...dialects.nn.types import dims_of, elem_of, tensor
 from ...dialects.nn.weights import LARGEST_CONSTANT
 from .aten import TABLE
 from .capture import Captured
+from .graph import live_nodes, node_location
 from .values import ONE, Builder, Value
 
 ELEMS: dict[torch.dtype, Attribute] = {
@@ -56,9 +56,6 @@ ELEMS: dict[torch.dtype, Attribute] = {
 
 INPUT_NAMES = {"input_ids": "ids", "position_ids": "positions", "inputs_embeds": "embeddings"}
 """Names of arguments where ours is shorter than Hugging Face's."""
-
-_SITE = re.compile(r".*/(?:site-packages|dist-packages)/")
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 def to_numpy(value: Tensor) -> np.ndarray:
@@ -189,7 +186,7 @@ class Importer:
             if isinstance(argument.meta.get("val"), torch.SymInt):
                 result: Any = self.size(argument).substitute(names).constant
             elif argument.op == "placeholder":
-                result = self._constant_tensor(argument.name)
+                result = self.captured.constant(argument.name)
                 if result is None or argument.name in signature.inputs_to_parameters:
                     raise LookupError(argument.name)
             else:
@@ -264,36 +261,11 @@ class Importer:
             self.weights[symbol] = nn.WeightOp.entry(symbol, tensor(elem, dims), digest, location=self.b.location)
         return Value(self.b.emit(nn.ParamOp(symbol, tensor(elem, dims))), dims)
 
-    def _constant_tensor(self, name: str) -> Tensor | None:
-        """The numbers of a buffer or lifted constant of the program, unless they are on `meta`."""
-        signature = self.program.graph_signature
-        target = signature.inputs_to_buffers.get(name) or signature.inputs_to_lifted_tensor_constants.get(name)
-        if target is None:
-            return None
-        buffers = dict(self.captured.module.named_buffers(remove_duplicate=False))
-        found: Any = buffers[target] if target in buffers else self.program.constants.get(target)
-        if found is None:
-            found = self.program.state_dict.get(target)
-        return found if isinstance(found, Tensor) and found.device.type != "meta" else None
-
     # -- the walk -----------------------------------------------------------------------------------------------------
 
     def location(self, node: torch.fx.Node) -> LocationAttr:
         """Module path and source line of a node."""
-        stack = cast("dict[str, Any]", node.meta.get("nn_module_stack") or {})
-        path = ""
-        for entry in stack.values():
-            path = str(entry[0]) or path
-        path = path.removeprefix("L['self'].").removeprefix("L['self']") or type(self.captured.module).__name__
-        frames = _FRAME.findall(node.meta.get("stack_trace") or "")
-        frames = [
-            f for f in frames if "/torch/" not in f[0] and "llmc" not in f[0] and "/compiler/frontend/" not in f[0]
-        ] or frames
-        if not frames:
-            return locations.named(path)
-        file, line = frames[-1]
-        short = _SITE.sub("", file)
-        return locations.named(path, short if short != file else file.rsplit("/", 1)[-1], int(line), 0)
+        return node_location(node, self.captured.module)
 
     def run(self) -> Imported:
         """Import the program."""
@@ -302,7 +274,7 @@ class Importer:
         results: list[Any] = [r for r in output.args[0] if isinstance(r, torch.fx.Node)]
         if self.wanted_outputs is not None:
             results = [results[i] for i in self.wanted_outputs]
-        live = self._live(results)
+        live = live_nodes(results)
         inputs: list[Port] = []
         for node in nodes:
             if node.op == "placeholder":
@@ -311,18 +283,6 @@ class Importer:
             if node.op == "call_function" and node in live:
                 self._call(node)
         return self._finish(results, inputs)
-
-    def _live(self, results: Sequence[torch.fx.Node]) -> set[torch.fx.Node]:
-        live: set[torch.fx.Node] = set()
-        work = list(results)
-        while work:
-            node = work.pop()
-            if node in live:
-                continue
-            live.add(node)
-            if not isinstance(node.meta.get("val"), torch.SymInt):
-                work.extend(node.all_input_nodes)
-        return live
 
     def _placeholder(self, node: torch.fx.Node, live: set[torch.fx.Node], inputs: list[Port]) -> None:
         signature = self.program.graph_signature
@@ -352,7 +312,7 @@ class Importer:
         if target is not None:
             return self.parameter(target, self.shape(node), self.elem(node))
         target = signature.inputs_to_buffers.get(node.name) or signature.inputs_to_lifted_tensor_constants[node.name]
-        found = self._constant_tensor(node.name)
+        found = self.captured.constant(node.name)
         if found is None or target in self.entries:
             return self.parameter(target, self.shape(node), self.elem(node))
         outer, self.b.location = self.b.location, locations.named(target)

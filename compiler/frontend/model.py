@@ -105,8 +105,9 @@ def capture_module(
     dynamic: Mapping[int | str, Mapping[int, str]] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     largest: Mapping[str, int] | None = None,
+    any_mode: bool = True,
 ) -> Captured:
-    """Export a module on example inputs.
+    """Export a module on example inputs, as it is in eval mode; without `any_mode` only if that is what it computes now.
 
     `dynamic` names the dimensions that vary: `{0: {1: "T"}}` for dimension 1 of the first positional argument, by name for
     keyword arguments; `largest` bounds them.
@@ -125,7 +126,7 @@ def capture_module(
         return {axis: dims[name] for axis, name in given[key].items()}
 
     shapes = _shapes(module, example_inputs, named, spec) if given else None
-    return capture.export(module, tuple(example_inputs), named, shapes, list(dims))
+    return capture.export(module, tuple(example_inputs), named, shapes, list(dims), any_mode)
 
 
 def import_captured_module(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import FileLineColLoc, FusedLoc, NameLoc
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 
 
 def describe_location(location: Attribute) -> str:
@@ -47,7 +47,9 @@ def describe_where(where: object) -> str | None:
             return f"{excerpt(where)}" + (f"\n      at {place}" if place else "")
         case SSAValue():
             owner = where.owner
-            return describe_where(owner) if isinstance(owner, Operation) else f"block argument {where}"
+            if isinstance(where, BlockArgument):
+                return f"argument %{where.name_hint or where.index}: {where.type}"
+            return describe_where(owner)
         case Attribute():
             return describe_location(where) or str(where)
         case Block() | Region():

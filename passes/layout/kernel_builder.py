@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import LocationAttr, TensorType, i32
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.layout import expressions
@@ -51,12 +51,18 @@ def buffer_type(type_: Attribute, where: object) -> BufferType:
     try:
         return BufferType.of(dims, elem)
     except ValueError as problem:
+        axis = next(i for i, dim in enumerate(dims) if i > 0 and not isinstance(dim, int))
+        argument = isinstance(where, BlockArgument)
+        name = f"argument %{where.name_hint or where.index}" if argument else "this tensor"
+        fix = "keep that size static, or rewrite the model so that it comes first"
         raise LlmcError(
             "LLMC0704",
-            f"{type_} has no place in memory",
+            f"dimension {axis} of {name} varies ({dims[axis]})",
             where,
-            why=f"buffers have static strides, so only the first dimension may depend on a size: {problem}",
-            fix="fuse the op that makes it with its user (attention that was recognised has no such tensor)",
+            why=f"buffers have fixed strides, so only the first dimension may vary, and this is a {type_}",
+            fix=fix
+            if argument
+            else f"{fix}; a tensor between ops of one kernel, as in attention that was recognised, has none",
         ) from problem
 
 

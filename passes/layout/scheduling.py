@@ -57,7 +57,7 @@ def abi_of(ctx: PassContext, kernel: KernelOp) -> Abi:
     """What the kernel's schedule asks for; LLMC0711 when it has none."""
     if kernel.schedule is None:
         raise LlmcError("LLMC0711", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
-    return ctx.registry.schedules.named(kernel.schedule.family.data).abi(kernel, kernel.schedule)
+    return ctx.registry.schedules.named(kernel.schedule.family.data, kernel).abi(kernel, kernel.schedule)
 
 
 def choose(

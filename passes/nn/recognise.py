@@ -13,12 +13,12 @@ from xdsl.ir import Operation, SSAValue
 from ...dialects.ir.rewriting import erase_dead, replace
 from ...dialects.ir.symbols import SymbolTable
 from ...dialects.nn import ops as nn
-from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import dims_of, elem_of
 from ..framework.pass_ import Pass, PassContext
 from .attention_patterns import masked, repeated_keys, written_out
-from .matching import defined, orders, plus_number, squeezed, times_number, uncast
-from .values import clone_into, functions, property_int, splat
+from .matching import defined, orders, plus_number, times_number, uncast
+from .rope_patterns import rotated
+from .values import clone_into, functions, splat
 
 
 @dataclass(frozen=True)
@@ -148,55 +148,6 @@ def _mean_square(value: SSAValue, x: SSAValue) -> bool:
     return isinstance(square, nn.SquareOp) or splat(square.operands[1]) == 2
 
 
-def _rope(op: Any) -> bool:
-    """x·cos + rotate_half(x)·sin, for x [T, H, D] with cos [T, 1, D] or x [H, T, D] with cos [T, D]"""
-    for plain, turned in orders(op):
-        first, second = defined(plain, nn.MulOp), defined(turned, nn.MulOp)
-        if first is None or second is None:
-            continue
-        for x, cos in orders(first):
-            for half, sin in orders(second):
-                if len(dims_of(x)) == 3 and _rotated(half, x) and _apply_rope(op, x, cos, sin):
-                    return True
-    return False
-
-
-def _rotated(value: SSAValue, x: SSAValue) -> bool:
-    """Whether a value is concat(-x[D/2:], x[:D/2])."""
-    op = defined(value, nn.ConcatOp)
-    if op is None or len(op.inputs) != 2 or property_int(op, "axis") != len(dims_of(x)) - 1:
-        return False
-    negated = defined(op.inputs[0], nn.NegOp)
-    high = defined(negated.operands[0], nn.SliceOp) if negated is not None else None
-    low = defined(op.inputs[1], nn.SliceOp)
-    width = dims_of(x)[-1].constant
-    if high is None or low is None or high.x is not x or low.x is not x or width is None:
-        return False
-    half = Size.of(width // 2)
-    return low.bounds == (Size.of(0), half) and high.bounds == (half, Size.of(width))
-
-
-def _apply_rope(op: Any, x: SSAValue, cos: SSAValue, sin: SSAValue) -> bool:
-    if cos.type != sin.type or elem_of(cos) != elem_of(x):
-        return False
-    dims, table = dims_of(x), squeezed(cos)
-    if len(table) != 2 or table[1] != dims[2]:
-        return False
-    heads_first = table[0] == dims[1] and len(dims_of(cos)) in (2, 3) and dims_of(cos)[-2] == dims[1]
-    if not heads_first and not (table[0] == dims[0] and len(dims_of(cos)) == 3 and dims_of(cos)[0] == dims[0]):
-        return False
-    made: list[Operation] = [nn.ReshapeOp(cos, table), nn.ReshapeOp(sin, table)]
-    source = x
-    if heads_first:
-        made.append(nn.TransposeOp(x, (1, 0, 2)))
-        source = made[-1].results[0]
-    made.append(nn.RopeOp(source, made[0].results[0], made[1].results[0]))
-    if heads_first:
-        made.append(nn.TransposeOp(made[-1].results[0], (1, 0, 2)))
-    replace(op, made)
-    return True
-
-
 def _linear(op: nn.MatmulOp, symbols: SymbolTable) -> bool:
     """x · w or x · wᵀ with a parameter w [K, N] or [N, K]; a [K, N] weight gets a transpose at the end of its definition."""
     turn = defined(op.b, nn.TransposeOp)
@@ -228,7 +179,7 @@ def _linear(op: nn.MatmulOp, symbols: SymbolTable) -> bool:
 Pattern = Callable[[Any], bool]
 PATTERNS: dict[type[Operation], tuple[tuple[str, Pattern], ...]] = {
     nn.MulOp: (("silu", _silu), ("gelu", _gelu), ("rms norm", _rms_norm)),
-    nn.AddOp: (("rope", _rope),),
+    nn.AddOp: (("rope", rotated),),
     nn.MatmulOp: (("attention", written_out),),
     nn.AttentionOp: (("mask", masked), ("repeated keys", repeated_keys)),
 }

@@ -59,7 +59,7 @@ def build(kernel: KernelOp, target: Target, schedules: Schedules = BUILTIN) -> T
     """The CTA program of one kernel. Raises LLMC0711 without a schedule, LLMC0501 for parameters that make no sense."""
     if kernel.schedule is None:
         raise LlmcError("LLMC0711", f"@{kernel.sym_name.data} has no schedule", kernel, fix="run choose-schedules")
-    schedule = schedules.named(kernel.schedule.family.data)
+    schedule = schedules.named(kernel.schedule.family.data, kernel)
     reason = schedule.accepts(kernel)
     if reason is not None:
         raise LlmcError(
@@ -79,7 +79,7 @@ def grid_of(kernel: KernelOp, schedules: Schedules = BUILTIN) -> ArrayAttr[Strin
     if kernel.schedule is None or kernel.grid is None:
         return kernel.grid or strings(("1", "1", "1"))
     try:
-        abi = schedules.named(kernel.schedule.family.data).abi(kernel, kernel.schedule)
+        abi = schedules.named(kernel.schedule.family.data, kernel).abi(kernel, kernel.schedule)
     except LlmcError as error:
         if error.code == "LLMC0501":
             raise

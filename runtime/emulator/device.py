@@ -73,6 +73,7 @@ class EmulatorDevice:
     """
 
     name = "emulator"
+    asynchronous = False
 
     def __init__(self, target: str = "sm_80", *, strict: bool = False, seed: int = 0, capacity: int = 1 << 36) -> None:
         self.target = target

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +220,7 @@ def test_a_padded_batch_in_bfloat16_goes_through_tensor_cores(settings: Settings
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_bert_loads_as_an_encoder(device: str, tmp_path: Path, settings: Settings) -> None:
-    model = llmc.load(tiny_models.tiny_checkpoint("bert", tmp_path), device=device, max_tokens=64, settings=settings)
+    model = llmc.load(tiny_models.tiny_checkpoint("bert", tmp_path), device=device, max_context=64, settings=settings)
     ids = [3, 17, 99, 5, 64, 22, 8]
     with torch.no_grad():
         wanted = tiny_models.tiny_model("bert")(torch.tensor([ids])).last_hidden_state[0].numpy()
@@ -238,6 +240,12 @@ def test_a_size_may_vary(settings: Settings) -> None:
             agree(compiled(numbers(rows, 32)), module(numbers(rows, 32)))
     with pytest.raises(LlmcError, match=r"LLMC0243.*\[10, 32\]"):
         compiled(numbers(10, 32))
+
+
+def test_a_compiled_module_is_shown_on_one_line(settings: Settings) -> None:
+    module, ids = seeded(Tagger()), torch.zeros(2, 6, dtype=torch.int64)
+    compiled = llmc.compile(module, (ids,), dynamic={0: {0: "N"}}, device="reference", settings=settings)
+    assert repr(compiled) == "CompiledModule(Tagger, device=reference, dtype=float32, inputs=(ids: int64[N, 6]))"
 
 
 def test_tokens_of_a_block_may_vary(settings: Settings) -> None:
@@ -297,20 +305,100 @@ def test_what_cannot_be_compiled_says_why(settings: Settings) -> None:
         compile_it(Counter(), numbers(3))
     with pytest.raises(LlmcError, match="LLMC0246"):
         compile_it(Plain(lambda x: (x, x.shape[0])), numbers(3, 2), dynamic={0: {0: "N"}})
-    with pytest.raises(LlmcError, match="LLMC0704"):
-        compile_it(nn.Linear(4, 4), numbers(2, 5, 4), dynamic={0: {1: "N"}})
     with pytest.raises(LlmcError, match="LLMC0232"):
         llmc.compile(nn.Linear(4, 4), (numbers(4, 4),), device="abacus", settings=settings)
 
 
-@pytest.mark.parametrize("child", [nn.Dropout(0.5), nn.BatchNorm1d(4)])
-def test_train_mode_is_refused_where_it_computes_something_else(child: nn.Module, settings: Settings) -> None:
-    module = nn.Sequential(nn.Linear(4, 4), child).train()
-    with pytest.raises(LlmcError, match="LLMC0248"):
-        llmc.compile(module, (numbers(2, 4),), device="reference", settings=settings)
-    llmc.compile(
-        nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.0)).train(), (numbers(2, 4),), device="reference", settings=settings
-    )
+class Named(nn.Module):
+    def forward(self, input: torch.Tensor, *, scale: torch.Tensor | None = None) -> torch.Tensor:
+        return input if scale is None else input * scale
+
+
+class OfDict(nn.Module):
+    def forward(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
+        return parts["a"] - parts["b"]
+
+
+def test_examples_come_as_torch_export_takes_them(settings: Settings) -> None:
+    x, y = numbers(2, 3), numbers(3)
+    options: dict[str, Any] = {"device": "reference", "settings": settings}
+    parts = {"a": x, "b": y}
+    for module, inputs, kwargs in (
+        (Named(), (x,), {}),
+        (Named(), [x], {}),
+        (Named(), x, {}),
+        (Named(), (), {"input": x}),
+        (Named(), (x,), {"scale": y}),
+        (OfDict(), (parts,), {}),
+        (OfDict(), (), {"parts": parts}),
+    ):
+        compiled = llmc.compile(module, inputs, kwargs=kwargs, **options)
+        args = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
+        agree(compiled(*args, **kwargs), module(*args, **kwargs))
+
+
+@pytest.mark.parametrize("given", [{"input": numbers(2, 3)}, "input", None, 3])
+def test_examples_that_are_no_tuple_are_refused_with_the_way_to_give_them(given: Any, settings: Settings) -> None:
+    with pytest.raises(LlmcError, match=r"LLMC0241.*example inputs") as caught:
+        llmc.compile(Named(), given, device="reference", settings=settings)
+    assert "kwargs={" in caught.value.fix
+    with pytest.raises(LlmcError, match=r"LLMC0241.*kwargs is no dict"):
+        llmc.compile(Named(), (numbers(2, 3),), kwargs=[numbers(3)], device="reference", settings=settings)  # pyright: ignore
+    with pytest.raises(LlmcError, match=r"LLMC0242.*numpy"):
+        llmc.compile(Named(), (np.ones(3),), device="reference", settings=settings)
+
+
+class Branches(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print("forward runs", file=sys.stderr)
+        if x.sum() > 0:
+            return x
+        return -x
+
+
+def test_a_branch_on_a_value_is_refused_at_its_line_and_without_dumps(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    handler = logging.StreamHandler(sys.stderr)  # as torch's own loggers have
+    log = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    log.addHandler(handler)
+    try:
+        with pytest.raises(LlmcError, match=r"LLMC0311.*Branches") as caught:
+            llmc.compile(Branches(), (numbers(3),), device="reference", settings=settings)
+    finally:
+        log.removeHandler(handler)
+    text, line = caught.value.render(), Branches.forward.__code__.co_firstlineno + 2
+    assert f"Branches (test_compile.py:{line})" in text and "torch.where" in text and "depends on the value" in text
+    assert set(capfd.readouterr().err.splitlines()) == {"forward runs"}
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "max_sizes", "code", "words"),
+    [
+        ({0: {1: "N"}}, {}, "LLMC0704", "N, dimension 1 of input, which has the shape [2, 5, 4]"),
+        ({"input": {0: "N", 2: "M"}}, {}, "LLMC0704", "M, dimension 2 of input"),
+        ({0: {3: "N"}}, {}, "LLMC0268", "dimension 3 of input"),
+        ({0: {-1: "N"}}, {}, "LLMC0268", "dimension -1 of input"),
+        ({7: {0: "N"}}, {}, "LLMC0268", "names 7"),
+        ({"other": {0: "N"}}, {}, "LLMC0268", "names 'other'"),
+        ({"scale": {0: "N"}}, {}, "LLMC0268", "names 'scale'"),
+        ({0: {0: "N"}}, {"M": 4}, "LLMC0268", "'M'"),
+        ({0: {0: "N"}}, {"N": 1}, "LLMC0268", "N, dimension 0 of input, is 2"),
+    ],
+)
+def test_what_may_not_vary_is_refused_by_name(
+    dynamic: Any, max_sizes: dict[str, int], code: str, words: str, settings: Settings
+) -> None:
+    options: dict[str, Any] = {"dynamic": dynamic, "max_sizes": max_sizes, "device": "reference", "settings": settings}
+    with pytest.raises(LlmcError, match=code) as caught:
+        llmc.compile(Named(), (numbers(2, 5, 4),), **options)
+    assert words in caught.value.what and caught.value.fix
+
+
+def test_a_tensor_inside_that_varies_in_a_later_dimension_is_refused_at_its_line(settings: Settings) -> None:
+    with pytest.raises(LlmcError, match=r"LLMC0704.*dimension 1 of this tensor varies \(N\)") as caught:
+        llmc.compile(Plain(lambda x: x.t() * 2), (numbers(5, 4),), dynamic={0: {0: "N"}}, device="reference", settings=settings)
+    assert "test_compile.py" in caught.value.render()
 
 
 def _assigned(x: torch.Tensor) -> torch.Tensor:

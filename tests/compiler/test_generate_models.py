@@ -25,7 +25,7 @@ def test_greedy_tokens_are_those_of_hugging_face(arch: str, dtype: str, tmp_path
     exact = tiny_models.tiny_model(arch)
     exact.load_state_dict({k: v.float() for k, v in tiny_models.tiny_model(arch, "bfloat16").state_dict().items()})
     settings = Settings(knobs=Knobs(cache_dir=tmp_path / "cache"))
-    model = llmc.load(directory, device="emulator", dtype=dtype, max_tokens=64, settings=settings)
+    model = llmc.load(directory, device="emulator", dtype=dtype, max_context=64, settings=settings)
 
     def wanted(ids: list[int]) -> np.ndarray:
         with torch.no_grad():

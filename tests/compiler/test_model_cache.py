@@ -20,7 +20,7 @@ def checkpoint(tmp_path):
 
 
 def load(checkpoint, settings, **options):
-    return api.load(checkpoint, device="emulator", max_tokens=64, settings=settings, **options)
+    return api.load(checkpoint, device="emulator", max_context=64, settings=settings, **options)
 
 
 def tokens(model):

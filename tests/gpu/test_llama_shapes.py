@@ -33,7 +33,7 @@ class Loaded:
         self.exact = model_shapes.torch_logits(self.directory, weights, self.ids, "float32")
         self.half = model_shapes.torch_logits(self.directory, weights, self.ids, "bfloat16")
         self.model = api.load(
-            self.directory, device="cuda", quant=scheme, max_sequences=4, max_tokens=1088,
+            self.directory, device="cuda", quant=scheme, max_sequences=4, max_context=1088,
             settings=Settings(knobs=Knobs(cache_dir=tmp / "cache")), random_weights=weights,
         )  # fmt: skip
         self.session = self.model.session

@@ -152,7 +152,7 @@ def run(
         device="cuda",
         quant=scheme,
         max_sequences=max(batches),
-        max_tokens=context,
+        max_context=context,
         settings=settings,
         random_weights=weights,
     )

@@ -54,6 +54,26 @@ def test_chunks_and_batches_change_nothing():
     assert together == session(steps_ahead=1).generate(prompts, 6)
 
 
+@pytest.mark.parametrize(("asynchronous", "wanted", "steps"), [(False, None, 1), (True, None, 8), (False, 3, 3), (True, 3, 3)])
+def test_steps_run_ahead_of_the_host_only_where_launches_are_asynchronous(
+    asynchronous: bool, wanted: int | None, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ReferenceEngine, "asynchronous", asynchronous)
+    running = session(steps_ahead=wanted)
+    capture, replays = running.engine.capture, []
+
+    def counted(name: str, sizes: dict[str, int]) -> object:
+        replay = capture(name, sizes)
+        return lambda: (replays.append(name), replay())
+
+    monkeypatch.setattr(running.engine, "capture", counted)
+    stream = running.stream([PROMPT], 20)
+    next(stream)  # the prompt's
+    assert replays == []
+    next(stream)
+    assert len(replays) == steps
+
+
 def test_more_prompts_than_room_run_in_groups_and_pages_come_back():
     running = session(sequences=2)
     assert running.generate([PROMPT] * 5, 4) == [session().generate([PROMPT], 4)[0]] * 5

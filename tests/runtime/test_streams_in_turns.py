@@ -22,7 +22,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
     return model
 
 
-def test_a_stream_goes_on_after_another_and_after_logits(model: LanguageModel) -> None:
+@pytest.mark.parametrize("ahead", [1, 8])
+def test_a_stream_goes_on_after_another_and_after_logits(model: LanguageModel, ahead: int) -> None:
+    model.session.ahead = ahead
     alone, other = list(model.generate(FIRST, 24)), list(model.generate(SECOND, 24))
     assert alone != other and len(alone) > 9  # more than one burst of steps, or nothing is put back
     stream = model.generate(FIRST, 24)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pytest
 from fusion_modules import expected_logits, tiny_checkpoint, tiny_decoder
 from llmc.dialects.ir.context import make_context
+from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
 from llmc.dialects.layout.ops import KernelOp, WriteOp
 from llmc.dialects.layout.types import BufferType, ScheduleAttr
@@ -109,6 +111,17 @@ def test_a_pinned_schedule_stays():
     kernel.properties["schedule"] = ScheduleAttr.of("generic")
     ChooseSchedules().run(PassContext(CONTEXT), module)
     assert kernel.schedule == ScheduleAttr.of("generic")
+
+
+def test_a_pinned_schedule_that_does_not_exist_is_refused_at_its_kernel():
+    module = parse_module(CONTEXT, tiny_decoder())
+    Bufferise().run(PassContext(CONTEXT), module)
+    kernel = next(op for op in module.walk() if isinstance(op, KernelOp) and op.family.data == "linear")
+    kernel.properties["schedule"] = ScheduleAttr.of("gemmm")
+    ChooseSchedules().run(PassContext(CONTEXT), module)
+    with pytest.raises(LlmcError, match=r"LLMC0502.*'gemmm'") as caught:
+        ChooseWeightImages().run(PassContext(CONTEXT), module)
+    assert caught.value.where is kernel
 
 
 def test_the_result_means_what_it_meant():

@@ -65,11 +65,37 @@ def rms_norm_plus_one(put: Put, args: list[SSAValue]) -> SSAValue:
     return put(nn.MulOp(put(nn.MulOp(x, root)), put(nn.AddOp(w, number(put, 1)))))
 
 
-def rope(put: Put, args: list[SSAValue]) -> SSAValue:
-    x, cos, sin = args  # x [H, T, D], cos [T, D]
+def turned(put: Put, x: SSAValue, cos: SSAValue, sin: SSAValue) -> SSAValue:
+    """x [H, T, D] by cos and sin [T, D]"""
     high = put(nn.NegOp(put(nn.SliceOp(x, axis=2, start=4, stop=8))))
     half = put(nn.ConcatOp([high, put(nn.SliceOp(x, axis=2, stop=4))], 2))
     return put(nn.AddOp(put(nn.MulOp(x, cos)), put(nn.MulOp(half, sin))))
+
+
+def rope(put: Put, args: list[SSAValue]) -> SSAValue:
+    """As llama: both halves of the angles are the same, and the tables scaled and rounded."""
+    x, angles = args
+    twice = put(nn.ConcatOp([angles, angles], 1))
+    cos, sin = (put(nn.MulOp(put(op(twice)), number(put, 1.5))) for op in (nn.CosOp, nn.SinOp))
+    cos, sin = (put(nn.CastOp(put(nn.CastOp(v, elem=bf16)), elem=f32)) for v in (cos, sin))
+    return turned(put, x, cos, sin)
+
+
+def rope_from_a_table(put: Put, args: list[SSAValue]) -> SSAValue:
+    """As older models: cos and sin of all positions, which the tokens' are looked up in."""
+    x, positions = args
+    angles = np.outer(np.arange(9), 0.3 ** np.arange(4)).astype(np.float32)
+    tables = [np.concatenate([t, t], 1) for t in (np.cos(angles), np.sin(angles))]
+    cos, sin = (put(nn.GatherOp(put(nn.ConstantOp.of(t, tensor(f32, [9, 8]))), positions, 0)) for t in tables)
+    return turned(put, x, cos, sin)
+
+
+def rope_by_repeat(put: Put, args: list[SSAValue]) -> SSAValue:
+    """torch.repeat(1, 2) in place of the concat."""
+    x, angles = args
+    column = put(nn.BroadcastOp(put(nn.ReshapeOp(angles, ["T", 1, 4])), ["T", 2, 4]))
+    twice = put(nn.ReshapeOp(column, ["T", 8]))
+    return turned(put, x, put(nn.CosOp(twice)), put(nn.SinOp(twice)))
 
 
 def causal(put: Put, window: int | None = None) -> SSAValue:
@@ -105,13 +131,15 @@ def transposed_weight(put: Put, args: list[SSAValue]) -> SSAValue:
     return put(nn.MatmulOp(args[0], args[1]))
 
 
-HTD, KTD, TD, TF = (tensor(f32, d) for d in ([4, "T", 8], [2, "T", 8], ["T", 8], ["T", 6]))
+HTD, KTD, TD, TF, HALF = (tensor(f32, d) for d in ([4, "T", 8], [2, "T", 8], ["T", 8], ["T", 6], ["T", 4]))
 CASES = {
     "nn.silu": (silu, [TF], {}),
     "nn.gelu_tanh": (gelu_tanh, [TF], {}),
     "nn.rms_norm": (rms_norm, [TF], {"w": (6,)}),
     "nn.rms_norm+1": (rms_norm_plus_one, [TF], {"w": (6,)}),
-    "nn.rope": (rope, [HTD, TD, TD], {}),
+    "nn.rope": (rope, [HTD, HALF], {}),
+    "nn.rope+table": (rope_from_a_table, [HTD, tensor(i32, ["T"])], {}),
+    "nn.rope+repeat": (rope_by_repeat, [HTD, HALF], {}),
     "nn.attention": (attention, [HTD, KTD, KTD], {}),
     "nn.attention+window": (windowed, [tensor(f32, ["T", 4, 8]), tensor(f32, ["T", 2, 8]), tensor(f32, ["T", 2, 8])], {}),
     "nn.linear": (transposed_weight, [TF], {"w": (6, 5)}),
@@ -125,8 +153,8 @@ def test_a_written_out_form_becomes_its_op_and_keeps_its_values(name: str) -> No
     generator = np.random.default_rng(0)
     values = {n: generator.standard_normal(d).astype(np.float32) for n, d in weights.items()}
     args = [generator.standard_normal([5 if n < 0 else n for n in k.get_shape()]).astype(np.float32) for k in kinds]
-    if name == "nn.rope":  # angles written twice, as models do
-        args[1:] = [np.concatenate([a[:, :4], a[:, :4]], 1) for a in args[1:]]
+    if name == "nn.rope+table":
+        args[1] = np.array([3, 0, 8, 1, 3], np.int32)
 
     def run() -> np.ndarray:
         return Interpreter(module, SEMANTICS, environment={"weights": values}).call("main", args, {"T": 5})[0]
@@ -135,7 +163,64 @@ def test_a_written_out_form_becomes_its_op_and_keeps_its_values(name: str) -> No
     run_passes(module, "canonicalise,recognise,canonicalise")
     found = {op.name for op in module.walk()}
     assert name.split("+", maxsplit=1)[0] in found
-    assert not found & {"nn.softmax", "nn.matmul", "nn.rsqrt", "nn.tanh", "nn.concat", "nn.cmp", "nn.sigmoid"}
+    assert not found & {"nn.softmax", "nn.matmul", "nn.rsqrt", "nn.tanh", "nn.neg", "nn.cmp", "nn.sigmoid"}
+    assert relative_error(run(), wanted) < 1e-5
+
+
+def different_angles(put: Put, args: list[SSAValue]) -> SSAValue:
+    x, first, second = args
+    angles = put(nn.ConcatOp([first, second], 1))
+    return turned(put, x, put(nn.CosOp(angles)), put(nn.SinOp(angles)))
+
+
+def scaled_apart(put: Put, args: list[SSAValue]) -> SSAValue:
+    x, angles, scale = args
+    twice = put(nn.ConcatOp([angles, angles], 1))
+    return turned(put, x, put(nn.MulOp(put(nn.CosOp(twice)), scale)), put(nn.SinOp(twice)))
+
+
+def different_table(put: Put, args: list[SSAValue]) -> SSAValue:
+    x, positions = args
+    table = put(nn.ConstantOp.of(np.cos(np.arange(72.0)).reshape(9, 8).astype(np.float32), tensor(f32, [9, 8])))
+    cos = put(nn.GatherOp(table, positions, 0))
+    return turned(put, x, cos, cos)
+
+
+def cut_from_the_middle(put: Put, args: list[SSAValue]) -> SSAValue:
+    x, angles = args
+    twice = put(nn.ConcatOp([angles, angles], 1))
+    some = put(nn.SliceOp(twice, axis=1, start=2, stop=10))  # of 12: 2 to 5 and 0 to 3
+    return turned(put, x, put(nn.CosOp(some)), put(nn.SinOp(some)))
+
+
+NO_ROPE = {
+    "given": (lambda put, args: turned(put, *args), [HTD, TD, TD]),
+    "different angles": (different_angles, [HTD, HALF, HALF]),
+    "scaled apart": (scaled_apart, [HTD, HALF, tensor(f32, [8])]),
+    "a table": (different_table, [HTD, tensor(i32, ["T"])]),
+    "a slice": (cut_from_the_middle, [HTD, TF]),
+}
+
+
+@pytest.mark.parametrize("name", NO_ROPE)
+def test_angles_that_need_not_repeat_are_no_rope(name: str) -> None:
+    build, kinds = NO_ROPE[name]
+    module = graph(build, *kinds)
+    generator = np.random.default_rng(1)
+    shapes = [[5 if n < 0 else n for n in k.get_shape()] for k in kinds]
+    args = [
+        generator.standard_normal(s).astype(np.float32)
+        if k.element_type == f32
+        else generator.integers(0, 9, s, dtype=np.int32)
+        for s, k in zip(shapes, kinds, strict=True)
+    ]
+
+    def run() -> np.ndarray:
+        return Interpreter(module, SEMANTICS).call("main", args, {"T": 5})[0]
+
+    wanted = run()
+    run_passes(module, "canonicalise,recognise,canonicalise")
+    assert not any(isinstance(op, nn.RopeOp) for op in module.walk())
     assert relative_error(run(), wanted) < 1e-5
 
 
