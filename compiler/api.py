@@ -47,16 +47,24 @@ DEVICES = ("auto", "cuda", "emulator", "reference")
 
 @dataclass
 class Timings:
-    """What the last generation took: seconds to the first token, seconds for each token after it."""
+    """What the last generation took: seconds to the first token, seconds for the tokens after it; and on a device that counts them
+    (the emulator) the instructions, each once for every warp that runs it."""
 
     first_token: float = 0.0
     later_tokens: float = 0.0
     tokens: int = 0
+    first_instructions: int = 0
+    later_instructions: int = 0
 
     @property
     def per_token(self) -> float:
         """Seconds per output token after the first (TPOT)."""
         return self.later_tokens / max(self.tokens - 1, 1)
+
+    @property
+    def instructions_per_token(self) -> float:
+        """Warp instructions per output token after the first."""
+        return self.later_instructions / max(self.tokens - 1, 1)
 
 
 @dataclass
@@ -106,15 +114,19 @@ class LanguageModel:
     def _tokens(self, ids: list[int], max_tokens: int, sampling: SamplingParams) -> Iterator[int]:
         self.timings = Timings()
         start = first = time.perf_counter()
+        begun = self._instructions()
         for _, token in self.session.stream([ids], max_tokens, sampling):
-            now = time.perf_counter()
+            now, done = time.perf_counter(), self._instructions()
             if self.timings.tokens == 0:
-                self.timings.first_token = now - start
-                first = now
+                self.timings.first_token, self.timings.first_instructions = now - start, done - begun
+                first, begun = now, done
             else:
-                self.timings.later_tokens = now - first
+                self.timings.later_tokens, self.timings.later_instructions = now - first, done - begun
             self.timings.tokens += 1
             yield token
+
+    def _instructions(self) -> int:
+        return self.engine.device.instructions if isinstance(self.engine, DeviceEngine) else 0
 
     def _pieces(self, ids: list[int], tokens: Iterator[int]) -> Iterator[str]:
         """Text as it grows; a piece is held back while its last character is incomplete. Stop tokens are not text."""

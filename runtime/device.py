@@ -72,10 +72,14 @@ class Graph(Protocol):
 
 
 class Device(Protocol):
-    """Memory and launches, in order, as on one CUDA stream. All calls raise `LlmcError` on failure."""
+    """Memory and launches, in order, as on one CUDA stream. All calls raise `LlmcError` on failure.
+
+    `instructions` counts what has run so far, an instruction once for each warp; it stays 0 on a device that can't tell.
+    """
 
     name: str
     target: str
+    instructions: int
 
     def alloc(self, nbytes: int) -> Allocation:
         """`nbytes` bytes (at least 256-byte aligned), contents undefined."""

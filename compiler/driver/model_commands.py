@@ -71,8 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
         if is_artefact(place)
         else "; --dump DIR keeps the IR of every phase"
     )
+    counted = ""
+    if times.first_instructions:
+        each = f"{times.first_instructions:,} to the first token, {times.instructions_per_token:,.0f} for each after it"
+        counted = f"; instructions of a warp: {each}"
     print(
-        f"[{model.device}] {times.tokens} tokens, TTFT {1e3 * times.first_token:.1f} ms, TPOT {1e3 * times.per_token:.2f} ms{dumps}",
+        f"[{model.device}] {times.tokens} tokens, TTFT {1e3 * times.first_token:.1f} ms, TPOT {1e3 * times.per_token:.2f} ms{dumps}{counted}",
         file=sys.stderr,
     )
     return 0

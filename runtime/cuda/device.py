@@ -93,6 +93,8 @@ class PinnedBuffer:
 class CudaDevice:
     """One GPU, its primary context and one stream; see runtime/device.py for the protocol."""
 
+    instructions = 0
+
     def __init__(self, ordinal: int = 0) -> None:
         cu = self.cu = driver()
         count = check(cu.cuDeviceGetCount(), "counting GPUs")
