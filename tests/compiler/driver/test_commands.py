@@ -52,7 +52,9 @@ def test_run_streams_the_text_to_stdout_and_the_rest_to_stderr(command: Command,
     assert set(result.out.split()) <= set(WORDS)
     assert "reading the checkpoint" in result.err
     assert re.search(r"\[emulator\] \d tokens, TTFT [\d.]+ ms, TPOT [\d.]+ ms; dumps are in ", result.err)
-    assert re.search(r"; instructions of a warp: [\d,]{4,} to the first token, [\d,]{4,} for each after it$", result.err.strip())
+    assert re.search(
+        r"; instructions of a warp: [\d,]{4,} to the first token, [\d,]{4,} for each after it$", result.err.strip()
+    )
     assert {p.name for p in (tmp_path / "dump" / "ir").iterdir()} == {
         f"model.{p}" for p in ("nn", "fusion", "quant", "layout", "tile", "ptx")
     }
