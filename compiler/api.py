@@ -183,12 +183,14 @@ def load(
     max_tokens: int | None = None,
     settings: Settings | None = None,
     random_weights: Mapping[str, Any] | None = None,
+    strict: bool = False,
 ) -> LanguageModel:
     """A model ready to run, from a Hugging Face directory or from what `llmc build` wrote.
 
     device: auto (a GPU where there is one, else the emulator), cuda, emulator, or reference (numpy on the `layout` level).
     quant: `none` or `int8` (weights, a scale for each output channel). dtype: `bfloat16` or `float32` instead of the checkpoint's.
     max_sequences: sequences decoded together. max_tokens: the longest context; the model's own limit, at most 4096, by default.
+    strict: the emulator also names races and reads of memory that nobody wrote.
     """
     place = Path(path)
     settings = settings or Settings(knobs=read_knobs())
@@ -198,7 +200,7 @@ def load(
         raise LlmcError(
             "LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote"
         )
-    opened = open_device(kind) if kind != "reference" else None
+    opened = open_device(kind, strict=strict) if kind != "reference" else None
     target = opened.target if opened is not None else "sm_90a"
     if is_artefact(place):
         compiled, model = read_artefact(place, settings.registry.context())

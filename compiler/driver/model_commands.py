@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     registry = make_registry(arguments.load_pass_plugin)
     check_run(arguments, place)
     prompt = read_text("-").removesuffix("\n") if arguments.prompt == "-" else arguments.prompt
-    device = device_for_run(arguments.device, knobs)
+    device = device_for_run("emulator" if arguments.strict else arguments.device, knobs)
     with ProgressLine() as progress:
         settings = Settings(
             knobs=knobs,
@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         model = api.load(
             place, device=device, quant=arguments.quant, dtype=arguments.dtype,
             max_sequences=arguments.max_sequences, max_tokens=arguments.max_context, settings=settings,
+            strict=arguments.strict,
         )  # fmt: skip
     if arguments.dump is not None:
         write_artefact(model.compiled, model.model, Path(arguments.dump))
@@ -90,6 +91,9 @@ def check_run(arguments: argparse.Namespace, place: Path) -> None:
         )
     api.check_sampling(arguments.temperature, arguments.top_k, arguments.top_p)
     api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+    if arguments.strict and arguments.device not in (None, "emulator"):
+        why = "only the emulator follows who wrote what"
+        raise LlmcError("LLMC0239", f"--strict with --device {arguments.device}", "--strict", why, "leave one of them out")
     if arguments.prompt == "":
         raise LlmcError(
             "LLMC0851",
