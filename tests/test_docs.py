@@ -65,7 +65,7 @@ def commands(text: str) -> list[list[str]]:
             language = line.strip()[3:] if language is None else None
         elif language in ("", "sh") and re.match(r"\s*(\S*/)?llmc(-opt)? ", line):
             words = shlex.split(line, comments=True)
-            stop = next((i for i, w in enumerate(words) if w in ("|", "<", ">", "2>", "&&")), len(words))
+            stop = next((i for i, w in enumerate(words) if w in ("|", "||", "<", ">", "2>", "&&")), len(words))
             found.append([words[0].rsplit("/", 1)[-1], *words[1:stop]])
     return found
 
