@@ -50,16 +50,24 @@ DEVICES = ("auto", "cuda", "emulator", "reference")
 
 @dataclass
 class Timings:
-    """What the last generation took: seconds to the first token, seconds for each token after it."""
+    """What the last generation took: seconds to the first token, seconds for the tokens after it; and on a device that counts them
+    (the emulator) the instructions, each once for every warp that runs it."""
 
     first_token: float = 0.0
     later_tokens: float = 0.0
     tokens: int = 0
+    first_instructions: int = 0
+    later_instructions: int = 0
 
     @property
     def per_token(self) -> float:
         """Seconds per output token after the first (TPOT)."""
         return self.later_tokens / max(self.tokens - 1, 1)
+
+    @property
+    def instructions_per_token(self) -> float:
+        """Warp instructions per output token after the first."""
+        return self.later_instructions / max(self.tokens - 1, 1)
 
 
 @dataclass
@@ -119,16 +127,20 @@ class LanguageModel:
         self._check_open()
         self.timings = Timings()
         start = first = time.perf_counter()
+        begun = self._instructions()
         for _, token in self.session.stream([ids], max_tokens, sampling):
-            now = time.perf_counter()
+            now, done = time.perf_counter(), self._instructions()
             if self.timings.tokens == 0:
-                self.timings.first_token = now - start
-                first = now
+                self.timings.first_token, self.timings.first_instructions = now - start, done - begun
+                first, begun = now, done
             else:
-                self.timings.later_tokens = now - first
+                self.timings.later_tokens, self.timings.later_instructions = now - first, done - begun
             self.timings.tokens += 1
             yield token
             self._check_open()
+
+    def _instructions(self) -> int:
+        return self.engine.device.instructions if isinstance(self.engine, DeviceEngine) else 0
 
     def _pieces(self, ids: list[int], tokens: Iterator[int]) -> Iterator[str]:
         """Text as it grows; a piece is held back while its last character is incomplete. Stop tokens are not text."""
@@ -187,12 +199,14 @@ def load(
     max_context: int | None = None,
     settings: Settings | None = None,
     random_weights: Mapping[str, Any] | None = None,
+    strict: bool = False,
 ) -> LanguageModel:
     """A model ready to run, from a Hugging Face directory or from what `llmc build` wrote.
 
     device: auto (a GPU where there is one, else the emulator), cuda, emulator, or reference (numpy on the `layout` level).
     quant: `none` or `int8` (weights, a scale for each output channel). dtype: `bfloat16`, `float16` or `float32` instead of the checkpoint's.
     max_sequences: sequences decoded together. max_context: the longest context, prompt and new tokens; the model's own limit, at most 4096, by default.
+    strict: the emulator also names races and reads of memory that nobody wrote.
     """
     place = Path(path)
     settings = settings or Settings(knobs=read_knobs())
@@ -202,7 +216,7 @@ def load(
         raise LlmcError(
             "LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote"
         )
-    opened = open_device(kind) if kind != "reference" else None
+    opened = open_device(kind, strict=strict) if kind != "reference" else None
     target = opened.target if opened is not None else "sm_90a"
     if is_artefact(place):
         compiled, model = read_artefact(place, settings.registry.context())

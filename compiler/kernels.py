@@ -287,11 +287,12 @@ class KernelCompiler:
             os.replace(file.name, cache / f"{code.key}.{suffix}")
 
 
-def ptx_texts(module: ModuleOp, arch: str) -> Iterator[tuple[str, str]]:
-    """Name and PTX text of every `ptx.kernel` of a module, in order, for an architecture (`sm_90a`)."""
+def ptx_texts(module: ModuleOp, arch: str, line_info: str | None = None) -> Iterator[tuple[str, str]]:
+    """Name and PTX text of every `ptx.kernel` of a module, in order, for an architecture (`sm_90a`); `line_info` as
+    `kernel_to_ptx` takes it."""
     for op in module.body.block.ops:
         if isinstance(op, PtxKernelOp):
-            yield op.sym_name.data, kernel_to_ptx(op, arch)
+            yield op.sym_name.data, kernel_to_ptx(op, arch, line_info=line_info)
 
 
 def update_grids(module: ModuleOp, registry: Registry) -> None:

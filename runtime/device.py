@@ -75,11 +75,13 @@ class Device(Protocol):
     """Memory and launches, in order, as on one CUDA stream. All calls raise `LlmcError` on failure.
 
     `asynchronous`: launches return before they are done, so that there is something to gain from launching ahead.
+    `instructions` counts what has run so far, an instruction once for each warp; it stays 0 on a device that can't tell.
     """
 
     name: str
     target: str
     asynchronous: bool
+    instructions: int
 
     def alloc(self, nbytes: int) -> Allocation:
         """`nbytes` bytes (at least 256-byte aligned), contents undefined."""

@@ -60,12 +60,12 @@ def commands(text: str) -> list[list[str]]:
     """The words of every `llmc` and `llmc-opt` command in a page's blocks, up to the first pipe or redirection."""
     found: list[list[str]] = []
     language: str | None = None  # of the block that the line stands in
-    for line in text.splitlines():
+    for line in text.replace("\\\n", " ").splitlines():
         if line.strip().startswith("```"):
             language = line.strip()[3:] if language is None else None
         elif language in ("", "sh") and re.match(r"\s*(\S*/)?llmc(-opt)? ", line):
             words = shlex.split(line, comments=True)
-            stop = next((i for i, w in enumerate(words) if w in ("|", ">", "2>", "&&")), len(words))
+            stop = next((i for i, w in enumerate(words) if w in ("|", "||", "<", ">", "2>", "&&")), len(words))
             found.append([words[0].rsplit("/", 1)[-1], *words[1:stop]])
     return found
 

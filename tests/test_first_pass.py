@@ -1,71 +1,78 @@
-"""docs/first-pass.md does what it says: its files are written and its commands run, in a tree that shares everything else."""
+"""docs/first-pass.md does what it says: its files are written, its commands run, and its pass is as small and useful as promised."""
 
 from __future__ import annotations
 
-import os
+import ast
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from doc_pages import Done, page_commands, steps
 
 ROOT = Path(__file__).parent.parent
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-OWN = ("passes/nn", "tests/filecheck/passes/nn", "tests/passes/nn")  # the folders that the page writes into
+PAGE = (ROOT / "docs" / "first-pass.md").read_text()
+LINES = 30
 
 
-def share(source: Path, target: Path, depth: tuple[str, ...]) -> None:
-    """`target` as a folder of links into `source`; the folders on the way to `depth` are folders of their own."""
-    target.mkdir()
-    for entry in source.iterdir():
-        if entry.name.startswith((".git", ".pytest", "__pycache__")):
-            continue
-        inner = tuple(d.split("/", 1)[1] if "/" in d else "" for d in depth if d.split("/", 1)[0] == entry.name)
-        if inner:
-            share(entry, target / entry.name, inner)
-        elif entry.name != ".typing":
-            (target / entry.name).symlink_to(entry)
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """The repository, as links, with `llmc` and `llmc-opt` on PATH."""
-    root = tmp_path / "llmc"
-    share(ROOT, root, OWN)
-    (root / "tests" / "filecheck" / "lit.cfg.py").unlink()  # a link would lead back to the repository
-    (root / "tests" / "filecheck" / "lit.cfg.py").write_text((ROOT / "tests" / "filecheck" / "lit.cfg.py").read_text())
-    (root / ".typing").mkdir()
-    (root / ".typing" / "llmc").symlink_to(root)
-    (tmp_path / "bin").mkdir()
-    for command, module in (("llmc", "llmc"), ("llmc-opt", "opt")):
-        script = tmp_path / "bin" / command
-        script.write_text(f'#!/bin/sh\nexec {sys.executable} -m llmc.compiler.driver.{module} "$@"\n')
-        script.chmod(0o755)
-    return root
-
-
-def steps(page: str) -> list[tuple[str, str, str]]:
-    """(language, file or nothing, text) of every block; a file is named by the last words before its block."""
-    found: list[tuple[str, str, str]] = []
-    for match in BLOCK.finditer(page):
-        before = page[: match.start()].rstrip()
-        named = re.search(r"[Ww]rite\s+`([^`]+)`:$", before)
-        found.append((match.group(1), named.group(1) if named else "", match.group(2)))
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> list[Done]:
+    """Every block of the page, in order: what its commands printed."""
+    run = page_commands(tmp_path_factory.mktemp("first"))
+    (run.directory / "examples").symlink_to(ROOT / "examples")
+    found: list[Done] = []
+    for step in steps(PAGE):
+        if step.file:
+            (run.directory / step.file).write_text(step.text)
+        elif step.language == "sh":
+            found.append(run(step.text))
     return found
 
 
-def test_the_page_works(tree: Path):
-    paths = [str(tree.parent / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    environment = {
-        **os.environ,
-        "PATH": ":".join(paths),
-        "PYTHONPATH": str(tree / ".typing"),
-        "LLMC_CACHE_DIR": str(tree.parent / "cache"),
-    }
-    for language, file, text in steps((ROOT / "docs" / "first-pass.md").read_text()):
-        if file:
-            (tree / file).write_text(text)
-        elif language == "sh":
-            done = subprocess.run(["sh", "-e", "-c", text], cwd=tree, env=environment, capture_output=True, text=True)
-            assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+def printed(done: list[Done], command: str) -> Done:
+    """What the block with `command` in it printed."""
+    return next(d for d in done if command in d.text)
+
+
+def test_every_block_works(done: list[Done]):
+    for each in done:
+        assert each.code == 0, f"{each.text}\n{each.out[-2000:]}\n{each.err[-2000:]}"
+
+
+def test_the_pass_has_at_most_thirty_lines():
+    text = next(s.text for s in steps(PAGE) if s.file.endswith("select_earlier.py"))
+    docstrings: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            docstrings |= set(range(node.lineno, (node.end_lineno or 0) + 1))
+    code = [n for n, line in enumerate(text.splitlines(), 1) if line.strip() and line.strip()[0] != "#" and n not in docstrings]
+    assert len(code) <= LINES
+
+
+def test_the_model_says_the_same_with_fewer_instructions(done: list[Done]):
+    both = printed(done, "cmp first/before.txt").err
+    before, after = (int(n.replace(",", "")) for n in re.findall(r"([\d,]+) to the first token", both))
+    assert after < 0.95 * before
+    later = re.findall(r"([\d,]+) for each after it", both)
+    assert later[0] == later[1], "decoding selects nothing"
+
+
+def test_the_page_shows_what_the_commands_print(done: list[Done]):
+    """To a tenth: kernels change, and with them the numbers."""
+    shown, real = (
+        [int(n.replace(",", "")) for n in re.findall(r"([\d,]{5,}) (?:to the first|for each)", text)]
+        for text in (PAGE, printed(done, "cmp first/before.txt").err)
+    )
+    assert shown == pytest.approx(real, rel=0.1)
+
+
+def test_the_selection_moved_past_the_last_layer(done: list[Done]):
+    before = printed(done, "-B 16 'nn.select_token'").out
+    assert before.index("nn.rms_norm") < before.index("nn.silu") < before.index("nn.select_token")
+    after = printed(done, "-A 16 'nn.select_token'").out
+    assert after.index("nn.select_token") < after.index("nn.linear") < after.index("nn.silu")
+
+
+def test_a_build_with_the_plugin_has_the_pass(done: list[Done]):
+    """Both ways to the artefact give as many launches."""
+    launches = re.findall(r"program prefill: (\d+) launches", done[-1].out)
+    assert launches and int(launches[0]) < 69

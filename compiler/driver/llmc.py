@@ -35,6 +35,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw among the likeliest that make up P")
     run.add_argument("--seed", type=int, default=0, help="equal seeds draw equal tokens (default 0)")
     run.add_argument("--dump", default=None, metavar="DIR", help="keep the IR of every phase and the PTX here, as an artefact")
+    run.add_argument(
+        "--strict",
+        action="store_true",
+        help="run on the emulator, which then also names races and reads of what nobody wrote; several times slower",
+    )
     shared(run)
     build = commands.add_parser("build", help="compile a checkpoint into an artefact")
     build.add_argument("model", metavar="DIR", help="a Hugging Face directory; with --ir an artefact")

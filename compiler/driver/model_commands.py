@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     registry = make_registry(arguments.load_pass_plugin)
     check_run(arguments, place)
     prompt = read_text("-").removesuffix("\n") if arguments.prompt == "-" else arguments.prompt
-    device = device_for_run(arguments.device, knobs)
+    device = device_for_run("emulator" if arguments.strict else arguments.device, knobs)
     with ProgressLine() as progress:
         settings = Settings(
             knobs=knobs,
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         model = api.load(
             place, device=device, quant=arguments.quant, dtype=arguments.dtype,
             max_sequences=arguments.max_sequences, max_context=arguments.max_context, settings=settings,
+            strict=arguments.strict,
         )  # fmt: skip
     if arguments.dump is not None:
         write_artefact(model.compiled, model.model, Path(arguments.dump))
@@ -74,8 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
         if is_artefact(place)
         else "; --dump DIR keeps the IR of every phase"
     )
+    counted = ""
+    if times.first_instructions:
+        each = f"{times.first_instructions:,} to the first token, {times.instructions_per_token:,.0f} for each after it"
+        counted = f"; instructions of a warp: {each}"
     print(
-        f"[{model.device}] {times.tokens} tokens, TTFT {1e3 * times.first_token:.1f} ms, TPOT {1e3 * times.per_token:.2f} ms{dumps}",
+        f"[{model.device}] {times.tokens} tokens, TTFT {1e3 * times.first_token:.1f} ms, TPOT {1e3 * times.per_token:.2f} ms{dumps}{counted}",
         file=sys.stderr,
     )
     return 0
@@ -87,6 +92,9 @@ def check_run(arguments: argparse.Namespace, place: Path) -> None:
         checked_count(arguments.max_tokens)
     checked_sampling(arguments.temperature, arguments.top_k, arguments.top_p, arguments.seed)
     api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+    if arguments.strict and arguments.device not in (None, "emulator"):
+        why = "only the emulator follows who wrote what"
+        raise LlmcError("LLMC0239", f"--strict with --device {arguments.device}", "--strict", why, "leave one of them out")
     if arguments.prompt == "":
         raise LlmcError(
             "LLMC0851",

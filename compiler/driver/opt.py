@@ -119,10 +119,10 @@ def process(
         if told is not None:
             told += passes.remarks.select(remarks_wanted(arguments) or Selection())
         report_remarks(passes.remarks, arguments)
-        if arguments.mlir_timing:
+        if arguments.mlir_timing or arguments.mlir_timing_display:
             from .timing_report import print_timing
 
-            print_timing(passes.timing, time.perf_counter() - start, arguments.mlir_timing_display)
+            print_timing(passes.timing, time.perf_counter() - start, arguments.mlir_timing_display or "tree")
 
 
 def transform(passes: PassContext, text: str, name: str, arguments: argparse.Namespace) -> str:
@@ -220,7 +220,7 @@ def render(module: ModuleOp, arguments: argparse.Namespace, registry: Registry) 
         from ..kernels import ptx_texts
         from ..phases import CompileOptions
 
-        texts = dict(ptx_texts(module, registry.targets.find(CompileOptions.of(module).target).arch))
+        texts = dict(ptx_texts(module, registry.targets.find(CompileOptions.of(module).target).arch, arguments.line_info))
         if arguments.emit_ptx_dir is not None:
             directory = Path(arguments.emit_ptx_dir)
             directory.mkdir(parents=True, exist_ok=True)

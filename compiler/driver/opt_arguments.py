@@ -63,6 +63,12 @@ def emitting(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("output other than IR")
     g.add_argument("--emit-ptx", action="store_true", help="print the PTX text of the module's ptx.kernels instead of IR")
     g.add_argument("--emit-ptx-dir", default=None, metavar="DIR", help="write one .ptx file for each kernel")
+    g.add_argument(
+        "--line-info",
+        choices=("torch", "tile"),
+        default=None,
+        help="write `.loc` into PTX: of the PyTorch source (torch), or of the dump that snapshot-locations named (tile)",
+    )
 
 
 def checking(p: argparse.ArgumentParser) -> None:
@@ -147,17 +153,17 @@ def seeing(p: argparse.ArgumentParser) -> None:
     g.add_argument(
         "--mlir-timing-display",
         choices=("tree", "list"),
-        default="tree",
+        default=None,
         metavar="FORM",
-        help="tree (default) or list, the longest first",
+        help="tree (default) or list, the longest first; alone it asks for the times too",
     )
     g.add_argument("--mlir-pass-statistics", action="store_true", help="print what the passes counted, to stderr")
     g.add_argument(
         "--mlir-pass-statistics-display",
         choices=("list", "pipeline"),
-        default="pipeline",
+        default=None,
         metavar="FORM",
-        help="pipeline (default: one table an application) or list (one a pass)",
+        help="pipeline (default: one table an application) or list (one a pass); alone it asks for the statistics too",
     )
 
 

@@ -94,6 +94,7 @@ class CudaDevice:
     """One GPU, its primary context and one stream; see runtime/device.py for the protocol."""
 
     asynchronous = True
+    instructions = 0
 
     def __init__(self, ordinal: int = 0) -> None:
         cu = self.cu = driver()

@@ -9,7 +9,7 @@ from typing import Any
 from ...dialects.ir.diagnostics import LlmcError
 
 HINTS = {
-    "CUDA_ERROR_ILLEGAL_ADDRESS": "run the same launch on the emulator (--device emulator --strict): it names the instruction and the thread",
+    "CUDA_ERROR_ILLEGAL_ADDRESS": "run the same launch on the emulator (llmc run --strict): it names the instruction and the thread",
     "CUDA_ERROR_MISALIGNED_ADDRESS": "run the same launch on the emulator: it names the instruction and the thread",
     "CUDA_ERROR_LAUNCH_FAILED": "run the same launch on the emulator, which checks mbarriers and shared memory",
     "CUDA_ERROR_LAUNCH_TIMEOUT": "the kernel does not end: run it on the emulator, which reports deadlocks",

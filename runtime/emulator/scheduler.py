@@ -39,6 +39,7 @@ class Group:
     at: int = 0  # the instruction that blocks
     stalled: bool = False
     polled: bool = False
+    warps: int = 0  # that have a thread here, once counted
 
 
 class Code:
@@ -81,7 +82,7 @@ class Scheduler:
         self.groups: list[Group] = []
         self.width = ctx.ctas * 32
         self.steps = 0
-        self.executed = 0
+        self.executed = 0  # instructions, counted once a warp as a GPU issues them
 
     def code(self, lo: int, hi: int) -> Code:
         found = self.codes.get((lo, hi))
@@ -155,15 +156,16 @@ class Scheduler:
                 ops, end = code.block(group.pc)
                 for op in ops:
                     op()
-                self.executed += len(ops) * (group.hi - group.lo) * self.width
+                self.executed += len(ops) * self._warps(group)
                 group.pc = end
-                if end >= limit:
-                    return
             elif not self._masked(group, code):
+                return
+            if group.pc >= limit:  # others wait here, to go on together
                 return
             if group.pc >= len(instructions):
                 raise Fault("runs past the kernel's last instruction without ret")
             instr = instructions[group.pc]
+            self.executed += self._warps(group)
             if instr.kind == "control":
                 if not self._control(group, instr, code):
                     return
@@ -187,6 +189,7 @@ class Scheduler:
                 self._merge([g for g in self.groups if g.blocked == group.blocked])
                 return False
             code.at(group.pc)[1](group.mask)
+            self.executed += self._warps(group)
             group.pc += 1
             if group.pc in kernel.leaders:
                 return True
@@ -203,6 +206,13 @@ class Scheduler:
             group.stalled = self.asynchrony.wait_failed or instr.base == "nanosleep"
 
     # -- groups -------------------------------------------------------------------------------------------------------------------
+
+    def _warps(self, group: Group) -> int:
+        """How many warps have a thread in the group."""
+        if not group.warps:
+            whole = (group.hi - group.lo) * self.ctx.ctas
+            group.warps = whole if group.mask is None else int(np.count_nonzero(group.mask.reshape(-1, 32).any(axis=1)))
+        return group.warps
 
     def _add(self, pc: int, lo: int, hi: int, mask: Array | None) -> Group | None:
         """A new group, its range as narrow as its mask allows; None when nobody is in it."""

@@ -49,7 +49,7 @@ class _Graph:
 class InterpretedDevice:
     """Byte arrays at made-up addresses; a launch runs the kernel's layout-level body on them."""
 
-    name, target, asynchronous = "interpreted", "none", False
+    name, target, asynchronous, instructions = "interpreted", "none", False, 0
 
     def __init__(self, module: ModuleOp) -> None:
         self.interpreter = Interpreter(module, reference_semantics())

@@ -118,4 +118,5 @@ def _rows(table: Mapping[str, int], depth: int) -> Iterable[str]:
 
 
 def from_arguments(arguments: argparse.Namespace) -> list[CommandInstrument]:
-    return [PassStatistics(arguments.mlir_pass_statistics_display)] if arguments.mlir_pass_statistics else []
+    display = arguments.mlir_pass_statistics_display
+    return [PassStatistics(display or "pipeline")] if arguments.mlir_pass_statistics or display else []

@@ -16,9 +16,12 @@ from pathlib import Path
 
 import pytest
 from commands import WORDS, Command
+from llmc.compiler import api
 from llmc.compiler.driver import llmc as llmc_command
 from llmc.compiler.driver import opt as opt_command
 from llmc.compiler.driver.progress import ProgressLine
+from llmc.runtime.emulator.device import EmulatorDevice
+from llmc.runtime.executor import DeviceEngine
 
 ROOT = Path(__file__).parents[3]
 EMULATOR = ("--device", "emulator")
@@ -52,6 +55,9 @@ def test_run_streams_the_text_to_stdout_and_the_rest_to_stderr(command: Command,
     assert set(result.out.split()) <= set(WORDS)
     assert "reading the checkpoint" in result.err
     assert re.search(r"\[emulator\] \d tokens, TTFT [\d.]+ ms, TPOT [\d.]+ ms; dumps are in ", result.err)
+    assert re.search(
+        r"; instructions of a warp: [\d,]{4,} to the first token, [\d,]{4,} for each after it$", result.err.strip()
+    )
     assert {p.name for p in (tmp_path / "dump" / "ir").iterdir()} == {
         f"model.{p}" for p in ("nn", "fusion", "quant", "layout", "tile", "ptx")
     }
@@ -60,6 +66,15 @@ def test_run_streams_the_text_to_stdout_and_the_rest_to_stderr(command: Command,
 def test_devices_and_artefacts_say_the_same(command: Command, checkpoint: Path, artefact: Path) -> None:
     runs = ((checkpoint, "reference"), (artefact, "reference"), (artefact, "emulator"))
     assert len({command("run", place, *PROMPT, "--device", device).out for place, device in runs}) == 1
+
+
+def test_strict_runs_on_the_emulator_and_nowhere_else(command: Command, artefact: Path) -> None:
+    result = command("run", artefact, *PROMPT, "--strict")
+    assert result.code == 0 and "[emulator]" in result.err
+    refused = command("run", artefact, *PROMPT, "--strict", "--device", "cuda")
+    assert refused.code == 1 and "error[LLMC0239]: --strict with --device cuda" in refused.err
+    engine = api.load(artefact, device="emulator", strict=True).engine
+    assert isinstance(engine, DeviceEngine) and isinstance(engine.device, EmulatorDevice) and engine.device.strict
 
 
 def test_the_prompt_comes_from_standard_input(command: Command, artefact: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,3 +159,10 @@ def test_the_best_pattern_comes_first_and_roots_count_subclasses() -> None:
 
 def test_names_of_patterns() -> None:
     assert [kebab(n) for n in ("AddZeroPattern", "_fold", "simplify_2d")] == ["add-zero-pattern", "fold", "simplify-2d"]
+
+
+def test_a_pattern_is_asked_about_ops_of_its_roots_only() -> None:
+    asked: list[str] = []
+    pattern = RulePattern(lambda op: asked.append(op.name), (arith.MuliOp,), name="asked")
+    apply_patterns(load(), [pattern], context())
+    assert asked and set(asked) == {"arith.muli"}

@@ -132,3 +132,29 @@ ret;
         return x
 
     assert device.download(out, out.nbytes).view(np.uint32).tolist() == [alone(i) for i in range(THREADS * CTAS)]
+
+
+COUNTED = """\
+.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry k() .reqntid 96
+{
+    .reg .b32 %r<2>;
+    .reg .pred %p<2>;
+    mov.u32 %r1, %tid.x;
+    setp.ge.u32 %p1, %r1, 48;
+    @%p1 bra done;
+    add.s32 %r1, %r1, 1;
+    add.s32 %r1, %r1, 1;
+done:
+    ret;
+}
+"""
+
+
+def test_an_instruction_counts_once_for_each_warp_with_a_thread_in_it() -> None:
+    device = EmulatorDevice(capacity=1 << 20)
+    device.launch(device.load(KernelImage("k", COUNTED, threads=96)), (2, 1, 1), [])
+    all_three, first_two = 3 + 1, 2  # mov, setp, bra and ret; the additions, which half of the second warp skips
+    assert device.instructions == 2 * (3 * all_three + 2 * first_two)

@@ -1,0 +1,81 @@
+"""What llmc-opt promises around passes and nothing else shows: verification that can be turned off, lines that lead to the model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from commands import Command
+
+BREAKING = '''\
+"""A pass that leaves a use before its definition."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from llmc.passes.framework.pass_ import Pass, PassContext
+from xdsl.dialects.builtin import ModuleOp
+
+
+@dataclass(frozen=True)
+class Misplace(Pass):
+    """Move the first op of a function behind the second."""
+
+    name: ClassVar[str] = "misplace"
+    anchors: ClassVar[tuple[str, ...]] = ("func.func",)
+
+    def run(self, ctx: PassContext, module: ModuleOp) -> None:
+        for function in module.body.block.ops:
+            first = function.regions[0].block.first_op
+            second = first.next_op
+            first.detach()
+            function.regions[0].block.insert_op_after(first, second)
+'''
+TEXT = """\
+func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = nn.neg %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %1 = nn.exp %0 : (tensor<4x8xf32>) -> tensor<4x8xf32> loc("model.layers.0.act"("model.py":7:3))
+  func.return %1 : tensor<4x8xf32>
+}
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    (tmp_path / "breaking.py").write_text(BREAKING)
+    (tmp_path / "in.mlir").write_text(TEXT)
+    return tmp_path / "in.mlir"
+
+
+@pytest.mark.parametrize("flag", [(), ("--verify-each",), ("--no-verify-each",)])
+def test_verification_after_each_pass_can_be_turned_off(flag: tuple[str, ...], command: Command, module: Path) -> None:
+    plugin = module.parent / "breaking.py"
+    result = command("opt", module, "--load-pass-plugin", plugin, "--pass-pipeline=func.func(misplace)", *flag)
+    if flag == ("--no-verify-each",):
+        assert result.code == 0 and result.out.index("nn.exp") < result.out.index("nn.neg")
+    else:
+        assert result.code == 1 and result.out == "" and "in pass 'misplace'" in result.err
+
+
+def test_line_info_leads_from_an_instruction_to_the_model(command: Command, module: Path) -> None:
+    text = command("opt", module, "--compile-from=nn", "--emit-ptx", "--line-info=torch").out
+    assert '.file 1 "model.py"' in text
+    lines = text.splitlines()
+    exponential = next(n for n, line in enumerate(lines) if "ex2" in line)
+    assert next(line for line in reversed(lines[:exponential]) if ".loc" in line) == "\t.loc 1 7 3 // model.layers.0.act"
+
+
+def test_without_line_info_ptx_says_nothing_of_the_model(command: Command, module: Path) -> None:
+    text = command("opt", module, "--compile-from=nn", "--emit-ptx").out
+    assert ".entry" in text and ".loc" not in text and "model" not in text
+
+
+def test_line_info_of_a_snapshot_leads_to_its_lines(command: Command, module: Path, tmp_path: Path) -> None:
+    dump = tmp_path / "seen.mlir"
+    pipeline = f'compile-to{{phase=tile}},snapshot-locations{{file="{dump}"}},ptx-phase'
+    result = command("opt", module, f"--pass-pipeline={pipeline}", "--emit-ptx", "--line-info=tile")
+    assert result.code == 0, result.err
+    lines = dump.read_text().splitlines()
+    numbers = {int(n) for n in re.findall(r"\.loc 1 (\d+)", result.out)}
+    assert numbers and any("tile.load" in lines[n - 1] for n in numbers)
