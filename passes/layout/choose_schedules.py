@@ -14,7 +14,7 @@ from ...dialects.layout.types import ScheduleAttr
 from ...dialects.rt.ops import LaunchOp, Range, decode_ranges, encode_ranges
 from ..framework.pass_ import Pass, PassContext
 from .roofline import remark_roofline
-from .scheduling import choose, kernels, launches, target_of
+from .scheduling import choose, kernels, launches
 
 # Where the best schedule is expected to change: in decoding with every tile of 8 tokens that is filled, in prefill less often.
 DECODE_BREAKS = (8, 16, 32, 64, 256)
@@ -65,7 +65,7 @@ class ChooseSchedules(Pass):
     split: bool = True
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        target = target_of(ctx, module, self.target)
+        target = ctx.registry.targets.of(module, self.target)
         symbols = SymbolTable(module)
         variants: dict[str, tuple[str, list[tuple[Range, str]]]] = {}
         decoding = {

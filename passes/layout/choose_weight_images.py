@@ -16,7 +16,7 @@ from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.types import BufferType, ScheduleAttr
 from ...dialects.rt.ops import LaunchOp, ParamOp
 from ..framework.pass_ import Pass, PassContext
-from .scheduling import abi_of, choose, launches, retype, target_of
+from .scheduling import abi_of, choose, launches, retype
 
 Signature = tuple[tuple[int, MemLayout], ...]
 
@@ -108,7 +108,7 @@ class ChooseWeightImages(Pass):
 
     def specialise(self, ctx: PassContext, module: ModuleOp, symbols: SymbolTable, uses: list[LaunchOp]) -> None:
         """Give each kernel the layouts of the weights it is launched with, and a clone where they differ."""
-        target = target_of(ctx, module, self.target)
+        target = ctx.registry.targets.of(module, self.target)
         variants: dict[str, dict[Signature, str]] = {}
         for launch in uses:
             name = launch.kernel.root_reference.data

@@ -21,7 +21,7 @@ from ...dialects.nn.weights import WeightOp as NNWeightOp
 from ...dialects.rt import ops as rt
 from ..framework.pass_ import Pass, PassContext
 from .kernel_builder import KernelPlan, Paging, buffer_type, kernel_from_body
-from .scheduling import choose, programs, target_of
+from .scheduling import choose, programs
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class LowerWeights(Pass):
         load.block.add_op(rt.ReturnOp(location=load.location))
         symbols.insert(load)
         if self.schedule:
-            target = target_of(ctx, module, self.target)
+            target = ctx.registry.targets.of(module, self.target)
             for kernel in loader.kernels.values():
                 choose(ctx, kernel, target)
         ctx.count("weights", len(params))

@@ -65,9 +65,8 @@ class LayoutToTile(Pass):
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        attribute = module.attributes.get("llmc.target")
         schedules = ctx.registry.schedules
-        target = ctx.registry.targets.find(attribute.data if isinstance(attribute, StringAttr) else "sm_90a")
+        target = ctx.registry.targets.of(module)
         grids: dict[str, ArrayAttr[StringAttr]] = {}
         maps: dict[str, ArrayAttr[TensorMapAttr] | None] = {}
         for kernel in [op for op in module.body.block.ops if isinstance(op, KernelOp)]:
