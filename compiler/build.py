@@ -95,6 +95,7 @@ def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings
         raise LlmcError(
             "LLMC0212",
             f"a module at phase '{standing}' can't be built into a model",
+            module,
             fix="start from a dump at layout or before",
         )
     for phase in MODULE_PHASES[order.index(standing) :]:
@@ -140,7 +141,7 @@ def ptxas_of(knobs: Knobs) -> tuple[Path, str]:
         try:
             path = find_ptxas(search_paths(environment))
         except LlmcError as error:
-            raise LlmcError("LLMC0840", "ptxas was not found", why=error.why, fix=fix) from None
+            raise LlmcError("LLMC0840", "ptxas was not found", "the search for ptxas", why=error.why, fix=fix) from None
     try:
         return path, ptxas_version(path)
     except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -133,7 +133,9 @@ class Schedules:
                 return schedule
         known = self.names()
         if name not in known:
-            raise LlmcError("LLMC0502", f"no schedule is called {name!r}", fix=f"known are {', '.join(known)}")
+            raise LlmcError(
+                "LLMC0502", f"no schedule is called {name!r}", f"schedule {name!r}", fix=f"known are {', '.join(known)}"
+            )
         return load_schedule(name)
 
     def candidates(self, kernel: KernelOp, target: Target) -> list[tuple[Schedule, ScheduleAttr]]:

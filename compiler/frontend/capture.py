@@ -120,7 +120,9 @@ def export(
         text = str(error).strip().splitlines()
         why = " ".join(text[:6]) or type(error).__name__
         fix = "make the forward pass free of branches on tensor values, and check which dimensions vary"
-        raise LlmcError("LLMC0311", f"torch.export cannot capture {type(model).__name__}", why=why[:800], fix=fix) from error
+        raise LlmcError(
+            "LLMC0311", f"torch.export cannot capture {type(model).__name__}", type(model).__name__, why=why[:800], fix=fix
+        ) from error
     finally:
         for module in model.modules():
             module.training = training[id(module)]
@@ -153,6 +155,7 @@ def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedPr
         raise LlmcError(
             "LLMC0322",
             what,
+            "forward",
             why="torch cannot rewrite it without the write",
             fix="use the form of the op that returns a new tensor",
         )

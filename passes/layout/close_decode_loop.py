@@ -90,7 +90,12 @@ class CloseDecodeLoop(Pass):
             if type_.rank == 2 and isinstance(type_.dims[1], int):
                 rows = BufferType.of(("B", type_.dims[1]), type_.element_type)
                 if logits is not None and logits != rows:
-                    raise LlmcError("LLMC0708", f"programs disagree on logits: {logits} and {rows}", program)
+                    raise LlmcError(
+                        "LLMC0708",
+                        f"programs disagree on logits: {logits} and {rows}",
+                        program,
+                        fix="compile the programs from one model, so that all give rows of one vocabulary",
+                    )
                 logits = rows
                 if program.sym_name.data.startswith("decode"):
                     decoders.append(program)

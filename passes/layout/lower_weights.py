@@ -188,7 +188,12 @@ class _Loader:
         owner = value.owner
         assert isinstance(owner, Operation)
         if ops and len(owner.results) > 1:
-            raise LlmcError("LLMC0707", f"{owner.name} gives several results in a weight's definition", owner)
+            raise LlmcError(
+                "LLMC0707",
+                f"{owner.name} gives several results in a weight's definition",
+                owner,
+                fix="define the weight with ops of one result each",
+            )
         family = "row" if owner.name == "nn.reduce" and ops else "pointwise"
         plan: KernelPlan = kernel_from_body(
             "pack", family, operands, ops, [value], Paging(), {}, owner.location, {0: offsets}, {0: type_}

@@ -71,6 +71,7 @@ def choose(
         f"no schedule runs @{kernel.sym_name.data} (family {kernel.family.data}) on {target.name}",
         kernel,
         why="neither its family's schedules nor the generic one accept its body",
+        fix="split the body into smaller kernels, or bring a schedule for it in a plugin",
     )
 
 
