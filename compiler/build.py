@@ -97,6 +97,7 @@ def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings
         raise LlmcError(
             "LLMC0212",
             f"a module at phase '{standing}' can't be built into a model",
+            module,
             fix="start from a dump at layout or before",
         )
     source = module.clone() if settings.failed is not None else None
@@ -149,7 +150,7 @@ def ptxas_of(knobs: Knobs) -> tuple[Path, str]:
         try:
             path = find_ptxas(search_paths(environment))
         except LlmcError as error:
-            raise LlmcError("LLMC0840", "ptxas was not found", why=error.why, fix=fix) from None
+            raise LlmcError("LLMC0840", "ptxas was not found", "the search for ptxas", why=error.why, fix=fix) from None
     try:
         return path, ptxas_version(path)
     except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -314,3 +314,17 @@ def phase_of(module: ModuleOp) -> str:
     """Where a module stands, as it says itself."""
     attribute = module.attributes.get("llmc.phase")
     return attribute.data if isinstance(attribute, StringAttr) else IMPORTED
+
+
+def check_phase(module: ModuleOp, phase: str) -> None:
+    """Raise LLMC0287 for a module that says that it stands elsewhere than at `phase`; one that says nothing is let through."""
+    said = module.attributes.get("llmc.phase")
+    if isinstance(said, StringAttr) and said.data != phase:
+        raise LlmcError(
+            "LLMC0287",
+            f"the module stands at phase '{said.data}', not at '{phase}'",
+            module,
+            why="its attribute llmc.phase is written by the last phase that ran",
+            fix=f"write --compile-from={said.data}, or --compile-to alone, which starts where the module stands; "
+            "correct llmc.phase if the module was edited to stand elsewhere",
+        )

@@ -114,12 +114,16 @@ def check_range(allocation: Allocation, offset: int, nbytes: int, doing: str) ->
     """Raise unless `[offset, offset + nbytes)` lies in a live allocation."""
     if not allocation.live:
         raise LlmcError(
-            "LLMC0901", f"{doing}: the allocation at {allocation.ptr:#x} was freed", fix="keep the Allocation while it is used"
+            "LLMC0901",
+            f"{doing}: the allocation at {allocation.ptr:#x} was freed",
+            doing,
+            fix="keep the Allocation while it is used",
         )
     if offset < 0 or nbytes < 0 or offset + nbytes > allocation.nbytes:
         raise LlmcError(
             "LLMC0902",
             f"{doing}: bytes {offset}..{offset + nbytes} of an allocation of {allocation.nbytes} bytes",
+            doing,
             fix="allocate more or copy less",
         )
 
@@ -154,4 +158,4 @@ def open_device(
         return CudaDevice(ordinal)
     if kind == "emulator":
         return EmulatorDevice(target=target or "sm_80", strict=strict, seed=seed)
-    raise LlmcError("LLMC0904", f"no device is called {kind!r}", fix="choose auto, cuda or emulator")
+    raise LlmcError("LLMC0904", f"no device is called {kind!r}", "--device", fix="choose auto, cuda or emulator")

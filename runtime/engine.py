@@ -145,6 +145,8 @@ def select_program(programs: Mapping[str, ProgramOp], stem: str, sizes: Mapping[
         raise LlmcError(
             "LLMC0871",
             f"no @{stem} program was compiled for {shown}",
+            f"@{stem}",
             why=f"the module has {', '.join('@' + n for n in programs)}",
+            fix="ask for sizes inside a program's ranges, or compile with larger limits",
         )
     return best[1]

@@ -93,7 +93,9 @@ class DeviceEngine:
         if found is None:
             definition = self._definitions.get(name)
             if definition is None:
-                raise LlmcError("LLMC0101", f"no rt.weight @{name} in the module")
+                raise LlmcError(
+                    "LLMC0101", f"no rt.weight @{name} in the module", f"rt.param @{name}", fix="define it, or correct the name"
+                )
             found = self._weights[name] = self._zeros(definition.type.num_bytes({}))
             if definition.value is not None:
                 buffer = Buffer.empty(definition.type, {})
@@ -119,6 +121,7 @@ class DeviceEngine:
             raise LlmcError(
                 "LLMC0872",
                 f"@{program.sym_name.data} needs an arena of {nbytes} bytes, the engine has {self._arena.nbytes}",
+                program,
                 why=f"it runs with sizes {dict(sizes)}, the engine was made for {self.capacity}",
                 fix="make the engine with a larger capacity",
             )
@@ -184,7 +187,9 @@ class DeviceEngine:
         name = op.kernel.root_reference.data
         function = self.functions.get(name)
         if function is None:
-            raise LlmcError("LLMC0874", f"kernel @{name} was not compiled", op)
+            raise LlmcError(
+                "LLMC0874", f"kernel @{name} was not compiled", op, fix="compile the module that the kernels are from"
+            )
         pointers = [places[value].pointer for value in op.buffers]
         maps: list[Argument] = []
         for spec in (m.data for m in op.maps.data) if op.maps is not None else ():

@@ -80,7 +80,13 @@ class Session:
         self.max_context = min(self.max_context or compiled, compiled)
         stops = self._row_size("eos", 8)
         if len(self.eos) > stops:
-            raise LlmcError("LLMC0850", f"{len(self.eos)} stop tokens", why=f"a sequence can have {stops}")
+            raise LlmcError(
+                "LLMC0850",
+                f"{len(self.eos)} stop tokens",
+                "eos",
+                why=f"a sequence can have {stops}",
+                fix="give fewer stop tokens",
+            )
         self.ring = self._row_size("ring", 256)
         wanted = self.steps_ahead or (STEPS_AHEAD if engine.asynchronous else 1)
         self.ahead = max(1, min(wanted, self.ring))
@@ -165,6 +171,7 @@ class Session:
                 raise LlmcError(
                     "LLMC0851",
                     f"prompt {index} is empty",
+                    f"prompt {index}",
                     why="it has no token",
                     fix="give at least one token, such as the model's BOS",
                 )
@@ -172,6 +179,7 @@ class Session:
                 raise LlmcError(
                     "LLMC0852",
                     f"prompt {index} has {len(prompt)} tokens; with {max_new_tokens} new ones that is more than {self.max_context}",
+                    f"prompt {index}",
                     why="the context of a sequence is limited by the size of its page table and by the model",
                     fix="shorten the prompt, ask for fewer tokens, or compile with a larger max-context",
                 )
@@ -184,6 +192,7 @@ class Session:
             raise LlmcError(
                 "LLMC0853",
                 f"{name} contains token {bad}",
+                name,
                 why=f"the model knows tokens 0 to {known} exclusive",
                 fix="use the model's own tokenizer",
             )
@@ -351,12 +360,13 @@ class Session:
         length = len(ids)
         longest = min(engine.capacity.tokens, self._largest("encode", "T"))
         if length == 0:
-            raise LlmcError("LLMC0851", "the text is empty", fix="give at least one token")
+            raise LlmcError("LLMC0851", "the text is empty", "the text", fix="give at least one token")
         if length > longest:
             why = "an encoder sees a text whole, and was compiled for that many tokens"
             raise LlmcError(
                 "LLMC0852",
                 f"the text has {length} tokens; that is more than {longest}",
+                "the text",
                 why=why,
                 fix="shorten it, or compile with a larger max-context",
             )

@@ -29,6 +29,7 @@ class PagePool:
             raise LlmcError(
                 "LLMC0870",
                 f"all {self.count - 1} pages of the KV pool are in use",
+                "the KV pool",
                 why=f"a page holds {self.page_size} tokens of one sequence",
                 fix="run fewer or shorter sequences at once, or give the session more pages",
             )

@@ -213,7 +213,11 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray]) -> No
     for name, array in arrays.items():
         if array.dtype not in names:
             raise LlmcError(
-                "LLMC0866", f"tensor {name!r} has dtype {array.dtype}", str(path), why=f"the format has {', '.join(DTYPES)}"
+                "LLMC0866",
+                f"tensor {name!r} has dtype {array.dtype}",
+                str(path),
+                why=f"the format has {', '.join(DTYPES)}",
+                fix="convert the array to one of these",
             )
         shape = list(array.shape)
         header[name] = {"dtype": names[array.dtype], "shape": shape, "data_offsets": [offset, offset + array.nbytes]}

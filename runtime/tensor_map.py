@@ -82,6 +82,7 @@ def as_tensor_map(size: int, argument: object, name: str) -> TensorMapArgument |
         raise LlmcError(
             "LLMC0962",
             f"parameter {name} takes {'a tensor map' if wanted else f'a value of {size} bytes'}, {argument!r} is given",
+            f"parameter {name}",
             fix="pass the arguments in the order of the kernel's parameters: buffers, tensor maps, sizes",
         )
     return argument if isinstance(argument, TensorMapArgument) else None

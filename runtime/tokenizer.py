@@ -18,7 +18,11 @@ def open_tokenizer(path: Path) -> Any:
         from tokenizers import Tokenizer
     except ImportError as error:
         raise LlmcError(
-            "LLMC0308", "reading text needs the tokenizers package", why=str(error), fix="pip install tokenizers"
+            "LLMC0308",
+            "reading text needs the tokenizers package",
+            "import tokenizers",
+            why=str(error),
+            fix="pip install tokenizers",
         ) from None
     try:
         return Tokenizer.from_file(str(path))

@@ -113,6 +113,7 @@ def find_ptxas(paths: Iterable[Path | str] | None = None) -> Path:
         raise LlmcError(
             "LLMC0840",
             "ptxas was not found",
+            "the search for ptxas",
             why="PTX is assembled by NVIDIA's ptxas; it needs no GPU",
             fix="pip install 'nvidia-cuda-nvcc==13.0.*', or set CUDA_HOME to a CUDA 13.0 toolkit",
         )

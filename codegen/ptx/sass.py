@@ -33,11 +33,19 @@ def sass(cubin: bytes, paths: Iterable[Path | str] | None = None) -> Sass:
     """Raises LlmcError LLMC0843 when nvdisasm is missing or fails."""
     tool = find_tool("nvdisasm", paths)
     if tool is None:
-        raise LlmcError("LLMC0843", "nvdisasm was not found", fix="pip install 'nvidia-cuda-nvdisasm==13.*'")
+        raise LlmcError(
+            "LLMC0843", "nvdisasm was not found", "the search for nvdisasm", fix="pip install 'nvidia-cuda-nvdisasm==13.*'"
+        )
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
         done = subprocess.run([str(tool), "-c", file.name], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode != 0:
-        raise LlmcError("LLMC0843", "nvdisasm failed", why=done.stderr.strip()[-400:])
+        raise LlmcError(
+            "LLMC0843",
+            "nvdisasm failed",
+            "nvdisasm",
+            why=done.stderr.strip()[-400:],
+            fix="use the nvdisasm of the CUDA that ptxas is from",
+        )
     return Sass(done.stdout, Counter(m.group(1) for m in _INSTRUCTION.finditer(done.stdout)))

@@ -85,7 +85,7 @@ class AttentionDecode:
             return []
         keys = min(body.page, 16)
         tasks = most * body.key_heads
-        units = target.sm_count if target is not None else 132  # pyright: ignore[reportUnnecessaryComparison]
+        units = target.sm_count
         found: list[ScheduleAttr] = []
         # measured in tests/perf/results/sweep_h200.json: few tokens are split among CTAs, many have one each
         if most <= 8:

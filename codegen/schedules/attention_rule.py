@@ -28,7 +28,9 @@ def attention(ev: Evaluator, op: Operation, index: int, coords: Coords) -> SSAVa
     assert isinstance(op, nn.AttentionOp)
     token, head, channel = coords
     if isinstance(token, Axis) or is_frag(token) or isinstance(head, Axis) or is_frag(head):
-        raise LlmcError("LLMC0506", "last-resort attention works on one token and head a CTA", op)
+        raise LlmcError(
+            "LLMC0506", "last-resort attention works on one token and head a CTA", op, fix="choose a schedule for attention"
+        )
     b = ev.b
     heads, width = dims_of(op.q)[1], dims_of(op.q)[2]
     lower, upper, query, at_key = _keys(ev, op, token)
@@ -75,6 +77,7 @@ def _keys(ev: Evaluator, op: nn.AttentionOp, token: Index):
                 "attention reads a state that the same kernel appends to",
                 op,
                 why="other CTAs' keys would not be there yet",
+                fix="append in a kernel of its own, before the attention",
             )
         keys, values, page_size = pages_of(ev, op.kv)
         batch = op.batch

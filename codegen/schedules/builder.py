@@ -114,7 +114,12 @@ class TileBuilder(AsyncBuilder):
         """The i32 argument of a size name."""
         found = self.op.size_args.get(name)
         if found is None:
-            raise LlmcError("LLMC0505", f"kernel @{self.op.sym_name.data} has no size {name}", self.op)
+            raise LlmcError(
+                "LLMC0505",
+                f"kernel @{self.op.sym_name.data} has no size {name}",
+                self.op,
+                fix="add the size to the kernel's sizes and arguments",
+            )
         return found
 
     def dim(self, dim: int | str) -> Index:

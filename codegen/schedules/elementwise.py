@@ -126,7 +126,12 @@ def groups_of(kernel: KernelOp, tiling: Tiling) -> list[Group]:
 def grid_of(kernel: KernelOp, tiling: Tiling) -> tuple[str, str, str]:
     tasks = list(dict.fromkeys(g.tasks(tiling) for g in groups_of(kernel, tiling)))
     if not tasks:
-        raise LlmcError("LLMC0508", f"kernel @{kernel.sym_name.data} writes nothing", kernel)
+        raise LlmcError(
+            "LLMC0508",
+            f"kernel @{kernel.sym_name.data} writes nothing",
+            kernel,
+            fix="end its body in a layout.write, or remove the kernel",
+        )
     return (tasks[0] if len(tasks) == 1 else f"max({', '.join(tasks)})", "1", "1")
 
 
@@ -202,7 +207,9 @@ def pages_of(ev: Evaluator, state: SSAValue) -> tuple[SSAValue, SSAValue, int]:
     while isinstance(owner, nn.AppendOp):
         owner = owner.kv.owner
     if not isinstance(owner, StateOp):
-        raise LlmcError("LLMC0506", "a state that is no layout.state", state)
+        raise LlmcError(
+            "LLMC0506", "a state that is no layout.state", state, fix="take the state from a layout.state of the kernel's pages"
+        )
     keys, values = ev.argument(owner.k_pages), ev.argument(owner.v_pages)
     page_size = memory_dims(memory_of(keys))[2]
     assert isinstance(page_size, int)

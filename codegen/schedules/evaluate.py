@@ -95,7 +95,12 @@ class Evaluator:
     def _compute(self, value: SSAValue, coords: Coords) -> SSAValue:
         owner = value.owner
         if not isinstance(owner, Operation):
-            raise LlmcError("LLMC0506", f"{value} is no tensor of the kernel's body", self.kernel)
+            raise LlmcError(
+                "LLMC0506",
+                f"{value} is no tensor of the kernel's body",
+                self.kernel,
+                fix="compute it in the kernel, or read it with layout.read",
+            )
         rule = self.rules.get(type(owner))
         if rule is None:
             raise LlmcError(

@@ -47,4 +47,6 @@ def _emit(b: TileBuilder, node: ast.expr, text: str) -> Index:
             return result
         case _:
             pass
-    raise LlmcError("LLMC0701", f"{text!r} is no size expression")
+    raise LlmcError(
+        "LLMC0701", f"{text!r} is no size expression", text, fix="use integers, size names, + - * // %, min, max and ceildiv"
+    )

@@ -199,7 +199,12 @@ def generic(ev: Evaluator, op: Operation, index: int, coords: Coords) -> SSAValu
     argument = op.body.block.args[len(op.inputs) + index]
     combiner = terminator.operands[index].owner
     if not isinstance(combiner, Operation) or type(combiner) not in COMBINE_OPS or argument not in combiner.operands:
-        raise LlmcError("LLMC0506", "linalg.generic reduces with an op that is no plain combination of its output", op)
+        raise LlmcError(
+            "LLMC0506",
+            "linalg.generic reduces with an op that is no plain combination of its output",
+            op,
+            fix="reduce by an add, mul, max or min of the output and one value",
+        )
     combine = COMBINE_OPS[type(combiner)]
     skip = [o.owner for o in terminator.operands if isinstance(o.owner, Operation)]
     elem = elem_of(op.results[index])

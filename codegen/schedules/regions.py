@@ -41,7 +41,12 @@ def inline_generic(
         if value not in values:
             owner = value.owner
             if not isinstance(owner, arith.ConstantOp):
-                raise LlmcError("LLMC0506", "a linalg.generic uses a value from outside that is no constant", op)
+                raise LlmcError(
+                    "LLMC0506",
+                    "a linalg.generic uses a value from outside that is no constant",
+                    op,
+                    fix="make the value an input of the linalg.generic",
+                )
             values[value] = copied_constant(s, owner)
         return values[value]
 
@@ -69,7 +74,7 @@ def inline_generic(
             )
             s.insert(copy)
             values.update(zip(inner.results, copy.results, strict=True))
-    raise LlmcError("LLMC0506", "a linalg.generic without a yield", op)
+    raise LlmcError("LLMC0506", "a linalg.generic without a yield", op, fix="end its region in linalg.yield")
 
 
 def copied_constant(s: ScalarBuilder, op: arith.ConstantOp) -> SSAValue:

@@ -36,7 +36,9 @@ def read(ev: Evaluator, op: Operation, index: int, coords: Coords) -> SSAValue:
 def batch_of(value: SSAValue) -> BatchOp:
     owner = value.owner
     if not isinstance(owner, BatchOp):
-        raise LlmcError("LLMC0506", "the batch of this op is no layout.batch", value)
+        raise LlmcError(
+            "LLMC0506", "the batch of this op is no layout.batch", value, fix="make the batch with layout.batch in the kernel"
+        )
     return owner
 
 
@@ -44,7 +46,7 @@ def batch_part(ev: Evaluator, batch: SSAValue, name: str, *coords: Coord) -> SSA
     """An element of one of the batch's buffers."""
     found = batch_of(batch).parts.get(name)
     if found is None:
-        raise LlmcError("LLMC0506", f"the kernel's batch lacks {name}", batch)
+        raise LlmcError("LLMC0506", f"the kernel's batch lacks {name}", batch, fix="give layout.batch that buffer")
     at = ev.settled(coords)
     return ev.remember((found, *at), lambda: ev.load(ev.argument(found), at))
 
@@ -76,7 +78,12 @@ def through_map(map_: AffineMap, loops: Sequence[Coord]) -> list[Coord]:
         elif isinstance(result, AffineConstantExpr):
             found.append(result.value)
         else:
-            raise LlmcError("LLMC0506", f"indexing map {map_} is no projected permutation")
+            raise LlmcError(
+                "LLMC0506",
+                f"indexing map {map_} is no projected permutation",
+                map_,
+                fix="use a map of loops and constants alone",
+            )
     return found
 
 

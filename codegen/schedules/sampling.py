@@ -199,7 +199,12 @@ def _token(draw: _Draw, op: nn.SampleOp) -> SSAValue:
     b, ev = draw.b, draw.ev
     parameters = op.params.owner
     if not isinstance(parameters, SamplingOp):
-        raise LlmcError("LLMC0506", "the parameters of nn.sample are no layout.sampling", op)
+        raise LlmcError(
+            "LLMC0506",
+            "the parameters of nn.sample are no layout.sampling",
+            op,
+            fix="make them with layout.sampling in the kernel",
+        )
 
     def parameter(name: str) -> SSAValue:
         return b.load_scalar(ev.argument(getattr(parameters, name)), draw.row)

@@ -3,11 +3,11 @@
     target = find_target("sm_90a")
     if target.has("wgmma"): …
 
-The module attribute `llmc.target = "sm_90a"` names the target in IR; `target_of(module)` reads it. Never test the sm number
+The module attribute `llmc.target = "sm_90a"` names the target in IR; a registry's `targets.of(module)` reads it. Never test the sm number
 outside this folder and the instruction table: ask for a feature.
 """
 
 from .occupancy import Occupancy
-from .table import TARGETS, Target, Targets, find_target, set_target, target_of
+from .table import DEFAULT_TARGET, TARGETS, Target, Targets, find_target, set_target
 
-__all__ = ["TARGETS", "Occupancy", "Target", "Targets", "find_target", "set_target", "target_of"]
+__all__ = ["DEFAULT_TARGET", "TARGETS", "Occupancy", "Target", "Targets", "find_target", "set_target"]

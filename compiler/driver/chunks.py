@@ -58,7 +58,11 @@ class Expected:
             re.compile(pattern)
         except re.error as error:
             raise LlmcError(
-                "LLMC0239", f"'{self.text}' holds no regular expression", f"an expected-{self.kind}-re comment", why=str(error)
+                "LLMC0239",
+                f"'{self.text}' holds no regular expression",
+                f"an expected-{self.kind}-re comment",
+                why=str(error),
+                fix="write a regular expression of Python's re between {{ and }}",
             ) from None
         return pattern
 

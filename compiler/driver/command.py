@@ -45,7 +45,9 @@ def guarded(body: Callable[[], int], debug: bool = False, style: ErrorStyle | No
     except MemoryError:
         if debug:
             raise
-        error = LlmcError("LLMC0002", "out of host memory", fix="use a smaller model, or a machine with more memory")
+        error = LlmcError(
+            "LLMC0002", "out of host memory", "the command", fix="use a smaller model, or a machine with more memory"
+        )
         print(style.render(error), file=sys.stderr)
         return 1
     except Exception as error:

@@ -41,6 +41,7 @@ def address(text: str) -> tuple[str, int]:
         raise LlmcError(
             "LLMC0271",
             f"--tcp {text} is no port of this machine",
+            "--tcp",
             why="the server reads what it is told and has no password, so it listens to this machine alone",
             fix="write 127.0.0.1:PORT",
         )
@@ -62,7 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     tcp = address(arguments.tcp) if arguments.tcp is not None else None
     if find_spec("pygls") is None:
-        raise LlmcError("LLMC0270", "llmc-lsp needs pygls, which is not installed", fix="pip install 'llmc[editor]'")
+        raise LlmcError(
+            "LLMC0270", "llmc-lsp needs pygls, which is not installed", "import pygls", fix="pip install 'llmc[editor]'"
+        )
     import gc
 
     from ..lsp.server import serve

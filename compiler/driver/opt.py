@@ -176,12 +176,14 @@ def asked_pipeline(arguments: argparse.Namespace, registry: Registry) -> Sequenc
 def phases_asked(arguments: argparse.Namespace, module: ModuleOp) -> Sequence[Element]:
     """The phases of `--compile-from` and `--compile-to`, none without them; what `--target` says is written on the module."""
     from ...codegen.targets import set_target
-    from ..phases import attach_options, phase_of, pipeline_between
+    from ..phases import attach_options, check_phase, phase_of, pipeline_between
 
     if arguments.compile_from is None and arguments.compile_to is None:
         if arguments.target is not None:
             set_target(module, arguments.target)
         return ()
+    if arguments.compile_from is not None:
+        check_phase(module, arguments.compile_from)
     phases = pipeline_between(arguments.compile_from or phase_of(module), arguments.compile_to or "ptx")
     attach_options(module, arguments.target)
     return phases

@@ -91,7 +91,7 @@ def write_build_reproducer(
 
 def numerics_of(arguments: argparse.Namespace | None) -> tuple[list[str], Callable[[], Sequence[Instrument]]]:
     """The flags of `--check-numerics` that were given, and what compares numbers again; numpy is only imported for it."""
-    if not getattr(arguments, "check_numerics", False):
+    if arguments is None or not getattr(arguments, "check_numerics", False):
         return [], tuple
     from .instruments import numerics
 

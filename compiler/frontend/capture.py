@@ -190,6 +190,7 @@ def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedPr
         raise LlmcError(
             "LLMC0322",
             what,
+            "forward",
             why="torch cannot rewrite it without the write",
             fix="use the form of the op that returns a new tensor",
         )

@@ -91,7 +91,11 @@ class CompiledModule:
         if spec != self.in_spec:
             fix = "call it with the arguments of the example, or compile again with these"
             raise LlmcError(
-                "LLMC0241", "the arguments differ in structure from the example's", why=f"{spec} is not {self.in_spec}", fix=fix
+                "LLMC0241",
+                "the arguments differ in structure from the example's",
+                "the call",
+                why=f"{spec} is not {self.in_spec}",
+                fix=fix,
             )
         tensors, sizes = self._checked(leaves)
         arrays = [_stored(value, port.name) for port, value in zip(self.inputs, tensors, strict=True)]
@@ -118,6 +122,7 @@ class CompiledModule:
                     raise LlmcError(
                         "LLMC0241",
                         f"argument {given!r} was {example!r} in the example",
+                        "the call",
                         why=why,
                         fix="compile again for this value",
                     )
@@ -128,6 +133,7 @@ class CompiledModule:
                 raise LlmcError(
                     "LLMC0242",
                     f"{port.name} is a {what}",
+                    f"input {port.name}",
                     why=f"it was compiled for {example.dtype}",
                     fix="convert it, or compile again",
                 )
@@ -149,7 +155,7 @@ class CompiledModule:
             bounds = ", ".join(f"{n} up to {v}" for n, v in self.limits.items())
             why = f"it was compiled for {shown}" + (f" with {bounds}" if bounds else "")
             fix = "compile again with this shape, or name the dimensions that vary in `dynamic`"
-            raise LlmcError("LLMC0243", f"{port.name} has the shape {list(shape)}", why=why, fix=fix)
+            raise LlmcError("LLMC0243", f"{port.name} has the shape {list(shape)}", f"input {port.name}", why=why, fix=fix)
 
     def _runner(self, sizes: Mapping[str, int]) -> Callable[[], None]:
         key = tuple(sorted(sizes.items()))
@@ -171,7 +177,11 @@ def _stored(value: torch.Tensor, name: str) -> np.ndarray[Any, Any]:
     if array.dtype == np.int64:
         if array.size and (array.min() < -(2**31) or array.max() >= 2**31):
             raise LlmcError(
-                "LLMC0244", f"{name} holds an integer that does not fit 32 bits", why="indices are 32 bits wide on the device"
+                "LLMC0244",
+                f"{name} holds an integer that does not fit 32 bits",
+                f"input {name}",
+                why="indices are 32 bits wide on the device",
+                fix="give indices between -2**31 and 2**31 - 1",
             )
         array = array.astype(np.int32)
     return array.reshape(-1)
@@ -202,7 +212,11 @@ def compile_torch(
     if not isinstance(module, torch.nn.Module):
         what = f"a {type(module).__name__} can't be compiled"
         raise LlmcError(
-            "LLMC0240", what, why="llmc.compile takes a torch.nn.Module", fix="llmc.load takes the directory of a checkpoint"
+            "LLMC0240",
+            what,
+            "llmc.compile",
+            why="llmc.compile takes a torch.nn.Module",
+            fix="llmc.load takes the directory of a checkpoint",
         )
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
@@ -269,6 +283,7 @@ def _results(captured: Captured) -> tuple[list[int], list[Result], Any]:
             raise LlmcError(
                 "LLMC0245",
                 what,
+                "forward",
                 why="a compiled module only computes results",
                 fix="return the new value instead of assigning it",
             )
@@ -277,7 +292,12 @@ def _results(captured: Captured) -> tuple[list[int], list[Result], Any]:
         elif isinstance(spec.arg, TensorArgument):
             dtype = node.meta["val"].dtype
             if dtype not in ELEMS:
-                raise LlmcError("LLMC0332", f"tensors of {dtype} are not supported", f"output {len(results)}")
+                raise LlmcError(
+                    "LLMC0332",
+                    f"tensors of {dtype} are not supported",
+                    f"output {len(results)}",
+                    fix="convert it in the model to a float, an integer or a bool",
+                )
             results.append(Result(f"output.{len(places)}", (), dtype))
             places.append(place)
         else:
@@ -285,6 +305,7 @@ def _results(captured: Captured) -> tuple[list[int], list[Result], Any]:
             raise LlmcError(
                 "LLMC0246",
                 what,
+                f"output {len(results)}",
                 why="results are tensors and constants",
                 fix="read the size off a tensor, or keep that dimension static",
             )

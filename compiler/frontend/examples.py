@@ -22,7 +22,7 @@ def bind(
         found = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise LlmcError(
-            "LLMC0241", "the arguments are not those of forward", why=str(error), fix=f"forward takes {signature}"
+            "LLMC0241", "the arguments are not those of forward", "the call", why=str(error), fix=f"forward takes {signature}"
         ) from None
     return found.args, found.kwargs
 
@@ -37,7 +37,8 @@ def check_examples(example_inputs: object, kwargs: object) -> None:
         raise LlmcError("LLMC0241", f"kwargs is no dict but a {type(kwargs).__name__}", "the argument kwargs", fix=fix)
     for leaf in pytree.tree_leaves((example_inputs, kwargs)):
         if isinstance(leaf, np.ndarray | np.generic):
-            raise LlmcError("LLMC0242", f"an example input is a {type(leaf).__name__} of numpy", fix="use torch.from_numpy")
+            what = f"an example input is a {type(leaf).__name__} of numpy"
+            raise LlmcError("LLMC0242", what, "the example inputs", fix="use torch.from_numpy")
 
 
 def by_place(
@@ -58,14 +59,16 @@ def check_dynamic(
     """Raise for a dimension that can't vary: LLMC0268 where the examples have none such, LLMC0704 where others come before it."""
     unknown = next((name for name in max_sizes if name not in limits), None)
     if unknown is not None:
-        raise LlmcError("LLMC0268", f"max_sizes bounds {unknown!r}, which dynamic does not name", fix="name it in dynamic")
+        what = f"max_sizes bounds {unknown!r}, which dynamic does not name"
+        raise LlmcError("LLMC0268", what, "the argument max_sizes", fix="name it in dynamic")
     names = [n for n, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     tensors = {key: value for key, value in [*enumerate(bound[0]), *bound[1].items()] if isinstance(value, torch.Tensor)}
     for key, axes in dynamic.items():
         name = names[key] if isinstance(key, int) and key < len(names) else key
         if key not in tensors:
             fix = "name an argument that is a tensor, by its place or its name"
-            raise LlmcError("LLMC0268", f"dynamic names {name!r}, which is no tensor of the example inputs", fix=fix)
+            what = f"dynamic names {name!r}, which is no tensor of the example inputs"
+            raise LlmcError("LLMC0268", what, "the argument dynamic", fix=fix)
         for axis, size in axes.items():
             _check_axis(name, tensors[key].shape, axis, size, limits)
 
@@ -74,14 +77,15 @@ def _check_axis(name: object, shape: Sequence[int], axis: int, size: str, limits
     shown = f"{name}, which has the shape {list(shape)}"
     if not 0 <= axis < len(shape):
         fix = f"give a dimension from 0 to {len(shape) - 1}"
-        raise LlmcError("LLMC0268", f"dynamic names dimension {axis} of {shown}", fix=fix)
+        raise LlmcError("LLMC0268", f"dynamic names dimension {axis} of {shown}", "the argument dynamic", fix=fix)
     if shape[axis] > limits[size]:
         what = f"{size}, dimension {axis} of {name}, is {shape[axis]} in the example, and may be up to {limits[size]}"
-        raise LlmcError("LLMC0268", what, fix=f'raise the bound: max_sizes={{"{size}": …}}')
+        raise LlmcError("LLMC0268", what, "the argument max_sizes", fix=f'raise the bound: max_sizes={{"{size}": …}}')
     if any(extent != 1 for extent in shape[:axis]):
         raise LlmcError(
             "LLMC0704",
             f"{size}, dimension {axis} of {shown}, cannot vary",
+            "the argument dynamic",
             why="buffers have fixed strides, so that only the first dimension (of those that are not 1) may vary",
             fix="keep it static, make the dimensions before it 1 (one sequence at a time), or let the module work with it first",
         )

@@ -272,6 +272,7 @@ def _mask(*args: Any, attention_mask: Tensor | None = None, mask_function: Any =
                 f"the attention mask {name} is not supported",
                 where=module,
                 why="only causal, windowed and padding masks are recognised",
+                fix="use a causal, windowed or padding mask",
             )
     return attention_mask
 

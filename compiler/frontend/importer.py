@@ -121,7 +121,12 @@ class Importer:
             if argument not in self.values and argument.op == "placeholder":
                 self.values[argument] = self._held(argument)
             return cast(Value, self.values[argument])
-        raise LlmcError("LLMC0330", f"expected a tensor, got {argument!r}", where=self.b.location)
+        raise LlmcError(
+            "LLMC0330",
+            f"expected a tensor, got {argument!r}",
+            where=self.b.location,
+            fix="pass a tensor, such as torch.tensor of the number",
+        )
 
     def shape(self, node: torch.fx.Node) -> tuple[Size, ...]:
         """Torch's shape of a node's (first) result."""
@@ -155,7 +160,13 @@ class Importer:
                         product = product * Size.name(self.captured.names[base])
                 else:
                     why = "sizes are sums of products of names, such as 8*T+1"
-                    raise LlmcError("LLMC0331", f"size {expression} cannot be expressed", where=self.b.location, why=why)
+                    raise LlmcError(
+                        "LLMC0331",
+                        f"size {expression} cannot be expressed",
+                        where=self.b.location,
+                        why=why,
+                        fix="keep that dimension static",
+                    )
             total = total + product
         return total
 
@@ -165,7 +176,12 @@ class Importer:
             value = value.meta["val"]
         dtype = value.dtype if isinstance(value, Tensor) else value
         if dtype not in ELEMS:
-            raise LlmcError("LLMC0332", f"tensors of {dtype} are not supported", where=self.b.location)
+            raise LlmcError(
+                "LLMC0332",
+                f"tensors of {dtype} are not supported",
+                where=self.b.location,
+                fix="convert it in the model to a float, an integer or a bool",
+            )
         return ELEMS[dtype]
 
     def concrete(self, node: torch.fx.Node, tokens: int) -> Tensor | None:
@@ -249,7 +265,12 @@ class Importer:
         dims = tuple(Size.of(n) for n in array.shape)
         if array.dtype == np.int64:
             if array.size and (array.min() < -(2**31) or array.max() >= 2**31):
-                raise LlmcError("LLMC0333", "an integer constant does not fit 32 bits", where=self.b.location)
+                raise LlmcError(
+                    "LLMC0333",
+                    "an integer constant does not fit 32 bits",
+                    where=self.b.location,
+                    fix="use a smaller constant: indices are 32 bits wide",
+                )
             array = array.astype(np.int32)
         flat = array.reshape(-1)
         if array.size <= LARGEST_CONSTANT or bool(np.all(flat == flat[0])):
@@ -293,7 +314,12 @@ class Importer:
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             if node in live:
-                raise LlmcError("LLMC0334", f"input {node.name} is no tensor", where=self.b.location)
+                raise LlmcError(
+                    "LLMC0334",
+                    f"input {node.name} is no tensor",
+                    where=self.b.location,
+                    fix="let forward take tensors alone; keep the rest in the module",
+                )
             return
         dims = self.shape(node)
         axis = 0 if len(dims) > 1 and dims[0] == ONE else None
@@ -338,7 +364,9 @@ class Importer:
         try:
             self.values[node] = handler(self, node)
         except VerifyException as error:
-            raise LlmcError("LLMC0336", f"cannot import {name}", where=self.b.location, why=str(error)) from error
+            raise LlmcError(
+                "LLMC0336", f"cannot import {name}", where=self.b.location, why=str(error), fix="write it with other ops"
+            ) from error
         result = self.values[node]
         if isinstance(result, Value) and isinstance(value, Tensor):
             wanted = self.shape(node)

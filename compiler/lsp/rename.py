@@ -16,15 +16,19 @@ SPELLING = {"value": ("%", SUFFIX), "block": (r"\^", SUFFIX), "symbol": ("@", WO
 def renamable(document: Document, target: Target | None) -> Target:
     """The target, if it can be renamed. Raises LLMC0273."""
     if target is None or target.what not in SPELLING:
-        raise LlmcError("LLMC0273", "nothing here can be renamed", fix="put the cursor on a %value, ^block, @symbol or #alias")
+        raise LlmcError(
+            "LLMC0273", "nothing here can be renamed", "the cursor", fix="put the cursor on a %value, ^block, @symbol or #alias"
+        )
     shown = document.text[target.place.start : target.place.end]
     found = definitions(document, target)
     if len(found) != 1:
         why = f"it has {len(found) or 'no'} definition{'s' if len(found) != 1 else ''} in this module"
-        raise LlmcError("LLMC0273", f"{shown} can't be renamed", why=why)
+        raise LlmcError(
+            "LLMC0273", f"{shown} can't be renamed", shown, why=why, fix="correct the module so that the name is defined once"
+        )
     if target.what in ("value", "block") and any(f.code == "LLMC0001" for f in document.read(target.part).findings):
         why = "a syntax error may hide some of its uses"
-        raise LlmcError("LLMC0273", f"{shown} can't be renamed", why=why, fix="mend the syntax error first")
+        raise LlmcError("LLMC0273", f"{shown} can't be renamed", shown, why=why, fix="mend the syntax error first")
     return target
 
 
@@ -35,10 +39,12 @@ def rename(document: Document, target: Target | None, name: str) -> list[tuple[P
     sigil, pattern = SPELLING[target.what]
     match = re.fullmatch(rf"(?:{sigil})?({pattern})", name, re.ASCII)
     if match is None:
-        raise LlmcError("LLMC0273", f"'{name}' is no name of a {target.what}", fix="use letters, digits, '_' and '$'")
+        raise LlmcError(
+            "LLMC0273", f"'{name}' is no name of a {target.what}", "the new name", fix="use letters, digits, '_' and '$'"
+        )
     fresh = match.group(1)
     if taken := _taken(document, target, fresh):
-        raise LlmcError("LLMC0273", f"'{name}' can't be the new name", why=taken, fix="choose another name")
+        raise LlmcError("LLMC0273", f"'{name}' can't be the new name", "the new name", why=taken, fix="choose another name")
     edits: list[tuple[Place, str]] = []
     for place in occurrences(document, target):
         old = document.text[place.start : place.end]

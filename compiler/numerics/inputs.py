@@ -91,6 +91,7 @@ class Source:
                 raise LlmcError(
                     "LLMC0264",
                     f"the input given for {label!r} has shape {list(given.shape)}, the module takes {list(shape)}",
+                    f"input {label!r}",
                     fix="give an array of that shape, or set the sizes with --check-numerics-sizes",
                 )
             return given.astype(dtype_of(elem))

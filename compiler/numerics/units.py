@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 
-from ...codegen.targets import Target, find_target
+from ...codegen.targets import Target, Targets
 from ...dialects.fusion.ops import KernelOp as FusionKernelOp
 from ...dialects.fusion.ops import LaunchOp as FusionLaunchOp
 from ...dialects.ir.hashing import structural_text
@@ -77,8 +77,7 @@ class Side:
     def __post_init__(self) -> None:
         self.text = self.text or structural_text(self.module)
         self.table = symbols(self.module)
-        attribute = self.module.attributes.get("llmc.target")
-        self.target: Target = find_target(attribute.data if isinstance(attribute, StringAttr) else "sm_90a")
+        self.target: Target = Targets().of(self.module)
         ops = list(self.module.body.block.ops)
         self.functions = {op.sym_name.data: op for op in ops if isinstance(op, FuncOp) and op.body.blocks}
         self.programs = {

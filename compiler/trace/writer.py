@@ -54,7 +54,9 @@ def _is_trace(page: Path) -> bool:
 
 def refused(directory: Path, error: OSError) -> LlmcError:
     fix = "choose a folder with room and permission"
-    return LlmcError("LLMC0251", f"can't write the trace into {directory}", why=error.strerror or str(error), fix=fix)
+    return LlmcError(
+        "LLMC0251", f"can't write the trace into {directory}", str(directory), why=error.strerror or str(error), fix=fix
+    )
 
 
 def page_head(title: str) -> str:

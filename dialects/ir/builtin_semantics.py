@@ -76,7 +76,9 @@ def _constant(op: Operation, args: Values, frame: Frame) -> Values:
         shape = value.get_shape()
         data = np.array(value.get_values())
         return (rounded(np.broadcast_to(data, shape) if data.size == 1 else data.reshape(shape), elem, frame.options),)
-    raise LlmcError("LLMC0103", f"constant {value} has no numpy value", op)
+    raise LlmcError(
+        "LLMC0103", f"constant {value} has no numpy value", op, fix="write it as an integer, a float or a dense<…> of them"
+    )
 
 
 _CMPI: list[Callable[[Any, Any], Any]] = [
@@ -246,7 +248,12 @@ def _generic(op: Operation, args: Values, frame: Frame) -> Values:
             if isinstance(expr, AffineDimExpr) and extents[expr.position] < 0 and extent >= 0:
                 extents[expr.position] = extent
     if -1 in extents:
-        raise LlmcError("LLMC0103", "linalg.generic: the extent of a loop can't be inferred from its operands", op)
+        raise LlmcError(
+            "LLMC0103",
+            "linalg.generic: the extent of a loop can't be inferred from its operands",
+            op,
+            fix="give it an operand whose indexing map has that loop as a result",
+        )
     kinds = [t.data for t in generic.iterator_types.data]
     frame.data["linalg.extents"] = extents
     space = [_to_space(v, m, rank) for v, m in zip(inputs, maps, strict=False)]
@@ -273,7 +280,12 @@ def _generic(op: Operation, args: Values, frame: Frame) -> Values:
     for index, (yielded_value, out_arg) in enumerate(zip(terminator.operands, out_args, strict=True)):
         combine = yielded_value.owner
         if not isinstance(combine, Operation) or type(combine) not in _COMBINE or out_arg not in combine.operands:
-            raise LlmcError("LLMC0103", "linalg.generic reduces with an op that is no plain combination of its output", op)
+            raise LlmcError(
+                "LLMC0103",
+                "linalg.generic reduces with an op that is no plain combination of its output",
+                op,
+                fix="reduce by an add, mul, max or min of the output and one value",
+            )
         other = combine.operands[1] if combine.operands[0] is out_arg else combine.operands[0]
         full = np.broadcast_to(widen(frame.values[other], frame.options), extents)
         map_ = maps[len(inputs) + index]

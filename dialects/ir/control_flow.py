@@ -31,13 +31,20 @@ def _types(values: Sequence[SSAValue]) -> list[Attribute]:
 def _same(op: Operation, what: str, given: Sequence[SSAValue], taken: Sequence[SSAValue]) -> None:
     if _types(given) != _types(taken):
         found, wanted = (", ".join(str(t) for t in _types(values)) for values in (given, taken))
-        raise LlmcError("LLMC0121", f"invalid IR: {what} ({found}), where ({wanted}) is expected", op)
+        raise LlmcError(
+            "LLMC0121", f"invalid IR: {what} ({found}), where ({wanted}) is expected", op, fix="pass on values of these types"
+        )
 
 
 def _ends(op: Operation, region: Region, kind: type[Operation]) -> Operation:
     last = region.block.last_op if len(region.blocks) == 1 else None
     if not isinstance(last, kind):
-        raise LlmcError("LLMC0121", f"invalid IR: a region of {op.name} is one block that ends in {kind.name}", op)
+        raise LlmcError(
+            "LLMC0121",
+            f"invalid IR: a region of {op.name} is one block that ends in {kind.name}",
+            op,
+            fix=f"end it in {kind.name}",
+        )
     return last
 
 

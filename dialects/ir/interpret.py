@@ -53,7 +53,13 @@ class Interpreter:
         found = self._symbols.get(name)
         if found is None:
             known = ", ".join("@" + s for s in list(self._symbols)[:12])
-            raise LlmcError("LLMC0101", f"no symbol @{name} in the module", why=f"it defines {known or 'none'}")
+            raise LlmcError(
+                "LLMC0101",
+                f"no symbol @{name} in the module",
+                "the module that is interpreted",
+                why=f"it defines {known or 'none'}",
+                fix="name one that it defines",
+            )
         return found
 
     def call(self, name: str, args: Sequence[Any], sizes: Mapping[str, int] | None = None) -> tuple[Any, ...]:
@@ -114,7 +120,10 @@ class Frame:
                 raise
             except Exception as error:
                 raise LlmcError(
-                    "LLMC0103", f"{op.name} failed while it was interpreted: {type(error).__name__}: {error}", op
+                    "LLMC0103",
+                    f"{op.name} failed while it was interpreted: {type(error).__name__}: {error}",
+                    op,
+                    fix="look at the values of its operands; a shape or a type that the verifier let through is a defect of llmc",
                 ) from error
             if len(results) == 1 and isinstance(results[0], Jump):
                 return results[0]

@@ -148,7 +148,9 @@ def parse_module(context: Context, text: str, name: str = "<text>", *, locate: b
         module = parser.parse_module()
     except ParseError as error:
         message = re.sub(r"\s+", " ", str(error.msg)).strip()
-        raise LlmcError("LLMC0001", f"syntax error: {message}", _place(error.span.start, text, name)) from None
+        raise LlmcError(
+            "LLMC0001", f"syntax error: {message}", _place(error.span.start, text, name), fix="correct the text at the mark"
+        ) from None
     except MemoryError:
         raise
     except RecursionError:
@@ -156,7 +158,12 @@ def parse_module(context: Context, text: str, name: str = "<text>", *, locate: b
         raise LlmcError("LLMC0001", f"{name} nests too deeply to be read", where, fix="take it apart") from None
     except Exception as error:  # attributes, types and ops are made while parsing, and what they raise is up to their dialects
         where = name if parser is None or parser.failed is None else _place(parser.failed, text, name)
-        raise LlmcError("LLMC0001", f"{name} is no valid IR: {error or type(error).__name__}", where) from None
+        raise LlmcError(
+            "LLMC0001",
+            f"{name} is no valid IR: {error or type(error).__name__}",
+            where,
+            fix="correct the attribute, type or op at the mark",
+        ) from None
     return module
 
 

@@ -265,7 +265,7 @@ def _print(
     try:
         return _print_whole(op, locations, generic, elide, aliases, spans)
     except RecursionError:
-        raise LlmcError("LLMC0006", "the module nests too deeply to be printed", fix="take it apart") from None
+        raise LlmcError("LLMC0006", "the module nests too deeply to be printed", "the printer", fix="take it apart") from None
 
 
 def _print_whole(

@@ -76,7 +76,7 @@ def check_symbols(op: Operation, symbols: Mapping[str, Operation]) -> None:
     try:
         check(op, find)
     except VerifyException as error:
-        raise LlmcError("LLMC0121", f"invalid IR: {error}", op) from error
+        raise LlmcError("LLMC0121", f"invalid IR: {error}", op, fix="correct this op, or what it names") from error
 
 
 @dataclass
@@ -93,13 +93,13 @@ class SymbolTable:
             if name is None:
                 continue
             if name in self.by_name:
-                raise LlmcError("LLMC0110", f"symbol @{name} is defined twice", op)
+                raise LlmcError("LLMC0110", f"symbol @{name} is defined twice", op, fix="rename one of the two")
             self.by_name[name] = op
 
     def lookup(self, name: str) -> Operation:
         found = self.by_name.get(name)
         if found is None:
-            raise LlmcError("LLMC0101", f"no symbol @{name} in the module")
+            raise LlmcError("LLMC0101", f"no symbol @{name} in the module", self.module, fix="define it, or correct the name")
         return found
 
     def unique(self, stem: str) -> str:

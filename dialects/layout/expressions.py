@@ -55,6 +55,7 @@ def _tree(text: str) -> ast.expr:
         raise LlmcError(
             "LLMC0701",
             f"{text!r} is no size expression",
+            text,
             fix="use integers, size names, + - * // %, min, max and ceildiv",
         )
     return node
@@ -67,7 +68,13 @@ def _value(node: ast.expr, sizes: Mapping[str, int], text: str) -> int:
         case ast.Name(id=name):
             if name not in sizes:
                 known = ", ".join(sorted(sizes)) or "none"
-                raise LlmcError("LLMC0702", f"size {name} of {text!r} has no value", why=f"the sizes given are {known}")
+                raise LlmcError(
+                    "LLMC0702",
+                    f"size {name} of {text!r} has no value",
+                    text,
+                    why=f"the sizes given are {known}",
+                    fix="give the size a value, or use a name that has one",
+                )
             return int(sizes[name])
         case ast.UnaryOp(operand=operand):
             return -_value(operand, sizes, text)

@@ -96,7 +96,9 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
         if all(isinstance(d, int) for d in dims):
             return self.num_elements({}) * width
         if not self.is_row_major:
-            raise LlmcError("LLMC0703", f"{self} has a dynamic dimension and is not row-major", fix="use a row-major layout")
+            raise LlmcError(
+                "LLMC0703", f"{self} has a dynamic dimension and is not row-major", str(self), fix="use a row-major layout"
+            )
         return expressions.product([*dims, width])
 
     def verify(self) -> None:

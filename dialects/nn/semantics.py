@@ -38,7 +38,12 @@ def infer_sizes(types: Sequence[Attribute], args: Sequence[Any]) -> dict[str, in
         if len(terms) == 1 and len(terms[0][0]) == 1 and value % terms[0][1] == 0:
             name, found = terms[0][0][0], value // terms[0][1]
             if sizes.setdefault(name, found) != found:
-                raise LlmcError("LLMC0131", f"size {name} is {sizes[name]} in one argument and {found} in another")
+                raise LlmcError(
+                    "LLMC0131",
+                    f"size {name} is {sizes[name]} in one argument and {found} in another",
+                    f"argument of type {kind}",
+                    fix="give arguments whose shapes agree",
+                )
 
     for kind, value in zip(types, args):
         if isinstance(kind, nn.BatchType) and isinstance(value, Batch):
@@ -93,7 +98,12 @@ def _entry(op: Operation, args: Values, frame: Frame) -> Values:
     array = np.asarray(source[name])
     wanted = op.result.type
     if array.shape != wanted.get_shape():
-        raise LlmcError("LLMC0133", f"tensor {name!r} has shape {array.shape}, the module expects {wanted.get_shape()}", op)
+        raise LlmcError(
+            "LLMC0133",
+            f"tensor {name!r} has shape {array.shape}, the module expects {wanted.get_shape()}",
+            op,
+            fix="take the tensor from the checkpoint that the module was imported from",
+        )
     elem = elem_of(op.result)
     if array.dtype == dtype_of(elem):
         return (array,)
@@ -124,7 +134,10 @@ def _constant(op: Operation, args: Values, frame: Frame) -> Values:
 def _embedding(op: Operation, frame: Frame, ids: np.ndarray, table: np.ndarray) -> np.ndarray:
     if ids.size and (ids.min() < 0 or ids.max() >= len(table)):
         raise LlmcError(
-            "LLMC0134", f"token id {ids.min() if ids.min() < 0 else ids.max()} is outside a table of {len(table)} rows", op
+            "LLMC0134",
+            f"token id {ids.min() if ids.min() < 0 else ids.max()} is outside a table of {len(table)} rows",
+            op,
+            fix="give ids from 0 to the rows of the table, exclusive",
         )
     return table[ids]
 

@@ -178,7 +178,12 @@ class PtxBuilder:
         block = self.block
         kernel = block.parent_op()
         if not isinstance(kernel, KernelOp) or name not in kernel.param_types:
-            raise LlmcError("LLMC0803", f"the kernel has no parameter '{name}'", where=self.location)
+            raise LlmcError(
+                "LLMC0803",
+                f"the kernel has no parameter '{name}'",
+                where=self.location,
+                fix="name a parameter that stands in the kernel's params",
+            )
         type_ = kernel.param_types[name]
         if type_ == "tensormap":
             return self.emit("cvta.param.u64", self.emit("mov.b64", name))
@@ -377,6 +382,7 @@ class PtxBuilder:
                 f"{form.opcode}: {len(operands)} operands given, takes {form.required} to {len(form.operands)}",
                 where=self.location,
                 why=f"the table's row has operands '{form.row.operands}'",
+                fix="give the operands of the table's row",
             )
         specs = list(form.operands)
         for i in reversed(range(len(specs))):

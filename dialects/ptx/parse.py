@@ -520,4 +520,9 @@ def _form_for(opcode: str, operands: list[Operand]) -> Form | None:
 def _error(message: str, line: int, text: str) -> LlmcError:
     lines = text.splitlines()
     shown = lines[line - 1].strip() if 0 < line <= len(lines) else ""
-    return LlmcError("LLMC0810", f"PTX line {line}: {message}", where=f"line {line}: {shown}")
+    return LlmcError(
+        "LLMC0810",
+        f"PTX line {line}: {message}",
+        where=f"line {line}: {shown}",
+        fix="correct the line; llmc reads the PTX that it writes",
+    )

@@ -266,7 +266,12 @@ def _template(op: PtxInstruction) -> tuple[str, int, int]:
     opcode = op.opcode
     found = forms_of(opcode)
     if not found:
-        raise LlmcError("LLMC0801", f"'{opcode}' is not a PTX instruction form that llmc knows", where=op)
+        raise LlmcError(
+            "LLMC0801",
+            f"'{opcode}' is not a PTX instruction form that llmc knows",
+            where=op,
+            fix="use a form of a table in dialects/ptx/table, or add a row",
+        )
     form = op.resolved
     items = list(op.items)
     skipped = 0

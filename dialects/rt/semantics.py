@@ -85,7 +85,9 @@ def _upload(op: Operation, args: Values, frame: Frame) -> Values:
     entry = upload.entry.data
     checkpoint = frame.interp.environment["checkpoint"]
     if entry not in checkpoint:
-        raise LlmcError("LLMC0720", f"the checkpoint has no tensor {entry}", op)
+        raise LlmcError(
+            "LLMC0720", f"the checkpoint has no tensor {entry}", op, fix="load the checkpoint that the module was imported from"
+        )
     args[0].write(checkpoint_array(np.asarray(checkpoint[entry]), entry, upload))
     return ()
 

@@ -428,6 +428,10 @@ class IsThreadOp(LocatedOp):
     def __init__(self, id: int = 0, *, location: LocationAttr | None = None):
         super().__init__(properties={"id": IntegerAttr(id, i32)}, result_types=[i1], location=location)
 
+    def verify_(self) -> None:
+        if not 0 <= self.id.value.data < 1024:
+            raise VerifyException(f"thread {self.id.value.data}; a CTA has threads 0 to 1023")
+
 
 OPS: list[type[Operation]] = [
     KernelOp,

@@ -504,6 +504,10 @@ class CpAsyncWaitOp(LocatedOp):
     def __init__(self, pending: int = 0, *, location: LocationAttr | None = None):
         super().__init__(properties={"pending": IntegerAttr(pending, i64)}, location=location)
 
+    def verify_(self) -> None:
+        if self.pending.value.data < 0:
+            raise VerifyException(f"{self.pending.value.data} groups can't be open; it takes 0 or more")
+
 
 @irdl_op_definition
 class PrefetchOp(LocatedOp):

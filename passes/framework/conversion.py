@@ -136,7 +136,7 @@ class _Conversion:
             if depth > 64:
                 raise LlmcError(
                     "LLMC0284", f"pattern '{pattern.name}' makes what it must convert again, 64 times over", op,
-                    why="what a conversion makes must be nearer to the legal ops", passes=(f"pattern '{pattern.name}'",),
+                    why="what a conversion makes must be nearer to the legal ops", passes=(f"pattern '{pattern.name}'",), fix="make ops that the target holds legal, or correct what it says",
                 )  # fmt: skip
             for new in made:
                 self.legalise(new, depth + 1)

@@ -106,7 +106,7 @@ class PassManager:
             raise LlmcError(
                 "LLMC0204",
                 f"pass '{pass_.name}' failed: {type(error).__name__}: {error}",
-                working_on(error),
+                working_on(error) or module,
                 why=f"raised in {raised_in(error)}; this is a defect of the pass, not of your input",
                 fix="run again with --debug for the traceback, and with --mlir-print-ir-after-failure for the IR",
                 passes=(name,),
@@ -130,7 +130,10 @@ class PassManager:
                 dialect = op.name.split(".", 1)[0]
                 if dialect in pass_.consumes:
                     raise LlmcError(
-                        "LLMC0205", f"{op.name} remains after pass '{pass_.name}', which says that it consumes it", op
+                        "LLMC0205",
+                        f"{op.name} remains after pass '{pass_.name}', which says that it consumes it",
+                        op,
+                        fix="let the pass take this op, or leave its dialect out of `consumes`",
                     )
                 if present is not None and dialect not in present and dialect not in (pass_.produces or ()):
                     raise LlmcError(
@@ -187,7 +190,12 @@ def verify(module: Operation) -> None:
     try:
         module.verify()
     except Exception as error:  # verifiers of xDSL's own dialects raise what they like
-        raise LlmcError("LLMC0121", f"invalid IR: {error or type(error).__name__}", culprit(module) or module) from error
+        raise LlmcError(
+            "LLMC0121",
+            f"invalid IR: {error or type(error).__name__}",
+            culprit(module) or module,
+            fix="correct this op in the input, or the pass that made it",
+        ) from error
     verify_dominance(module)
     verify_control_flow(module)
     if isinstance(module, ModuleOp):

@@ -74,18 +74,20 @@ def read_option(cls: type[Any], kind: str, key: str, values: Values) -> tuple[st
     try:
         return field, convert(values, get_type_hints(cls)[field])
     except ValueError as error:
-        raise LlmcError("LLMC0203", f"option '{key}' of {kind}: {error}") from None
+        raise LlmcError("LLMC0203", f"option '{key}' of {kind}: {error}", fix="give a value of the option's type") from None
 
 
 def with_options(cls: type[Any], kind: str, arguments: Mapping[str, Any]) -> Any:
     """An instance of a pass or pipeline class. Raises LLMC0203 for a missing option, and for values that it refuses itself."""
     missing = [f.name for f in fields(cls) if f.init and f.name not in arguments and default_of(f) is MISSING]
     if missing:
-        raise LlmcError("LLMC0203", f"{kind} needs the option '{option_name(missing[0])}'")
+        raise LlmcError(
+            "LLMC0203", f"{kind} needs the option '{option_name(missing[0])}'", fix="give it in braces: NAME{OPTION=VALUE}"
+        )
     try:
         return cls(**arguments)
     except (TypeError, ValueError) as error:
-        raise LlmcError("LLMC0203", f"{kind}: {error}") from None
+        raise LlmcError("LLMC0203", f"{kind}: {error}", fix="give other values; --list-passes shows what they may be") from None
 
 
 def convert(values: Values, hint: Any) -> Any:

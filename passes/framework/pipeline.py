@@ -112,7 +112,12 @@ class _Reader:
 
     def fail(self, what: str, position: int | None = None) -> NoReturn:
         position = self.position if position is None else position
-        raise LlmcError("LLMC0202", f"pass pipeline: {what}", self.place(position))
+        raise LlmcError(
+            "LLMC0202",
+            f"pass pipeline: {what}",
+            self.place(position),
+            fix="write a pipeline as PASS{OPTION=VALUE},OTHER,OP(PASS,…)",
+        )
 
     # Tokens ----------------------------------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class FormKernels(Pass):
     A linear takes as its epilogue the pointwise ops, slices, rope and appends that follow it, as long as no other kernel
     would have to run in between. In regimes of few tokens a norm read by one linear becomes its prologue, if the cost model
     says so; elsewhere it is a row kernel, with the addition before it where no linear took that. Each decision is a remark.
-    Norms of heads (q and k) take rotation and append with them. `prologue` is cost, always or never; `prologue_tokens` the most rows at which it is thought about.
+    Norms of heads (q and k) take rotation and append with them. `prologue` is cost, always or never; `prologue_tokens` the most rows at which it is thought about. Costs are those of `target`, by default the module's.
 
     ```mlir before
     func.func @main(%x: tensor<2x8xbf16>, %w: tensor<8x8xbf16>) -> tensor<2x4xbf16> {
@@ -84,11 +84,12 @@ class FormKernels(Pass):
     prologue: str = "cost"
     prologue_tokens: int = 64
     launch_us: float = 2.0
-    sms: int = 132
+    target: str = ""
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
+        costs = Costs(ctx.registry.targets.of(module, self.target), self.launch_us)
         for func in functions(module):
-            former = _Former(func, ctx, Costs(launch_us=self.launch_us, sms=self.sms), self.prologue, self.prologue_tokens)
+            former = _Former(func, ctx, costs, self.prologue, self.prologue_tokens)
             former.form()
             former.write()
 

@@ -19,6 +19,19 @@ class SnapshotLocations(Pass):
     """Write the module to `file` and give every op the place where it stands there; with `keep` its own location stays beside it.
 
     A profiler that reads line information, or an error of a later pass, then points at a line of IR instead of a line of PyTorch.
+
+    ```mlir before
+    func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %0 = nn.exp %x : (tensor<4xf32>) -> tensor<4xf32> loc("model.layers.0")
+      func.return %0 : tensor<4xf32>
+    }
+    ```
+    ```mlir after
+    func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %0 = nn.exp %x : (tensor<4xf32>) -> tensor<4xf32> loc("snapshot.mlir":3:1)
+      func.return %0 : tensor<4xf32> loc("snapshot.mlir":4:1)
+    } loc("snapshot.mlir":2:1)
+    ```
     """
 
     name: ClassVar[str] = "snapshot-locations"

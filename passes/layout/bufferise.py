@@ -36,19 +36,43 @@ class Bufferise(Pass):
     A kernel's tensors become buffers that it reads and writes, a state two pools of pages that are updated in place, a batch
     the buffers that its ops need. Kernels are cloned per function, since a function's ranges choose their schedules.
 
-        func.func @decode(%ids: tensor<?xi32, #T>) -> tensor<?x64xbf16, #T2> {
-          %w = nn.param @embed : tensor<512x64xbf16>
-          %x = fusion.launch @gather_0(%ids, %w) : …
-          func.return %x
-        }
-    -->
-        rt.program @decode attributes {sizes = ["T"]} {
-          %ids = rt.io "ids" : !layout.buffer<["T"], i32>
-          %w = rt.param @embed : !layout.buffer<[512, 64], bf16>
-          %x = rt.io "logits" : !layout.buffer<["T", 64], bf16>
-          rt.launch @gather_0(%ids, %w, %x) sizes ["T"] : …
-          rt.return
-        }
+    ```mlir before
+    fusion.kernel @gather(%ids: tensor<?xi32, #nn.dims<["T"]>>, %w: tensor<512x64xbf16>) -> tensor<?x64xbf16, #nn.dims<["T", "_"]>> attributes {family = "gather"} {
+      %0 = nn.embedding %ids, %w : (tensor<?xi32, #nn.dims<["T"]>>, tensor<512x64xbf16>) -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      fusion.return %0 : tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+    }
+    nn.weight @embed {
+      %0 = nn.entry "embed" : tensor<512x64xbf16>
+      nn.yield %0 : tensor<512x64xbf16>
+    }
+    func.func @encode(%ids: tensor<?xi32, #nn.dims<["T"]>>) -> tensor<?x64xbf16, #nn.dims<["T", "_"]>> {
+      %0 = nn.param @embed : tensor<512x64xbf16>
+      %1 = fusion.launch @gather(%ids, %0) : (tensor<?xi32, #nn.dims<["T"]>>, tensor<512x64xbf16>) -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      func.return %1 : tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+    }
+    ```
+    ```mlir after
+    builtin.module attributes {layout.page_size = 64 : i64, layout.max_pages = 512 : i64} {
+      nn.weight @embed {
+        %0 = nn.entry "embed" : tensor<512x64xbf16>
+        nn.yield %0 : tensor<512x64xbf16>
+      }
+      rt.program @encode attributes {sizes = ["T"]} {
+        %ids = rt.io "ids" : !layout.buffer<["T"], i32>
+        %0 = rt.param @embed : !layout.buffer<[512, 64], bf16>
+        %logits = rt.io "logits" : !layout.buffer<["T", 64], bf16>
+        rt.launch @gather(%ids, %0, %logits) sizes ["T"] : (!layout.buffer<["T"], i32>, !layout.buffer<[512, 64], bf16>, !layout.buffer<["T", 64], bf16>)
+        rt.return
+      }
+      layout.kernel @gather(%x0: !layout.buffer<["T"], i32>, %x1: !layout.buffer<[512, 64], bf16>, %y0: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "gather", arg_effects = ["r", "r", "w"], sizes = ["T"]} {
+        %0 = layout.read %x0 : !layout.buffer<["T"], i32> -> tensor<?xi32, #nn.dims<["T"]>>
+        %1 = layout.read %x1 : !layout.buffer<[512, 64], bf16> -> tensor<512x64xbf16>
+        %2 = nn.embedding %0, %1 : (tensor<?xi32, #nn.dims<["T"]>>, tensor<512x64xbf16>) -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+        layout.write %2, %y0 : tensor<?x64xbf16, #nn.dims<["T", "_"]>> -> !layout.buffer<["T", 64], bf16>
+        layout.return
+      }
+    }
+    ```
     """
 
     name: ClassVar[str] = "bufferise"

@@ -14,7 +14,7 @@ from ...dialects.layout.types import ScheduleAttr
 from ...dialects.rt.ops import LaunchOp, Range, decode_ranges, encode_ranges
 from ..framework.pass_ import Pass, PassContext
 from .roofline import remark_roofline
-from .scheduling import choose, kernels, launches, target_of
+from .scheduling import choose, kernels, launches
 
 # Where the best schedule is expected to change: in decoding with every tile of 8 tokens that is filled, in prefill less often.
 DECODE_BREAKS = (8, 16, 32, 64, 256)
@@ -29,13 +29,32 @@ class ChooseSchedules(Pass):
     Linears and attention are asked for each range of token counts in turn; where the answers differ, the kernel is cloned and
     each launch becomes one for each range.
 
-        layout.kernel @k(…) attributes {family = "linear", ranges = {T = [1, 16]}, …} {…}
-        rt.launch @k(%x, %w, %y)
-    -->
-        layout.kernel @k(…) attributes {schedule = #layout.schedule<"skinny", {n = 8}>, ranges = {T = [1, 8]}, …} {…}
-        layout.kernel @k_T16(…) attributes {schedule = #layout.schedule<"skinny", {n = 16}>, ranges = {T = [9, 16]}, …} {…}
-        rt.launch @k(%x, %w, %y) for "T" in [1, 8]
-        rt.launch @k_T16(%x, %w, %y) for "T" in [9, 16]
+    ```mlir before
+    rt.program @p attributes {sizes = ["T"]} {
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %y = rt.io "y" : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%x, %y) sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.return
+    }
+    layout.kernel @copy(%x: !layout.buffer<["T", 64], bf16>, %y: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = ["T"]} {
+      %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      layout.write %0, %y : tensor<?x64xbf16, #nn.dims<["T", "_"]>> -> !layout.buffer<["T", 64], bf16>
+      layout.return
+    }
+    ```
+    ```mlir after
+    rt.program @p attributes {sizes = ["T"]} {
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %y = rt.io "y" : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%x, %y) sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.return
+    }
+    layout.kernel @copy(%x: !layout.buffer<["T", 64], bf16>, %y: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = ["T"], schedule = #layout.schedule<"pointwise", {threads = 128}>} {
+      %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      layout.write %0, %y : tensor<?x64xbf16, #nn.dims<["T", "_"]>> -> !layout.buffer<["T", 64], bf16>
+      layout.return
+    }
+    ```
     """
 
     name: ClassVar[str] = "choose-schedules"
@@ -46,7 +65,7 @@ class ChooseSchedules(Pass):
     split: bool = True
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        target = target_of(ctx, module, self.target)
+        target = ctx.registry.targets.of(module, self.target)
         symbols = SymbolTable(module)
         variants: dict[str, tuple[str, list[tuple[Range, str]]]] = {}
         decoding = {

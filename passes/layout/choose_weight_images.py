@@ -16,7 +16,7 @@ from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.types import BufferType, ScheduleAttr
 from ...dialects.rt.ops import LaunchOp, ParamOp
 from ..framework.pass_ import Pass, PassContext
-from .scheduling import abi_of, choose, launches, retype, target_of
+from .scheduling import abi_of, choose, launches, retype
 
 Signature = tuple[tuple[int, MemLayout], ...]
 
@@ -26,9 +26,48 @@ class ChooseWeightImages(Pass):
     """One memory layout per weight for all kernels that read it: what the first schedule that cares asks for, decode before
     prefill. Kernels whose schedule asks for another get the next one that takes the weight as it is.
 
-        %w = rt.param @l0.up : !layout.buffer<[128, 64], bf16>
-    -->
-        %w = rt.param @l0.up : !layout.buffer<[128, 64], bf16, #layout.mem<…>>
+    ```mlir before
+    nn.weight @w {
+      %0 = nn.entry "w" : tensor<32x64xbf16>
+      nn.yield %0 : tensor<32x64xbf16>
+    }
+    rt.program @encode attributes {sizes = ["T"], ranges = {T = [1 : i64, 16 : i64]}} {
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %w = rt.param @w : !layout.buffer<[32, 64], bf16>
+      %y = rt.io "y" : !layout.buffer<["T", 32], bf16>
+      rt.launch @linear(%x, %w, %y) sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<[32, 64], bf16>, !layout.buffer<["T", 32], bf16>)
+      rt.return
+    }
+    layout.kernel @linear(%x: !layout.buffer<["T", 64], bf16>, %w: !layout.buffer<[32, 64], bf16>, %y: !layout.buffer<["T", 32], bf16>, %T: i32) attributes {family = "linear", arg_effects = ["r", "r", "w"], sizes = ["T"], ranges = {T = [1 : i64, 16 : i64]}, schedule = #layout.schedule<"gemm", {}>} {
+      %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      %1 = layout.read %w : !layout.buffer<[32, 64], bf16> -> tensor<32x64xbf16>
+      %2 = nn.linear %0, %1 : (tensor<?x64xbf16, #nn.dims<["T", "_"]>>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #nn.dims<["T", "_"]>>
+      layout.write %2, %y : tensor<?x32xbf16, #nn.dims<["T", "_"]>> -> !layout.buffer<["T", 32], bf16>
+      layout.return
+    }
+    ```
+    ```mlir after
+    #mem = #layout.mem<[[2, 2], [8, 32], [2, 1024]], [[2, 1], [2, 4], [2, 256], [4, 8], [2, 512]]>
+    #dims = #nn.dims<["T", "_"]>
+    nn.weight @w {
+      %0 = nn.entry "w" : tensor<32x64xbf16>
+      nn.yield %0 : tensor<32x64xbf16>
+    }
+    rt.program @encode attributes {sizes = ["T"], ranges = {T = [1 : i64, 16 : i64]}} {
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %w = rt.param @w : !layout.buffer<[32, 64], bf16, #mem>
+      %y = rt.io "y" : !layout.buffer<["T", 32], bf16>
+      rt.launch @linear(%x, %w, %y) sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<[32, 64], bf16, #mem>, !layout.buffer<["T", 32], bf16>)
+      rt.return
+    }
+    layout.kernel @linear(%x: !layout.buffer<["T", 64], bf16>, %w: !layout.buffer<[32, 64], bf16, #mem>, %y: !layout.buffer<["T", 32], bf16>, %T: i32) attributes {family = "linear", arg_effects = ["r", "r", "w"], sizes = ["T"], ranges = {T = [1 : i64, 16 : i64]}, schedule = #layout.schedule<"gemm", {}>} {
+      %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #dims>
+      %1 = layout.read %w : !layout.buffer<[32, 64], bf16, #mem> -> tensor<32x64xbf16>
+      %2 = nn.linear %0, %1 : (tensor<?x64xbf16, #dims>, tensor<32x64xbf16>) -> tensor<?x32xbf16, #dims>
+      layout.write %2, %y : tensor<?x32xbf16, #dims> -> !layout.buffer<["T", 32], bf16>
+      layout.return
+    }
+    ```
     """
 
     name: ClassVar[str] = "choose-weight-images"
@@ -69,7 +108,7 @@ class ChooseWeightImages(Pass):
 
     def specialise(self, ctx: PassContext, module: ModuleOp, symbols: SymbolTable, uses: list[LaunchOp]) -> None:
         """Give each kernel the layouts of the weights it is launched with, and a clone where they differ."""
-        target = target_of(ctx, module, self.target)
+        target = ctx.registry.targets.of(module, self.target)
         variants: dict[str, dict[Signature, str]] = {}
         for launch in uses:
             name = launch.kernel.root_reference.data

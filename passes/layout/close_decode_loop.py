@@ -31,15 +31,46 @@ class CloseDecodeLoop(Pass):
     """Programs that decode (`@decode…`) sample their next token and set up their own next step, so that they can be replayed
     without the host; `@sample` is added for the step after a prefill.
 
-        rt.program @decode { … rt.launch @head(%x, %w, %logits) … rt.return }
-    -->
-        rt.program @decode {
-          …
-          rt.launch @sample_kernel(%logits, %temperature, %top_k, %top_p, %seed, %kv_len, %tokens) sizes ["B"] : …
-          rt.launch @advance_kernel(%tokens, %eos, %limit, %ids, %positions, %kv_len, %alive, %step, %ring) sizes ["B"] : …
-          rt.return
-        }
-        rt.program @sample { … }
+    ```mlir before
+    rt.program @decode attributes {sizes = ["T"], nn.regime = "decode"} {
+      %logits = rt.io "logits" : !layout.buffer<["T", 32], f32>
+      rt.return
+    }
+    ```
+    ```mlir after
+    rt.program @decode attributes {sizes = ["B", "T"], nn.regime = "decode"} {
+      %ring = rt.io "ring" : !layout.buffer<["B", 256], i32>
+      %step = rt.io "step" : !layout.buffer<["B"], i32>
+      %alive = rt.io "alive" : !layout.buffer<["B"], i32>
+      %positions = rt.io "positions" : !layout.buffer<["B"], i32>
+      %ids = rt.io "ids" : !layout.buffer<["B"], i32>
+      %limit = rt.io "limit" : !layout.buffer<["B"], i32>
+      %eos = rt.io "eos" : !layout.buffer<["B", 8], i32>
+      %tokens = rt.io "tokens" : !layout.buffer<["B"], i32>
+      %kv_len = rt.io "kv_len" : !layout.buffer<["B"], i32>
+      %seed = rt.io "seed" : !layout.buffer<["B"], i32>
+      %top_p = rt.io "top_p" : !layout.buffer<["B"], f32>
+      %top_k = rt.io "top_k" : !layout.buffer<["B"], i32>
+      %temperature = rt.io "temperature" : !layout.buffer<["B"], f32>
+      %logits = rt.io "logits" : !layout.buffer<["T", 32], f32>
+      %0 = rt.reinterpret %logits : !layout.buffer<["T", 32], f32> -> !layout.buffer<["B", 32], f32>
+      rt.launch @sample_kernel(%0, %temperature, %top_k, %top_p, %seed, %kv_len, %tokens) sizes ["B"] : (!layout.buffer<["B", 32], f32>, !layout.buffer<["B"], f32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], f32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>)
+      rt.launch @advance_kernel(%tokens, %eos, %limit, %ids, %positions, %kv_len, %alive, %step, %ring) sizes ["B"] : (!layout.buffer<["B"], i32>, !layout.buffer<["B", 8], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B", 256], i32>)
+      rt.return
+    }
+    layout.kernel @sample_kernel(%x0: !layout.buffer<["B", 32], f32>, %temperature: !layout.buffer<["B"], f32>, %top_k: !layout.buffer<["B"], i32>, %top_p: !layout.buffer<["B"], f32>, %seed: !layout.buffer<["B"], i32>, %kv_len: !layout.buffer<["B"], i32>, %y0: !layout.buffer<["B"], i32>, %B: i32) attributes {family = "sample", arg_effects = ["r", "r", "r", "r", "r", "r", "w"], sizes = ["B"]} {
+      %0 = layout.read %x0 : !layout.buffer<["B", 32], f32> -> tensor<?x32xf32, #nn.dims<["B", "_"]>>
+      %1 = layout.batch kv_len = %kv_len : (!layout.buffer<["B"], i32>) -> !nn.batch<"T", "B">
+      %2 = layout.sampling %temperature, %top_k, %top_p, %seed : !layout.buffer<["B"], f32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], f32>, !layout.buffer<["B"], i32> -> !nn.sampling
+      %3 = nn.sample %0, %1, %2 : (tensor<?x32xf32, #nn.dims<["B", "_"]>>, !nn.batch<"T", "B">, !nn.sampling) -> tensor<?xi32, #nn.dims<["B"]>>
+      layout.write %3, %y0 : tensor<?xi32, #nn.dims<["B"]>> -> !layout.buffer<["B"], i32>
+      layout.return
+    }
+    layout.kernel @advance_kernel(%tokens: !layout.buffer<["B"], i32>, %eos: !layout.buffer<["B", 8], i32>, %limit: !layout.buffer<["B"], i32>, %ids: !layout.buffer<["B"], i32>, %positions: !layout.buffer<["B"], i32>, %kv_len: !layout.buffer<["B"], i32>, %alive: !layout.buffer<["B"], i32>, %step: !layout.buffer<["B"], i32>, %ring: !layout.buffer<["B", 256], i32>, %B: i32) attributes {family = "advance", arg_effects = ["r", "r", "r", "rw", "rw", "rw", "rw", "rw", "rw"], sizes = ["B"]} {
+      layout.advance(%tokens, %eos, %limit, %ids, %positions, %kv_len, %alive, %step, %ring) : (!layout.buffer<["B"], i32>, !layout.buffer<["B", 8], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B", 256], i32>)
+      layout.return
+    }
+    ```
     """
 
     name: ClassVar[str] = "close-decode-loop"
@@ -59,7 +90,12 @@ class CloseDecodeLoop(Pass):
             if type_.rank == 2 and isinstance(type_.dims[1], int):
                 rows = BufferType.of(("B", type_.dims[1]), type_.element_type)
                 if logits is not None and logits != rows:
-                    raise LlmcError("LLMC0708", f"programs disagree on logits: {logits} and {rows}", program)
+                    raise LlmcError(
+                        "LLMC0708",
+                        f"programs disagree on logits: {logits} and {rows}",
+                        program,
+                        fix="compile the programs from one model, so that all give rows of one vocabulary",
+                    )
                 logits = rows
                 if program.sym_name.data.startswith("decode"):
                     decoders.append(program)

@@ -24,14 +24,32 @@ class FinaliseAbi(Pass):
     """Kernels get the grid, the workspaces and the tensor maps of their schedules; a schedule of several launches (split attention: partial, then
     combine) becomes that many kernels and launches on the same buffers.
 
-        layout.kernel @a(%q, %y, %T) attributes {…} {…}
-        rt.launch @a(%q, %y) sizes ["T"]
-    -->
-        layout.kernel @a(%q, %y, %partial, %T) attributes {grid = ["T", "8", "4"], …} {…}
-        layout.kernel @a_combine(%q, %y, %partial, %T) attributes {grid = ["T", "8", "1"], …} {…}
-        %partial = rt.temp : !layout.buffer<["T", 8, 4, 66], f32>
-        rt.launch @a(%q, %y, %partial) grid ["T", "8", "4"] sizes ["T"]
-        rt.launch @a_combine(%q, %y, %partial) grid ["T", "8", "1"] sizes ["T"]
+    ```mlir before
+    rt.program @p attributes {sizes = ["T"]} {
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %y = rt.io "y" : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%x, %y) sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.return
+    }
+    layout.kernel @copy(%x: !layout.buffer<["T", 64], bf16>, %y: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = ["T"], schedule = #layout.schedule<"pointwise", {}>} {
+      %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      layout.write %0, %y : tensor<?x64xbf16, #nn.dims<["T", "_"]>> -> !layout.buffer<["T", 64], bf16>
+      layout.return
+    }
+    ```
+    ```mlir after
+    rt.program @p attributes {sizes = ["T"]} {
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %y = rt.io "y" : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%x, %y) grid ["ceildiv(T, 16)", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.return
+    }
+    layout.kernel @copy(%x: !layout.buffer<["T", 64], bf16>, %y: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = ["T"], schedule = #layout.schedule<"pointwise", {}>, grid = ["ceildiv(T, 16)", "1", "1"]} {
+      %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      layout.write %0, %y : tensor<?x64xbf16, #nn.dims<["T", "_"]>> -> !layout.buffer<["T", 64], bf16>
+      layout.return
+    }
+    ```
     """
 
     name: ClassVar[str] = "finalise-abi"

@@ -89,7 +89,13 @@ def _dim(text: str) -> Dim:
 def page_types(state: StateType, paging: Paging) -> tuple[BufferType, BufferType]:
     """The pools of keys and of values."""
     if state.kind.data != "token":
-        raise LlmcError("LLMC0705", f"{state} is kept per sequence", why="only states that grow by token have a layout so far")
+        raise LlmcError(
+            "LLMC0705",
+            f"{state} is kept per sequence",
+            state,
+            why="only states that grow by token have a layout so far",
+            fix="use a state that grows by token",
+        )
     pool = BufferType.of(("P", state.heads, paging.page_size, state.head_size), state.elem)
     return pool, pool
 

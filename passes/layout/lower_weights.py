@@ -21,7 +21,7 @@ from ...dialects.nn.weights import WeightOp as NNWeightOp
 from ...dialects.rt import ops as rt
 from ..framework.pass_ import Pass, PassContext
 from .kernel_builder import KernelPlan, Paging, buffer_type, kernel_from_body
-from .scheduling import choose, programs, target_of
+from .scheduling import choose, programs
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,45 @@ class LowerWeights(Pass):
     """Definitions of weights become images in memory (`rt.weight`) and a program `@load` that makes them from the checkpoint:
     uploads and small kernels that convert, join and put elements in the image's order.
 
-        nn.weight @l0.qkv { %q = nn.entry "q" … %k = nn.entry "k" … %qk = nn.concat %q, %k {axis = 0} nn.yield %qk }
-    -->
-        rt.weight @l0.qkv : !layout.buffer<[96, 64], bf16, #layout.mem<…>>
-        rt.program @load attributes {sizes = []} {
-          %w = rt.param @l0.qkv : …
-          %q = rt.temp : !layout.buffer<[64, 64], bf16>
-          rt.upload "q" to %q
-          rt.launch @pack_3f21(%q, %w) …
-          …
+    ```mlir before
+    nn.weight @w {
+      %0 = nn.entry "q" : tensor<32x64xbf16>
+      %1 = nn.entry "k" : tensor<16x64xbf16>
+      %2 = nn.concat %0, %1 {axis = 0 : i64} : (tensor<32x64xbf16>, tensor<16x64xbf16>) -> tensor<48x64xbf16>
+      nn.yield %2 : tensor<48x64xbf16>
+    }
+    rt.program @encode attributes {sizes = []} {
+      %0 = rt.param @w : !layout.buffer<[48, 64], bf16>
+      rt.return
+    }
+    ```
+    ```mlir after
+    rt.weight @w : !layout.buffer<[48, 64], bf16>
+    rt.program @encode attributes {sizes = []} {
+      %0 = rt.param @w : !layout.buffer<[48, 64], bf16>
+      rt.return
+    }
+    layout.kernel @pack_172c074c(%x0: !layout.buffer<[32, 64], bf16>, %y0: !layout.buffer<[48, 64], bf16>) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = [], schedule = #layout.schedule<"pointwise", {threads = 128}>} {
+      %0 = layout.read %x0 : !layout.buffer<[32, 64], bf16> -> tensor<32x64xbf16>
+      layout.write %0, %y0 at [0, 0] : tensor<32x64xbf16> -> !layout.buffer<[48, 64], bf16>
+      layout.return
+    }
+    layout.kernel @pack_ecc94903(%x0: !layout.buffer<[16, 64], bf16>, %y0: !layout.buffer<[48, 64], bf16>) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = [], schedule = #layout.schedule<"pointwise", {threads = 128}>} {
+      %0 = layout.read %x0 : !layout.buffer<[16, 64], bf16> -> tensor<16x64xbf16>
+      layout.write %0, %y0 at [32, 0] : tensor<16x64xbf16> -> !layout.buffer<[48, 64], bf16>
+      layout.return
+    }
+    rt.program @load attributes {sizes = []} {
+      %0 = rt.param @w : !layout.buffer<[48, 64], bf16>
+      %1 = rt.temp : !layout.buffer<[32, 64], bf16>
+      rt.upload "q" to %1 : !layout.buffer<[32, 64], bf16>
+      rt.launch @pack_172c074c(%1, %0) : (!layout.buffer<[32, 64], bf16>, !layout.buffer<[48, 64], bf16>)
+      %2 = rt.temp : !layout.buffer<[16, 64], bf16>
+      rt.upload "k" to %2 : !layout.buffer<[16, 64], bf16>
+      rt.launch @pack_ecc94903(%2, %0) : (!layout.buffer<[16, 64], bf16>, !layout.buffer<[48, 64], bf16>)
+      rt.return
+    }
+    ```
     """
 
     name: ClassVar[str] = "lower-weights"
@@ -77,7 +107,7 @@ class LowerWeights(Pass):
         load.block.add_op(rt.ReturnOp(location=load.location))
         symbols.insert(load)
         if self.schedule:
-            target = target_of(ctx, module, self.target)
+            target = ctx.registry.targets.of(module, self.target)
             for kernel in loader.kernels.values():
                 choose(ctx, kernel, target)
         ctx.count("weights", len(params))
@@ -158,7 +188,12 @@ class _Loader:
         owner = value.owner
         assert isinstance(owner, Operation)
         if ops and len(owner.results) > 1:
-            raise LlmcError("LLMC0707", f"{owner.name} gives several results in a weight's definition", owner)
+            raise LlmcError(
+                "LLMC0707",
+                f"{owner.name} gives several results in a weight's definition",
+                owner,
+                fix="define the weight with ops of one result each",
+            )
         family = "row" if owner.name == "nn.reduce" and ops else "pointwise"
         plan: KernelPlan = kernel_from_body(
             "pack", family, operands, ops, [value], Paging(), {}, owner.location, {0: offsets}, {0: type_}

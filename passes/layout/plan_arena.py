@@ -33,10 +33,43 @@ class PlanArena(Pass):
     """Intermediates of a program share memory where their lives do not overlap. Sizes stay symbolic: a slot is as large as the
     largest buffer it ever holds, and the executor lays the slots one after another.
 
-        %a = rt.temp : !layout.buffer<["T", 64], bf16>
-    -->
-        %arena = rt.arena ["128 * T", "max(256 * T, 64 * T)"]
-        %a = rt.view %arena[0] : !layout.buffer<["T", 64], bf16>
+    ```mlir before
+    rt.program @p attributes {sizes = ["T"]} {
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %a = rt.temp : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%x, %a) grid ["1", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      %b = rt.temp : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%a, %b) grid ["1", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      %c = rt.temp : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%b, %c) grid ["1", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.launch @copy(%c, %x) grid ["1", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.return
+    }
+    layout.kernel @copy(%x: !layout.buffer<["T", 64], bf16>, %y: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = ["T"], grid = ["1", "1", "1"]} {
+      %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      layout.write %0, %y : tensor<?x64xbf16, #nn.dims<["T", "_"]>> -> !layout.buffer<["T", 64], bf16>
+      layout.return
+    }
+    ```
+    ```mlir after
+    rt.program @p attributes {sizes = ["T"]} {
+      %arena = rt.arena ["128 * T", "128 * T"]
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %a = rt.view %arena[0] : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%x, %a) grid ["1", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      %b = rt.view %arena[1] : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%a, %b) grid ["1", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      %c = rt.view %arena[0] : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%b, %c) grid ["1", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.launch @copy(%c, %x) grid ["1", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.return
+    }
+    layout.kernel @copy(%x: !layout.buffer<["T", 64], bf16>, %y: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = ["T"], grid = ["1", "1", "1"]} {
+      %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      layout.write %0, %y : tensor<?x64xbf16, #nn.dims<["T", "_"]>> -> !layout.buffer<["T", 64], bf16>
+      layout.return
+    }
+    ```
     """
 
     name: ClassVar[str] = "plan-arena"

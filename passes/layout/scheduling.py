@@ -1,10 +1,10 @@
-"""What the layout passes share: the module's kernels, its target, and choosing among a kernel's schedules."""
+"""What the layout passes share: the module's kernels, and choosing among a kernel's schedules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.ir import BlockArgument
 from xdsl.rewriter import Rewriter
 
@@ -16,8 +16,6 @@ from ...dialects.layout.types import BufferType, ScheduleAttr
 from ...dialects.rt.ops import LaunchOp, ProgramOp
 from ..framework.pass_ import PassContext
 from .kernel_builder import Paging
-
-DEFAULT_TARGET = "sm_90a"
 
 
 def kernels(module: ModuleOp) -> list[KernelOp]:
@@ -34,13 +32,6 @@ def launches(module: ModuleOp) -> Iterator[tuple[ProgramOp, LaunchOp]]:
         for op in program.block.ops:
             if isinstance(op, LaunchOp):
                 yield program, op
-
-
-def target_of(ctx: PassContext, module: ModuleOp, option: str = "") -> Target:
-    """The target that a pass option names, else the module's attribute `llmc.target`, else sm_90a."""
-    attr = module.attributes.get("llmc.target")
-    name = option or (attr.data if isinstance(attr, StringAttr) else DEFAULT_TARGET)
-    return ctx.registry.targets.find(name)
 
 
 def paging_of(module: ModuleOp) -> Paging:
@@ -80,6 +71,7 @@ def choose(
         f"no schedule runs @{kernel.sym_name.data} (family {kernel.family.data}) on {target.name}",
         kernel,
         why="neither its family's schedules nor the generic one accept its body",
+        fix="split the body into smaller kernels, or bring a schedule for it in a plugin",
     )
 
 

@@ -47,7 +47,9 @@ class ChoosePrecision(Pass):
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         if self.scheme not in SCHEMES:
-            raise LlmcError("LLMC0420", f"unknown weight scheme '{self.scheme}'", fix=f"schemes are {', '.join(SCHEMES)}")
+            raise LlmcError(
+                "LLMC0420", f"unknown weight scheme '{self.scheme}'", module, fix=f"schemes are {', '.join(SCHEMES)}"
+            )
         module.attributes["nn.weights"] = StringAttr(self.scheme)
         if not self.logits_f32:
             return

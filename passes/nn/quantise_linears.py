@@ -69,7 +69,7 @@ class QuantiseLinears(Pass):
         if scheme == "none":
             return
         if scheme != "int8":
-            raise LlmcError("LLMC0420", f"unknown weight scheme '{scheme}'", fix="schemes are none, int8")
+            raise LlmcError("LLMC0420", f"unknown weight scheme '{scheme}'", "the option scheme", fix="schemes are none, int8")
         params: dict[str, list[nn.ParamOp]] = {}
         for func in functions(module):
             for op in func.body.block.ops:

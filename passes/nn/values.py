@@ -31,7 +31,7 @@ def main_function(module: ModuleOp) -> FuncOp:
         return named[0]
     if len(found) == 1:
         return found[0]
-    raise LlmcError("LLMC0401", "the module has no function @main", fix="this pass works on one decoder, in @main")
+    raise LlmcError("LLMC0401", "the module has no function @main", module, fix="this pass works on one decoder, in @main")
 
 
 def returned(func: FuncOp) -> ReturnOp:

@@ -202,7 +202,12 @@ def _split_kernel(kernel: KernelOp) -> None:
         added = block.insert_arg(scale, argument.index + 1, location=argument.location)
         for use in list(argument.uses):
             if not isinstance(use.operation, nn.LinearOp) or use.index != 1:
-                raise LlmcError("LLMC0441", f"{use.operation.name} can't use a quantised value", use.operation)
+                raise LlmcError(
+                    "LLMC0441",
+                    f"{use.operation.name} can't use a quantised value",
+                    use.operation,
+                    fix="leave this weight in the checkpoint's precision: quantise-linears takes what linears alone use",
+                )
             _scale(use.operation, argument, added)
     if found:
         kernel.properties["function_type"] = FunctionType.from_lists(

@@ -1,9 +1,5 @@
 """`allocate-shared`: byte offsets for allocations, mbarriers and the scratch memory of reductions and relayouts.
 
-    %0 = tile.alloc : …                     %0 = tile.alloc {offset = 0} : …
-    %1 = tile.mbarrier_init {…} : …   -->   %1 = tile.mbarrier_init {offset = 8192, …} : …
-    %3 = tile.reduce %2 "add" over 1        %3 = tile.reduce %2 "add" over 1 {scratch = 8320}
-
 Allocations of one `alias` group share bytes. Scratch memory is shared by the ops of a role, which run one after the
 other; roles have their own.
 """
@@ -115,7 +111,30 @@ def _scratch(allocator: _Allocator, blocks: list[Block]) -> None:
 
 @dataclass(frozen=True)
 class AllocateShared(Pass):
-    """Shared-memory offsets; see the module docstring."""
+    """Give every allocation and every row of mbarriers its place in shared memory, and the kernel their sum.
+
+    Allocations of one `alias` group, which are never live at once, share bytes. Reductions and relayouts get scratch memory behind them,
+    shared by the ops of a role.
+
+    ```mlir before
+    tile.kernel @k() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+      %0 = tile.alloc : !tile.smem<64x64xbf16>
+      %1 = tile.alloc {alias = "a"} : !tile.smem<1024xf32>
+      %2 = tile.alloc {alias = "a"} : !tile.smem<2048xf32>
+      %3 = tile.mbarrier_init {count = 2 : i32} : !tile.mbarriers<4>
+      tile.return
+    }
+    ```
+    ```mlir after
+    tile.kernel @k() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], smem_bytes = 16416 : i32, warps = 1 : i32} {
+      %0 = tile.alloc {offset = 8192 : i64} : !tile.smem<64x64xbf16>
+      %1 = tile.alloc {alias = "a", offset = 0 : i64} : !tile.smem<1024xf32>
+      %2 = tile.alloc {alias = "a", offset = 0 : i64} : !tile.smem<2048xf32>
+      %3 = tile.mbarrier_init {count = 2 : i32, offset = 16384 : i64} : !tile.mbarriers<4>
+      tile.return
+    }
+    ```
+    """
 
     name: ClassVar[str] = "allocate-shared"
     produces: ClassVar[tuple[str, ...] | None] = ("tile",)

@@ -1,9 +1,5 @@
 """`insert-fences`: a `tile.barrier` where threads of a role would meet unfinished in shared memory.
 
-    tile.store %x, %s[…]                 tile.store %x, %s[…]
-    %y = tile.load %s[…]           -->   tile.barrier
-                                         %y = tile.load %s[…]
-
 A barrier stands between a write and a later read or write of the same allocation, and between a read and a later write
 (in the next iteration of a loop too), unless there is one already. Stages of one allocation with different indices are
 taken to be different memory, and so are the stages of different iterations: that is what staging promises. Fresh mbarriers
@@ -275,7 +271,37 @@ def insert_fences(kernel: KernelOp) -> int:
 
 @dataclass(frozen=True)
 class InsertFences(Pass):
-    """Barriers between accesses of shared memory; see the module docstring."""
+    """Put a `tile.barrier` where threads of a role would meet unfinished in shared memory: between a write and what reads or writes the
+    same allocation after it, and between a read and a later write. Waits for bulk stores and barriers of clusters come in the same way.
+
+    ```mlir before
+    #a = #layout.tv<shape = [64], reg = [[2, [1]]], lane = [[32, [2]]], warp = []>
+    #b = #layout.tv<shape = [64], reg = [[2, [32]]], lane = [[32, [1]]], warp = []>
+    tile.kernel @k(%x: !layout.buffer<[64], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+      %c = arith.constant 0 : i32
+      %s = tile.alloc : !tile.smem<64xf32>
+      %0 = tile.load %x[%c] : !layout.buffer<[64], f32> -> !tile.frag<64xf32, #a>
+      tile.store %0, %s[%c] : !tile.frag<64xf32, #a> -> !tile.smem<64xf32>
+      %1 = tile.load %s[%c] : !tile.smem<64xf32> -> !tile.frag<64xf32, #b>
+      tile.store %1, %x[%c] : !tile.frag<64xf32, #b> -> !layout.buffer<[64], f32>
+      tile.return
+    }
+    ```
+    ```mlir after
+    #a = #layout.tv<shape = [64], reg = [[2, [1]]], lane = [[32, [2]]], warp = []>
+    #b = #layout.tv<shape = [64], reg = [[2, [32]]], lane = [[32, [1]]], warp = []>
+    tile.kernel @k(%x: !layout.buffer<[64], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+      %c = arith.constant 0 : i32
+      %s = tile.alloc : !tile.smem<64xf32>
+      %0 = tile.load %x[%c] : !layout.buffer<[64], f32> -> !tile.frag<64xf32, #a>
+      tile.store %0, %s[%c] : !tile.frag<64xf32, #a> -> !tile.smem<64xf32>
+      tile.barrier
+      %1 = tile.load %s[%c] : !tile.smem<64xf32> -> !tile.frag<64xf32, #b>
+      tile.store %1, %x[%c] : !tile.frag<64xf32, #b> -> !layout.buffer<[64], f32>
+      tile.return
+    }
+    ```
+    """
 
     name: ClassVar[str] = "insert-fences"
     produces: ClassVar[tuple[str, ...] | None] = ("tile",)

@@ -27,11 +27,36 @@ class LayoutToTile(Pass):
     The schedule stands on the kernel, where a reader may have edited it: its parameters and what it needs from the program are
     checked here again.
 
-        layout.kernel @k(%x, %w, %y, %T) attributes {family = "linear", schedule = #layout.schedule<"skinny", {m = 16}>, …} {…}
-        rt.launch @k(%x, %w, %y) grid ["512", "1", "1"]
-    -->
-        tile.kernel @k(%x, %w, %y, %T) attributes {warps = 8, grid = ["256", "1", "1"]} {…}
-        rt.launch @k(%x, %w, %y) grid ["256", "1", "1"]
+    ```mlir before
+    rt.program @p attributes {sizes = ["T"]} {
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %y = rt.io "y" : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%x, %y) grid ["T", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.return
+    }
+    layout.kernel @copy(%x: !layout.buffer<["T", 64], bf16>, %y: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {family = "pointwise", arg_effects = ["r", "w"], sizes = ["T"], schedule = #layout.schedule<"pointwise", {}>, grid = ["T", "1", "1"]} {
+      %0 = layout.read %x : !layout.buffer<["T", 64], bf16> -> tensor<?x64xbf16, #nn.dims<["T", "_"]>>
+      layout.write %0, %y : tensor<?x64xbf16, #nn.dims<["T", "_"]>> -> !layout.buffer<["T", 64], bf16>
+      layout.return
+    }
+    ```
+    ```mlir after
+    rt.program @p attributes {sizes = ["T"]} {
+      %x = rt.io "x" : !layout.buffer<["T", 64], bf16>
+      %y = rt.io "y" : !layout.buffer<["T", 64], bf16>
+      rt.launch @copy(%x, %y) grid ["ceildiv(T, 16)", "1", "1"] sizes ["T"] : (!layout.buffer<["T", 64], bf16>, !layout.buffer<["T", 64], bf16>)
+      rt.return
+    }
+    tile.kernel @copy(%x: !layout.buffer<["T", 64], bf16>, %y: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {effects = ["r", "w"], family = "pointwise", grid = ["ceildiv(T, 16)", "1", "1"], schedule = #layout.schedule<"pointwise", {}>, sizes = ["T"], warps = 4 : i32} {
+      %0 = arith.constant 16 : i32
+      %1 = arith.constant 0 : i32
+      %2, %3, %4 = tile.task
+      %5 = arith.muli %2, %0 : i32
+      %6 = tile.load %x[%5, %1] bounds(%T) {checked = [true, false], cache = "nc"} : !layout.buffer<["T", 64], bf16> -> !tile.frag<16x64xbf16, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+      tile.store %6, %y[%5, %1] bounds(%T) {checked = [true, false]} : !tile.frag<16x64xbf16, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !layout.buffer<["T", 64], bf16>
+      tile.return
+    }
+    ```
     """
 
     name: ClassVar[str] = "layout-to-tile"
@@ -40,9 +65,8 @@ class LayoutToTile(Pass):
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        attribute = module.attributes.get("llmc.target")
         schedules = ctx.registry.schedules
-        target = ctx.registry.targets.find(attribute.data if isinstance(attribute, StringAttr) else "sm_90a")
+        target = ctx.registry.targets.of(module)
         grids: dict[str, ArrayAttr[StringAttr]] = {}
         maps: dict[str, ArrayAttr[TensorMapAttr] | None] = {}
         for kernel in [op for op in module.body.block.ops if isinstance(op, KernelOp)]:

@@ -1,9 +1,5 @@
 """`select-access`: writes on every `tile.load` and `tile.store` which instruction it takes.
 
-    %a = tile.load %s[%c0, %c0] : !tile.smem<…> -> !tile.frag<…>
-    -->
-    %a = tile.load %s[%c0, %c0] {access = "ldmatrix.x4"} : !tile.smem<…> -> !tile.frag<…>
-
 `access` is the widest access in bytes ("16", "8", "4", "2", "1"), or the ldmatrix form. It follows from the two layouts
 and from what is known about the divisors of offsets; a smaller number written by hand narrows the accesses.
 """
@@ -91,7 +87,33 @@ def select(root: Operation) -> int:
 
 @dataclass(frozen=True)
 class SelectAccess(Pass):
-    """Instructions of loads and stores; see the module docstring."""
+    """Write on every `tile.load` and `tile.store` which instruction it takes: the widest access in bytes, or the ldmatrix form.
+
+    A thread that holds two elements side by side moves them at once; one whose elements lie apart can't.
+
+    ```mlir before
+    #a = #layout.tv<shape = [64], reg = [[2, [1]]], lane = [[32, [2]]], warp = []>
+    #b = #layout.tv<shape = [64], reg = [[2, [32]]], lane = [[32, [1]]], warp = []>
+    tile.kernel @k(%x: !layout.buffer<[64], f32>, %y: !layout.buffer<[64], f32>) attributes {effects = ["r", "w"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+      %c = arith.constant 0 : i32
+      %0 = tile.load %x[%c] : !layout.buffer<[64], f32> -> !tile.frag<64xf32, #a>
+      %1 = tile.load %x[%c] : !layout.buffer<[64], f32> -> !tile.frag<64xf32, #b>
+      tile.store %0, %y[%c] : !tile.frag<64xf32, #a> -> !layout.buffer<[64], f32>
+      tile.return
+    }
+    ```
+    ```mlir after
+    #a = #layout.tv<shape = [64], reg = [[2, [1]]], lane = [[32, [2]]], warp = []>
+    #b = #layout.tv<shape = [64], reg = [[2, [32]]], lane = [[32, [1]]], warp = []>
+    tile.kernel @k(%x: !layout.buffer<[64], f32>, %y: !layout.buffer<[64], f32>) attributes {effects = ["r", "w"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+      %c = arith.constant 0 : i32
+      %0 = tile.load %x[%c] {access = "8"} : !layout.buffer<[64], f32> -> !tile.frag<64xf32, #a>
+      %1 = tile.load %x[%c] {access = "4"} : !layout.buffer<[64], f32> -> !tile.frag<64xf32, #b>
+      tile.store %0, %y[%c] {access = "8"} : !tile.frag<64xf32, #a> -> !layout.buffer<[64], f32>
+      tile.return
+    }
+    ```
+    """
 
     name: ClassVar[str] = "select-access"
     produces: ClassVar[tuple[str, ...] | None] = ()

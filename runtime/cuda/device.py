@@ -65,7 +65,12 @@ class CudaGraph:
 
     def replay(self) -> None:
         if self.executable is None:
-            raise LlmcError("LLMC0943", "the graph is replayed before its capture has ended")
+            raise LlmcError(
+                "LLMC0943",
+                "the graph is replayed before its capture has ended",
+                "the graph",
+                fix="end the capture before the replay",
+            )
         (status,) = self.device.cu.cuGraphLaunch(self.executable, self.device.stream)
         if int(status):
             raise error_of(status, "launching a graph", self.device.recent_launches())
@@ -103,6 +108,7 @@ class CudaDevice:
             raise LlmcError(
                 "LLMC0944",
                 f"there is no GPU {ordinal}",
+                f"cuda:{ordinal}",
                 why=f"{count} GPUs are visible",
                 fix="choose another, or check CUDA_VISIBLE_DEVICES",
             )
@@ -183,6 +189,7 @@ class CudaDevice:
             raise LlmcError(
                 "LLMC0946",
                 f"bytes {start}..{start + nbytes} of a file of {len(view)} bytes",
+                "the file that is read",
                 fix="the checkpoint is cut short: download it again",
             )
         self._upload_staged(allocation.ptr + offset, np.frombuffer(view[start : start + nbytes], np.uint8))
@@ -299,7 +306,12 @@ class CudaDevice:
         loaded: LoadedKernel = function.handle
         values = loaded.values
         if len(args) != len(values):
-            raise LlmcError("LLMC0949", f"kernel {function.name} takes {len(values)} arguments, {len(args)} are given")
+            raise LlmcError(
+                "LLMC0949",
+                f"kernel {function.name} takes {len(values)} arguments, {len(args)} are given",
+                f"kernel {function.name}",
+                fix="give one argument for each parameter of the PTX",
+            )
         for value, arg, is_float in zip(values, args, loaded.floats, strict=True):
             if (mapped := as_tensor_map(ctypes.sizeof(value), arg, function.name)) is not None:
                 value[:] = encoded(mapped)
@@ -344,6 +356,7 @@ class CudaDevice:
             raise LlmcError(
                 "LLMC0950",
                 f"{doing} inside a capture",
+                doing,
                 why="a graph records launches and memset alone",
                 fix="do it before the capture",
             )

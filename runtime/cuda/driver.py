@@ -31,6 +31,7 @@ def driver() -> Any:
         raise LlmcError(
             "LLMC0940",
             "the cuda-python package is missing",
+            "import cuda.bindings.driver",
             why=str(error),
             fix="pip install 'cuda-python>=13,<14', or use --device emulator",
         ) from None
@@ -40,6 +41,7 @@ def driver() -> Any:
         raise LlmcError(
             "LLMC0941",
             "no CUDA driver answers",
+            "loading libcuda.so.1",
             why=str(error),
             fix="run on a machine with an NVIDIA driver, or use --device emulator",
         ) from None
@@ -47,6 +49,7 @@ def driver() -> Any:
         raise LlmcError(
             "LLMC0941",
             "the CUDA driver finds no usable GPU",
+            "cuInit",
             why=status.name,
             fix=HINTS.get(status.name, "check nvidia-smi, or use --device emulator"),
         )

@@ -70,7 +70,10 @@ def _bits(declared: str) -> int:
         return 1
     if match is None:
         raise LlmcError(
-            "LLMC0921", f"the emulator knows no register type .{declared}", fix="use .pred, .b16, .b32, .b64, .f32 or .f64"
+            "LLMC0921",
+            f"the emulator knows no register type .{declared}",
+            "a register declaration of the PTX",
+            fix="use .pred, .b16, .b32, .b64, .f32 or .f64",
         )
     return int(match[1]) * (2 if match[2] else 1)
 
@@ -96,7 +99,10 @@ def decode(kernel: ParsedKernel, text: str) -> Kernel:
     for array in kernel.shared:
         if array.space != "shared":
             raise LlmcError(
-                "LLMC0922", f"the emulator has no .{array.space} arrays", where=f"kernel {kernel.name}: {array.name}"
+                "LLMC0922",
+                f"the emulator has no .{array.space} arrays",
+                where=f"kernel {kernel.name}: {array.name}",
+                fix="keep the array in shared memory, or run on a GPU",
             )
         if array.size is None:
             dynamic.append(array.name)

@@ -116,7 +116,11 @@ class EmulatorDevice:
         program = parse_ptx(image.ptx)
         if image.name not in program.kernels:
             raise LlmcError(
-                "LLMC0925", f"the PTX has no kernel {image.name}", why=f"it has {', '.join(program.kernels) or 'none'}"
+                "LLMC0925",
+                f"the PTX has no kernel {image.name}",
+                f"kernel {image.name}",
+                why=f"it has {', '.join(program.kernels) or 'none'}",
+                fix="load the PTX that was made of this kernel",
             )
         kernel = decode(program.kernels[image.name], image.ptx)
         cluster = kernel.cluster or image.cluster
@@ -124,6 +128,7 @@ class EmulatorDevice:
             raise LlmcError(
                 "LLMC0926",
                 f"kernel {image.name} wants clusters of {image.cluster}, its PTX of {cluster}",
+                f"kernel {image.name}",
                 why="the emulator has clusters along x, as large as the PTX says",
                 fix="give the launch the cluster of .reqnctapercluster",
             )
@@ -137,6 +142,7 @@ class EmulatorDevice:
             raise LlmcError(
                 "LLMC0927",
                 f"kernel {image.name} wants {shared} bytes of shared memory",
+                f"kernel {image.name}",
                 why=f"{program.target} has {limit}",
                 fix="use a schedule with fewer stages or smaller tiles",
             )
@@ -159,6 +165,7 @@ class EmulatorDevice:
                 "LLMC0928",
                 f"kernel {function.name} takes {len(kernel.params)} arguments, {len(args)} are given",
                 where=", ".join(f"{p.name}: {p.type}" for p in kernel.params),
+                fix="give one argument for each parameter",
             )
         packed = pack_params(kernel.params, kernel.param_bytes, list(args))
         total = grid[0] * grid[1] * grid[2]
@@ -166,6 +173,7 @@ class EmulatorDevice:
             raise LlmcError(
                 "LLMC0963",
                 f"kernel {function.name} is launched on {grid[0]} CTAs along x, its clusters have {loaded.cluster}",
+                f"kernel {function.name}",
                 fix="launch a multiple of the cluster's size",
             )
         batches = -(-total // loaded.batch)
@@ -234,7 +242,9 @@ class EmulatorDevice:
     @contextmanager
     def capture(self) -> Generator[RecordedGraph]:
         if self._recording is not None:
-            raise LlmcError("LLMC0929", "a capture is already being recorded", fix="end it before the next begins")
+            raise LlmcError(
+                "LLMC0929", "a capture is already being recorded", "the emulator", fix="end it before the next begins"
+            )
         graph = self._recording = RecordedGraph(self)
         try:
             yield graph

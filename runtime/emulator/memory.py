@@ -65,7 +65,9 @@ class GlobalMemory:
     def alloc(self, nbytes: int) -> int:
         """Device address of `nbytes` fresh bytes, with a gap of at least 256 bytes after them."""
         if nbytes < 0:
-            raise LlmcError("LLMC0905", f"an allocation of {nbytes} bytes")
+            raise LlmcError(
+                "LLMC0905", f"an allocation of {nbytes} bytes", "the emulator's memory", fix="ask for 0 bytes or more"
+            )
         need = (max(nbytes, 1) + GUARD + ALIGN - 1) // ALIGN * ALIGN
         offset = self._take_hole(need)
         if offset is None:
@@ -73,6 +75,7 @@ class GlobalMemory:
                 raise LlmcError(
                     "LLMC0906",
                     f"the emulator is out of memory: {nbytes} bytes wanted",
+                    "the emulator's memory",
                     why=f"{self.capacity - self._top} bytes of {self.capacity} are free",
                     fix="use a smaller model or fewer KV pages (--max-context, --max-sequences), or free allocations",
                 )

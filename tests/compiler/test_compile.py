@@ -147,6 +147,8 @@ def test_modules_mean_what_eager_means(name: str, device: str, settings: Setting
 
 
 LOOSE: dict[str, Any] = {
+    "scatter": lambda x: torch.atan(x.scatter(-1, x.argmax(-1, keepdim=True), 7.0)),
+    "unfold": lambda x: x.unfold(-1, 2, 2).amax(-1),
     "views": lambda x: x.flatten(1).unflatten(1, (2, -1)).permute(2, 0, 1).squeeze(1),
     "rank 5": lambda x: (x.reshape(1, 5, 2, 2, 6).permute(4, 2, 0, 3, 1) * 2).sum((1, 3)),
     "reduce": lambda x: (x - x.mean(-1, keepdim=True)).amax(1).sum(-1) + x.min(1).values.mean(-1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import attention, composite, matrix, pointwise, reductions, shapes
+from . import attention, composite, matrix, pointwise, reductions, shapes, writes
 from .registry import TABLE
 
-__all__ = ["TABLE", "attention", "composite", "matrix", "pointwise", "reductions", "shapes"]
+__all__ = ["TABLE", "attention", "composite", "matrix", "pointwise", "reductions", "shapes", "writes"]

@@ -177,7 +177,12 @@ def convolution(im: Importer, node: torch.fx.Node) -> Value:
     stride, dilation = each(3, "stride", 1), each(5, "dilation", 1)
     groups = int(cast(int, argument(node, 8 if general else 6, "groups", 1)))
     if (general and argument(node, 6, "transposed", False)) or weight.rank != x.rank:
-        raise LlmcError("LLMC0338", "transposed and unbatched convolutions are not supported", where=im.location(node))
+        raise LlmcError(
+            "LLMC0338",
+            "transposed and unbatched convolutions are not supported",
+            where=im.location(node),
+            fix="use an ordinary convolution on a batch",
+        )
     taps = [_static(im, node, d) for d in weight.dims[2:]]
     style = argument(node, 4, "padding", 0)
     if isinstance(style, str):

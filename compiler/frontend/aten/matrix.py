@@ -46,7 +46,12 @@ def _right_weight(im: Importer, value: Value) -> Value | None:
 @row("aten.addmm.default")
 def addmm(im: Importer, node: torch.fx.Node) -> Value:
     if any(node.kwargs.get(k, 1) != 1 for k in ("alpha", "beta")):
-        raise LlmcError("LLMC0338", "addmm with alpha or beta is not supported", where=im.location(node))
+        raise LlmcError(
+            "LLMC0338",
+            "addmm with alpha or beta is not supported",
+            where=im.location(node),
+            fix="multiply by them in the model",
+        )
     bias, x, right = (im.value(a) for a in node.args[:3])
     weight = _right_weight(im, right)
     if weight is not None and bias.rank == 1:
@@ -92,7 +97,12 @@ def matmul(im: Importer, node: torch.fx.Node, a: Value, b: Value) -> Value:
 def _norm_input(im: Importer, node: torch.fx.Node) -> Value:
     shape = cast("list[Any]", node.args[1])
     if len(shape) != 1:
-        raise LlmcError("LLMC0338", "a norm over several axes is not supported", where=im.location(node))
+        raise LlmcError(
+            "LLMC0338",
+            "a norm over several axes is not supported",
+            where=im.location(node),
+            fix="take the norm of a reshaped tensor, over one axis",
+        )
     x = im.value(node.args[0])
     return im.b.full(x) if x.axis == x.rank - 1 else x
 

@@ -227,3 +227,26 @@ def remainder(im: Importer, node: torch.fx.Node) -> Value:
     else:
         count = apply(im, node, "floordiv", [x, y], elem)
     return apply(im, node, "sub", [x, apply(im, node, "mul", [count, y], elem)], elem)
+
+
+ATAN = (1.0, -0.3333314528, 0.1999355085, -0.1420889944, 0.1065626393, -0.0752896400, 0.0429096138, -0.0161657367, 0.0028662257)
+"""atan(x) / x in powers of x² for |x| ≤ 1, to 2e-8: Abramowitz and Stegun 4.4.49."""
+
+
+@row("aten.atan.default")
+def atan(im: Importer, node: torch.fx.Node) -> Value:
+    """A polynomial of x, or of 1 / x from 1 on: atan(x) = π/2 - atan(1 / x)."""
+    value, b = im.value(node.args[0]), im.b
+    x = b.cast(value.ssa, f32)
+    size, one = b.pointwise("abs", x), b.constant(1.0, f32)
+    far = b.emit(nn.CmpOp(size, one, predicate="gt"))
+    near = b.pointwise("select", far, b.pointwise("recip", size), size)
+    square = b.pointwise("square", near)
+    total = b.constant(ATAN[-1], f32)
+    for factor in reversed(ATAN[:-1]):
+        total = b.pointwise("fma", total, square, b.constant(factor, f32))
+    angle = b.pointwise("mul", near, total)
+    angle = b.pointwise("select", far, b.pointwise("sub", b.constant(math.pi / 2, f32), angle), angle)
+    negative = b.emit(nn.CmpOp(x, b.constant(0.0, f32), predicate="lt"))
+    angle = b.pointwise("select", negative, b.pointwise("neg", angle), angle)
+    return Value(b.cast(angle, im.elem(node)), value.dims, value.axis)

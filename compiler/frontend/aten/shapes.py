@@ -190,7 +190,9 @@ def diff(im: Importer, node: torch.fx.Node) -> Value:
     value, before, after = im.value(node.args[0]), argument(node, 3, "prepend"), argument(node, 4, "append")
     axis = cast(int, argument(node, 2, "dim", -1)) % value.rank
     if argument(node, 1, "n", 1) != 1:
-        raise LlmcError("LLMC0338", "only first differences are supported", where=im.location(node))
+        raise LlmcError(
+            "LLMC0338", "only first differences are supported", where=im.location(node), fix="call diff once for each order"
+        )
     parts = [
         im.b.full(p)
         for p in (None if before is None else im.value(before), value, None if after is None else im.value(after))

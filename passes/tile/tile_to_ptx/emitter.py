@@ -115,6 +115,7 @@ class Emitter:
             raise LlmcError(
                 "LLMC0601",
                 f"the kernel unrolls to more than {INSTRUCTION_LIMIT} PTX instructions (at {self.source})",
+                self.location,
                 why="register tiles are unrolled element by element; this schedule's tiles are too large",
                 fix="choose a schedule with smaller tiles per thread or more warps",
             )

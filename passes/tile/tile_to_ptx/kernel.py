@@ -436,13 +436,13 @@ def lower_roles(k: KernelLowering, op: tile.RolesOp) -> None:
     if k.role.first or k.role.count != k.kernel.num_warps:
         raise unsupported("roles inside a role", op)
     if len(counts) > 15:
-        raise LlmcError("LLMC0605", f"{len(counts)} roles, a CTA has 15 named barriers for them", where=op)
+        raise LlmcError(
+            "LLMC0605", f"{len(counts)} roles, a CTA has 15 named barriers for them", where=op, fix="use fewer roles"
+        )
     outer = k.role
     registers = [int(r) for r in op.regs.get_values()] if op.regs is not None else None
     features = {f.data for f in k.kernel.target_features.data} if k.kernel.target_features is not None else set[str]()
-    moves_registers = (
-        registers is not None and all(count % 4 == 0 for count in counts) and bool(features & {"setmaxnreg", "sm_90a"})
-    )
+    moves_registers = registers is not None and all(count % 4 == 0 for count in counts) and "setmaxnreg" in features
     join = k.new_block()
     first = 0
     k.barrier()

@@ -52,7 +52,7 @@ class TileAccess:
             value = k.scalar(bound) if bound is not None else sizes[dim]
             if value is None:
                 raise LlmcError(
-                    "LLMC0603", f"dimension {dim} is checked, but the kernel does not know its size",
+                    "LLMC0603", f"dimension {dim} is checked, but the kernel does not know its size", k.e.location,
                     fix="pass the size as an argument of the kernel or give a bound",
                 )  # fmt: skip
             self.bounds[dim] = value

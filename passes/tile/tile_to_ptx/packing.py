@@ -38,7 +38,7 @@ def fp8_text(elem: Attribute) -> str:
         return "e4m3x2"
     if "E5M2" in name:
         return "e5m2x2"
-    raise unsupported(f"elements of type {name}", None)
+    raise unsupported(f"elements of type {name}", elem)
 
 
 def unpack(emitter: Emitter, elem: Attribute, words: Sequence[SSAValue], index: int) -> Element:

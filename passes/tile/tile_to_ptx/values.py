@@ -145,6 +145,9 @@ def is_narrow_float(elem: Attribute) -> bool:
     return elem_size(elem) == 1 and not isinstance(elem, IntegerType)
 
 
+OTHER_SCHEDULE = "give the kernel another schedule; if none does without this, write the model with other ops"
+
+
 def unsupported(what: str, where: object, fix: str = "") -> LlmcError:
     """The refusal for something this lowering does not know."""
-    return LlmcError("LLMC0602", f"the PTX lowering does not support {what}", where=where, fix=fix or None)
+    return LlmcError("LLMC0602", f"the PTX lowering does not support {what}", where=where, fix=fix or OTHER_SCHEDULE)

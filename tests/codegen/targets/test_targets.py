@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llmc.codegen.targets import TARGETS, Occupancy, find_target, set_target, target_of
+from llmc.codegen.targets import DEFAULT_TARGET, TARGETS, Occupancy, Targets, find_target, set_target
 from llmc.dialects.ir.diagnostics import LlmcError
 from xdsl.dialects.builtin import ModuleOp
 
@@ -23,10 +23,32 @@ def test_an_unknown_target_lists_the_known() -> None:
 
 def test_the_module_names_its_target() -> None:
     module = ModuleOp([])
-    with pytest.raises(LlmcError):
-        target_of(module)
+    assert Targets().of(module).name == DEFAULT_TARGET
     set_target(module, "sm_80")
-    assert target_of(module).name == "sm_80"
+    assert Targets().of(module).name == "sm_80"
+    assert Targets().of(module, "sm_89").name == "sm_89"
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("sm_100", "compile for sm_90, whose code runs on later GPUs too"),
+        ("sm_100a", "compile for sm_90, whose code"),
+        ("sm_87", "compile for sm_86, whose code"),
+        ("sm_70", "use a GPU of sm_80 or later"),
+        ("sm90a", "did you mean sm_90a"),
+        ("tpu", "use sm_80 or sm_86 or"),
+    ],
+)
+def test_what_would_do_instead_of_an_unknown_target(name: str, advice: str) -> None:
+    with pytest.raises(LlmcError) as e:
+        find_target(name)
+    assert e.value.code == "LLMC0830" and advice in (e.value.fix or "")
+
+
+def test_l2_is_what_was_measured_on_hopper() -> None:
+    assert find_target("sm_90a").l2_bytes_per_s == pytest.approx(5.5e12, rel=0.02)
+    assert find_target("sm_80").l2_bytes_per_s < find_target("sm_90a").l2_bytes_per_s
 
 
 @pytest.mark.parametrize(

@@ -338,6 +338,7 @@ def test_an_artefact_is_not_built_from_an_artefact(command: Command, built: Path
         ("builtin.module {}", ("--compile-from", "later"), "LLMC0239", "later"),
         ("builtin.module {}", ("--compile-from", "layout", "--compile-to", "nn"), "LLMC0211", "layout"),
         ("builtin.module {}", ("--compile-from", "layout", "--pass-pipeline", "canonicalise"), "LLMC0210", "--pass-pipeline"),
+        ('builtin.module attributes {llmc.phase = "layout"} {}', ("--compile-from", "nn"), "LLMC0287", "--compile-from=layout"),
         ("builtin.module {}", ("--remarks", "gossip"), "LLMC0238", "gossip"),
         ("builtin.module {}", ("--swift",), "LLMC0239", "--swift"),
     ],

@@ -160,6 +160,13 @@ def test_torch_s_own_encoder_layer() -> None:
     check(layer, [torch.randn(2, 5, 32)])
 
 
+def _assigned(x: Any) -> Any:
+    y = x.clone()
+    y[:, torch.tensor([1, -1])] = x[:, :1]
+    y[x > 1] = 0.5
+    return y + x
+
+
 POINTWISE: dict[str, Any] = {
     "broadcast": lambda x: x * torch.ones(5, 1, 1) + x[:, :1],
     "views": lambda x: x.flatten(1).unflatten(1, (2, -1)).permute(2, 0, 1).squeeze(1),
@@ -173,6 +180,19 @@ POINTWISE: dict[str, Any] = {
     "norms": lambda x: (
         functional.layer_norm(x, (6,)) + functional.rms_norm(x, (6,)) + functional.gelu(x) + functional.leaky_relu(x)
     ),
+    "atan": lambda x: torch.atan(x) + torch.atan(x * 40) + torch.atan(x * 0),
+    "scatter": lambda x: x.scatter(1, torch.tensor([[[2], [0]]]).expand(x.shape[0], 2, 6), -x),
+    "scatter_last": lambda x: x.scatter(-1, x.argmax(-1, keepdim=True), 7.0),
+    "index_fill": lambda x: x.index_fill(1, torch.tensor([3, -4]), 2.0) + x.index_fill(-1, torch.tensor([5]), -1.0),
+    "index_put": lambda x: (
+        torch.ops.aten.index_put(x, [None, torch.tensor([2, 0])], x[:, :2] * 3) + x.index_put((x > 0,), torch.tensor(9.0))
+    ),
+    "assigned": lambda x: _assigned(x),
+    "unfold": lambda x: x.unfold(1, 3, 1).sum(-1) + x.unfold(-1, 2, 4).mean() + x.unfold(1, 2, 2).amax(-1).sum(1, keepdim=True),
+    "max_pool": lambda x: (
+        functional.max_pool1d(x, 3, 1)
+        + functional.max_pool2d(x[:, None], 2).squeeze(1).sum(1, keepdim=True).mean(-1, keepdim=True)
+    ),
     "repeat": lambda x: x.repeat(2, 1, 1)[1:] + torch.arange(6) * torch.full((6,), 0.5),
 }
 
@@ -181,6 +201,20 @@ POINTWISE: dict[str, Any] = {
 @pytest.mark.parametrize("batch", [1, 5])
 def test_loose_ops(name: str, batch: int) -> None:
     check(Plain(POINTWISE[name]), [torch.randn(batch, 4, 6)])
+
+
+@pytest.mark.parametrize(
+    ("fn", "message"),
+    [
+        (lambda x: functional.max_pool1d(x, 3, 1, padding=1), r"padding or ceil_mode"),
+        (lambda x: functional.max_pool2d(x, 2, return_indices=True)[0], r"with indices"),
+        (lambda x: x.index_put((torch.tensor([0]),), x[:1], accumulate=True), r"write to an index"),
+    ],
+)
+def test_forms_that_are_refused_say_what_to_do(fn: Any, message: str) -> None:
+    with pytest.raises(LlmcError, match=message) as error:
+        import_module(Plain(fn), [torch.randn(3, 4, 6)])
+    assert error.value.code == "LLMC0338" and error.value.fix and "test_torch_modules.py" in error.value.render()
 
 
 def test_an_unknown_op_is_named_with_its_module_and_line() -> None:

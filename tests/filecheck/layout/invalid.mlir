@@ -135,3 +135,20 @@ layout.kernel @parameters(%t: !layout.buffer<["B"], i32>, %B: i32) attributes {f
 
 // expected-error @below {{i24 is no element type that memory holds}}
 func.func private @elements(!layout.buffer<[4], i24>)
+
+// -----
+
+layout.kernel @write_state(%x: !layout.buffer<["T", 64], bf16>, %k: !layout.buffer<["P", 2, 64, 16], bf16>, %v: !layout.buffer<["P", 2, 64, 16], bf16>, %B: i32, %P: i32, %T: i32) attributes {family = "attention", arg_effects = ["r", "rw", "rw"], sizes = ["B", "P", "T"], ranges = {T = [1 : i64, 4 : i64]}, schedule = #layout.schedule<"skinny", {warps = 8, kind = "a", tile = [1, 2], wide = true}>, grid = ["1", "1", "1"]} {
+  %0 = layout.state %k, %v : !layout.buffer<["P", 2, 64, 16], bf16>, !layout.buffer<["P", 2, 64, 16], bf16> -> !nn.state<token, tensor<2x2x16xbf16>>
+  // expected-error @below {{!layout.buffer<["T", 64], bf16> is no pool of pages for !nn.state<token, tensor<2x2x16xbf16>>}}
+  layout.write_state %0, %x, %v : !nn.state<token, tensor<2x2x16xbf16>> -> !layout.buffer<["T", 64], bf16>, !layout.buffer<["P", 2, 64, 16], bf16>
+  layout.return
+}
+
+// -----
+
+layout.kernel @advance(%a: !layout.buffer<["B"], f32>, %b: !layout.buffer<["B"], i32>, %e: !layout.buffer<["B"], i32>, %f: !layout.buffer<["B", 8], i32>, %B: i32) attributes {family = "sample", arg_effects = ["r", "r", "rw", "rw"], sizes = ["B"]} {
+  // expected-error @below {{tokens is a buffer of i32 of rank 1, not !layout.buffer<["B"], f32>}}
+  layout.advance(%a, %f, %b, %e, %e, %e, %e, %e, %f) : (!layout.buffer<["B"], f32>, !layout.buffer<["B", 8], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B", 8], i32>)
+  layout.return
+}

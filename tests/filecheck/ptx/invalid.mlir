@@ -146,3 +146,24 @@ ptx.kernel @results {params = {}, reqntid = 32 : i32} {
   %0 = ptx.add s32 1, 1 : !ptx.reg<f32>
   ptx.ret
 }
+
+// -----
+
+ptx.kernel @cbra {params = {}, reqntid = 32 : i32} {
+  %a = ptx.mov u32 sreg(tid.x) : !ptx.reg<b32>
+  // expected-error @below {{ptx.cbra: the condition must be a !ptx.reg<pred>}}
+  ptx.cbra %a, ^bb1, ^bb2
+^bb1:
+  ptx.ret
+^bb2:
+  ptx.ret
+}
+
+// -----
+
+ptx.kernel @unpack {params = {}, reqntid = 32 : i32} {
+  %a = ptx.mov u32 sreg(tid.x) : !ptx.reg<b32>
+  // expected-error @below {{ptx.unpack: expected one !ptx.regs operand with a result per register}}
+  %b = ptx.unpack %a : !ptx.reg<b32>
+  ptx.ret
+}

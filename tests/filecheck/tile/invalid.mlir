@@ -346,3 +346,325 @@ tile.kernel @consumers_are_warps() attributes {effects = [], grid = ["1", "1", "
 
 // expected-error @below {{a ring has at least one stage, not 0}}
 func.func private @stages(!tile.ring<0, 512xbf16>)
+
+// -----
+
+tile.kernel @is_thread(%T: i32) attributes {effects = [], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  // expected-error @below {{thread -1; a CTA has threads 0 to 1023}}
+  %0 = tile.is_thread {id = -1 : i32}
+  tile.return
+}
+
+// -----
+
+tile.kernel @stage(%T: i32) attributes {effects = [], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 0 : i32
+  %1 = tile.alloc : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // expected-error @below {{a stage of !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> is !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>}}
+  %2 = tile.stage %1[%0] : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.smem<64x64xf32, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @view(%T: i32) attributes {effects = [], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = tile.alloc : !tile.smem<64xf32>
+  // expected-error @below {{the view ends at byte 257 of 256}}
+  %1 = tile.view %0 at 129 : i64 : !tile.smem<64xf32> -> !tile.smem<32xf32>
+  tile.return
+}
+
+// -----
+
+tile.kernel @load_scalar(%b2: !layout.buffer<["T"], i32>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 0 : i32
+  // expected-error @below {{loads f32 from !layout.buffer<["T"], i32>}}
+  %1 = tile.load_scalar %b2[%0] : !layout.buffer<["T"], i32> -> f32
+  tile.return
+}
+
+// -----
+
+tile.kernel @store_scalar(%b0: !layout.buffer<["T", 64], bf16>, %b2: !layout.buffer<["T"], i32>, %T: i32) attributes {effects = ["r", "rw"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 0 : i32
+  %1 = arith.constant 3 : i32
+  %2 = arith.constant 1 : i32
+  %3 = tile.load_scalar %b2[%0] : !layout.buffer<["T"], i32> -> i32
+  %4 = arith.cmpi slt, %3, %1 : i32
+  scf.if %4 {
+    // expected-error @below {{stores !layout.buffer<["T", 64], bf16> into !layout.buffer<["T"], i32>}}
+    tile.store_scalar %b0, %b2[%0] : !layout.buffer<["T", 64], bf16> -> !layout.buffer<["T"], i32>
+  }
+  tile.return
+}
+
+// -----
+
+tile.kernel @atomic_add(%b2: !layout.buffer<["T"], i32>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 0 : i32
+  %1 = arith.constant 1 : i32
+  // expected-error @below {{adds i32 to !layout.buffer<["T"], i32>}}
+  %2 = tile.atomic_add %1, %b2[%0] : !layout.buffer<["T"], i32>, i32 -> f32
+  tile.return
+}
+
+// -----
+
+tile.kernel @cp_async(%b1: !layout.buffer<["T", 64], f32>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 64 : i32
+  %1 = arith.constant 0 : i32
+  %2, %3, %4 = tile.task
+  %5 = arith.muli %2, %0 : i32
+  %6 = tile.alloc : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %7 = tile.stage %6[%1] : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // expected-error @below {{copies f32 into !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>}}
+  tile.cp_async %b1[%5, %1], %7[%1, %1] {tv = #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>, checked = [true, false]} : !layout.buffer<["T", 64], f32> -> !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @cp_async_wait(%T: i32) attributes {effects = [], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  // expected-error @below {{-1 groups can't be open; it takes 0 or more}}
+  tile.cp_async_wait -1 : i64
+  tile.return
+}
+
+// -----
+
+tile.kernel @iota(%T: i32) attributes {effects = [], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  // expected-error @below {{coordinates are i32}}
+  %0 = tile.iota 1 : i64 : !tile.frag<1x64xf32, #layout.tv<shape = [1, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [0, 0]]], warp = [[4, [0, 0]]]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @mma(%b0: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 64 : i32
+  %1 = arith.constant 0 : i32
+  %2 = tile.alloc : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %3 = tile.stage %2[%1] : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %4 = tile.load %3[%1, %1] : !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %5 = tile.load %b0[%1, %1] bounds(%T) {checked = [true, false], cache = "nc"} : !layout.buffer<["T", 64], bf16> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]], [8, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [0, 0]]]>>
+  %6 = tile.full 0.000000e+00 : f32 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %7 = scf.for %8 = %1 to %T step %0 iter_args(%9 = %6) -> (!tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>) : i32 {
+    // expected-error @below {{the result is !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, the accumulator !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>}}
+    %10 = tile.mma %4, %5, %9 "m16n8k16" : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]], [8, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [0, 0]]]>>, !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+    scf.yield %10 : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  }
+  tile.return
+}
+
+// -----
+
+tile.kernel @slice(%T: i32) attributes {effects = [], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = tile.full 1.000000e+00 : f32 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // expected-error @below {{the slice is !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, not !tile.frag<64x8xbf16, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>}}
+  %1 = tile.slice %0 {axis = 1 : i64, start = 0 : i64, size = 8 : i64} : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x8xbf16, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @concat(%b0: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 64 : i32
+  %1 = arith.constant 0 : i32
+  %2 = tile.alloc : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %3 = tile.stage %2[%1] : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %4 = tile.load %3[%1, %1] : !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %5 = tile.load %b0[%1, %1] bounds(%T) {checked = [true, false], cache = "nc"} : !layout.buffer<["T", 64], bf16> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]], [8, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [0, 0]]]>>
+  %6 = tile.full 0.000000e+00 : f32 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %7 = scf.for %8 = %1 to %T step %0 iter_args(%9 = %6) -> (!tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>) : i32 {
+    %10 = tile.mma %4, %5, %9 "m16n8k16" : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]], [8, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [0, 0]]]>>, !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+    scf.yield %10 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  }
+  %11 = tile.reduce %7 "max" over 1 : i64 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x1xf32, #layout.tv<shape = [64, 1], reg = [[2, [8, 0]]], lane = [[4, [0, 0]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %12 = tile.map %7, %11 : (!tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<64x1xf32, #layout.tv<shape = [64, 1], reg = [[2, [8, 0]]], lane = [[4, [0, 0]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>) -> !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> {
+  ^bb0(%13: f32, %14: f32):
+    %15 = arith.subf %13, %14 : f32
+    %16 = math.exp2 %15 : f32
+    tile.yield %16 : f32
+  }
+  // expected-error @below {{the result is !tile.frag<64x128xf32, #layout.tv<shape = [64, 128], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]], [2, [0, 64]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, not !tile.frag<64x128xbf16, #layout.tv<shape = [64, 128], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]], [2, [0, 64]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>}}
+  %17 = tile.concat %12, %12 {axis = 1 : i64} : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x128xbf16, #layout.tv<shape = [64, 128], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]], [2, [0, 64]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @broadcast(%T: i32) attributes {effects = [], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = tile.full 1.000000e+00 : f32 : !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  %1 = tile.reduce %0 "add" over 1 : i64 : !tile.frag<16x64xf32, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !tile.frag<16x1xf32, #layout.tv<shape = [16, 1], reg = [], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  // expected-error @below {{broadcast keeps the elements' type, f32}}
+  %2 = tile.broadcast %1 : !tile.frag<16x1xf32, #layout.tv<shape = [16, 1], reg = [], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> -> !tile.frag<16x64xbf16, #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @splat(%b2: !layout.buffer<["T"], i32>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 0 : i32
+  %1 = tile.load_scalar %b2[%0] : !layout.buffer<["T"], i32> -> i32
+  // expected-error @below {{a scalar of i32 in !tile.frag<1xf32, #layout.tv<shape = [1], reg = [], lane = [[32, [0]]], warp = [[4, [0]]]>>}}
+  %2 = tile.splat %1 : i32 -> !tile.frag<1xf32, #layout.tv<shape = [1], reg = [], lane = [[32, [0]]], warp = [[4, [0]]]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @extract(%b2: !layout.buffer<["T"], i32>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 0 : i32
+  %1 = tile.load_scalar %b2[%0] : !layout.buffer<["T"], i32> -> i32
+  %2 = tile.splat %1 : i32 -> !tile.frag<1xi32, #layout.tv<shape = [1], reg = [], lane = [[32, [0]]], warp = [[4, [0]]]>>
+  // expected-error @below {{extracts f32 from !tile.frag<1xi32, #layout.tv<shape = [1], reg = [], lane = [[32, [0]]], warp = [[4, [0]]]>>}}
+  %3 = tile.extract %2 at [0] : !tile.frag<1xi32, #layout.tv<shape = [1], reg = [], lane = [[32, [0]]], warp = [[4, [0]]]>> -> f32
+  tile.return
+}
+
+// -----
+
+tile.kernel @ring_acquire() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 3 : i32} {
+  %0 = arith.constant 0 : i32
+  %1 = arith.constant 8 : i32
+  %2 = arith.constant 1 : i32
+  %3 = tile.ring {copies = 1 : i32, consumers = 2 : i32} : !tile.ring<4, 512xbf16>
+  tile.roles warps [1, 2] {
+    scf.for %4 = %0 to %1 step %2 : i32 {
+      // expected-error @below {{a stage of the ring is !tile.smem<512xbf16>}}
+      %5 = tile.ring_acquire %3[%4] : !tile.ring<4, 512xbf16> -> !tile.smem<512xf32>
+    }
+    tile.yield
+  }, {
+    tile.yield
+  }
+  tile.return
+}
+
+// -----
+
+tile.kernel @ring_wait() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 3 : i32} {
+  %0 = arith.constant 0 : i32
+  %1 = arith.constant 8 : i32
+  %2 = arith.constant 1 : i32
+  %3 = tile.ring {copies = 1 : i32, consumers = 2 : i32} : !tile.ring<4, 512xbf16>
+  tile.roles warps [1, 2] {
+    tile.yield
+  }, {
+    scf.for %4 = %0 to %1 step %2 : i32 {
+      // expected-error @below {{a stage of the ring is !tile.smem<512xbf16>}}
+      %5 = tile.ring_wait %3[%4] : !tile.ring<4, 512xbf16> -> !tile.smem<512xf32>
+    }
+    tile.yield
+  }
+  tile.return
+}
+
+// -----
+
+tile.kernel @bulk_load(%b0: !layout.buffer<[4096], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 3 : i32} {
+  %0 = arith.constant 512 : i32
+  %1 = arith.constant 0 : i32
+  %2 = arith.constant 8 : i32
+  %3 = arith.constant 1 : i32
+  %4 = tile.ring {copies = 1 : i32, consumers = 2 : i32} : !tile.ring<4, 512xbf16>
+  tile.roles warps [1, 2] {
+    scf.for %5 = %1 to %2 step %3 : i32 {
+      %6 = arith.muli %5, %0 : i32
+      // expected-error @below {{-1 bytes at 0: bulk copies take multiples of 16}}
+      tile.bulk_load %b0[%6], %4[%5] {bytes = -1 : i64} : !layout.buffer<[4096], bf16>[i32] -> !tile.ring<4, 512xbf16>
+    }
+    tile.yield
+  }, {
+    tile.yield
+  }
+  tile.return
+}
+
+// -----
+
+tile.kernel @wgmma() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 4 : i32} {
+  %0 = tile.full 0.000000e+00 : f32 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %1 = tile.alloc : !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %2 = tile.wgmma_begin %0 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %3 = tile.full 0.000000e+00 : bf16 : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // expected-error @below {{the result is !tile.inflight<64x8xbf16, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, the accumulator !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>}}
+  %4 = tile.wgmma %3, %1, %2 : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>, !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xbf16, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @store(%b0: !layout.buffer<["T", 64], bf16>, %b1: !layout.buffer<["T", 64], f32>, %b2: !layout.buffer<["T"], i32>, %T: i32) attributes {effects = ["r", "rw", "rw"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 64 : i32
+  %1 = arith.constant 0 : i32
+  %2, %3, %4 = tile.task
+  %5 = arith.muli %2, %0 : i32
+  %6 = tile.load %b2[%5] {checked = [true]} : !layout.buffer<["T"], i32> -> !tile.frag<64xi32, #layout.tv<shape = [64], reg = [[4, [16]]], lane = [[8, [0]], [4, [1]]], warp = [[4, [4]]]>>
+  %7 = tile.relabel %6 : !tile.frag<64xi32, #layout.tv<shape = [64], reg = [[4, [16]]], lane = [[8, [0]], [4, [1]]], warp = [[4, [4]]]>> -> !tile.frag<64x1xi32, #layout.tv<shape = [64, 1], reg = [[4, [16, 0]]], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  %8 = tile.load %b0[%1, %1] gather(%7 : !tile.frag<64x1xi32, #layout.tv<shape = [64, 1], reg = [[4, [16, 0]]], lane = [[8, [0, 0]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>) {gather_dims = array<i64: 0>} : !layout.buffer<["T", 64], bf16> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>
+  %9 = tile.map %8 : (!tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>>) -> !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[8, [0, 1]], [4, [16, 0]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>> {
+  ^bb0(%10: bf16):
+    %11 = arith.extf %10 : bf16 to f32
+    tile.yield %11 : f32
+  }
+  // expected-error @below {{a tile of shape [64] for a memory of rank 2; relabel to change rank}}
+  tile.store %6, %b1[%5, %1] {checked = [true, false]} : !tile.frag<64xi32, #layout.tv<shape = [64], reg = [[4, [16]]], lane = [[8, [0]], [4, [1]]], warp = [[4, [4]]]>> -> !layout.buffer<["T", 64], f32>
+  tile.return
+}
+
+// -----
+
+tile.kernel @relayout(%b0: !layout.buffer<["T", 64], bf16>, %T: i32) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  %0 = arith.constant 64 : i32
+  %1 = arith.constant 0 : i32
+  %2 = tile.alloc : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %3 = tile.stage %2[%1] : !tile.smem<2x64x64xbf16, #layout.mem<[[2, 4096]], [[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %4 = tile.load %3[%1, %1] : !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %5 = tile.load %b0[%1, %1] bounds(%T) {checked = [true, false], cache = "nc"} : !layout.buffer<["T", 64], bf16> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]], [8, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [0, 0]]]>>
+  %6 = tile.full 0.000000e+00 : f32 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %7 = scf.for %8 = %1 to %T step %0 iter_args(%9 = %6) -> (!tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>) : i32 {
+    %10 = tile.mma %4, %5, %9 "m16n8k16" : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [0, 8]], [4, [0, 16]], [8, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [0, 0]]]>>, !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+    scf.yield %10 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  }
+  %11 = tile.reduce %7 "max" over 1 : i64 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x1xf32, #layout.tv<shape = [64, 1], reg = [[2, [8, 0]]], lane = [[4, [0, 0]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %12 = tile.map %7, %11 : (!tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.frag<64x1xf32, #layout.tv<shape = [64, 1], reg = [[2, [8, 0]]], lane = [[4, [0, 0]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>) -> !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> {
+  ^bb0(%13: f32, %14: f32):
+    %15 = arith.subf %13, %14 : f32
+    %16 = math.exp2 %15 : f32
+    tile.yield %16 : f32
+  }
+  // expected-error @below {{relayout of !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> gives !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[4, [0, 1]], [8, [8, 0]]], lane = [[16, [0, 4]], [2, [1, 0]]], warp = [[4, [2, 0]]]>>: shape and elements stay}}
+  %17 = tile.relayout %12 : !tile.frag<64x64xf32, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[4, [0, 1]], [8, [8, 0]]], lane = [[16, [0, 4]], [2, [1, 0]]], warp = [[4, [2, 0]]]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @full(%T: i32) attributes {effects = [], grid = ["1", "1", "1"], sizes = ["T"], warps = 4 : i32} {
+  // expected-error @below {{a value of f32 in !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>}}
+  %0 = tile.full 0.000000e+00 : f32 : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [8, [0, 8]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @wgmma_wait() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 4 : i32} {
+  %0 = tile.full 0.000000e+00 : f32 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %1 = tile.alloc : !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %2 = tile.wgmma_begin %0 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %3 = tile.full 0.000000e+00 : bf16 : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %4 = tile.wgmma %3, %1, %2 : !tile.frag<64x64xbf16, #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>, !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>, !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // expected-error @below {{waiting for !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> with 1 groups pending does not give !tile.inflight<64x8xbf16, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>}}
+  %5 = tile.wgmma_wait %4 {pending = 1 : i64} : !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xbf16, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @unpack() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %0 = tile.full 0.0 : f32 : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  // expected-error @below {{unpacks 8-bit integers, not f32}}
+  %1 = tile.unpack %0 : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>> -> !tile.frag<32xbf16, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  tile.return
+}

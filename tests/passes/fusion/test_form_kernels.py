@@ -4,6 +4,7 @@ import re
 
 import pytest
 from decoder_graphs import Shape, decoder
+from llmc.codegen.targets import find_target
 from llmc.dialects.fusion.ops import KernelOp, LaunchOp
 from llmc.dialects.ir.locations import coverage
 from llmc.dialects.nn import ops as nn
@@ -106,8 +107,22 @@ def test_prologues_can_be_forbidden() -> None:
 
 
 def test_a_prologue_pays_for_few_rows_only() -> None:
-    costs = Costs()
+    costs = Costs(find_target("sm_90a"))
     assert costs.prologue_saves(1, 4096, 1000) > 0 > costs.prologue_saves(512, 4096, 1000)
+
+
+def test_costs_are_those_of_the_target() -> None:
+    """A norm in front of 108 blocks is read again 108 times, at an A100's pace; tensors leave its smaller L2 sooner."""
+    ampere, hopper = Costs(find_target("sm_80")), Costs(find_target("sm_90a"))
+    assert ampere.pass_over(1e6) > hopper.pass_over(1e6)
+    assert ampere.pass_over(36e6) / ampere.pass_over(1e6) > 36.5 > hopper.pass_over(36e6) / hopper.pass_over(1e6)
+    module = decoder(Shape(hidden=2048))
+    run_passes(module, f"{NN},generalise", unchecked="large weights")
+    remarks: dict[str, list[str]] = {}
+    for target in ("sm_80", "sm_90a"):
+        context = run_passes(module.clone(), f"form-kernels{{target={target}}}", unchecked="large weights")
+        remarks[target] = [r.message for r in context.remarks.of("fusion")]
+    assert remarks["sm_80"] != remarks["sm_90a"]
 
 
 def test_names_follow_structure() -> None:

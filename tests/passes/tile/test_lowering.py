@@ -205,7 +205,7 @@ def test_pipelined_gemm_with_swizzled_shared_memory_uses_ldmatrix(transposed):
 def test_a_ring_streams_a_buffer_through_shared_memory():
     blocks, elements, stages = 7, 512, 3
     types = [BufferType.of([blocks * elements], f32), BufferType.of([1, elements], f32)]
-    b = start("stream", types, ["r", "w"], warps=5, features=["sm_90a"])
+    b = start("stream", types, ["r", "w"], warps=5, features=["setmaxnreg"])
     ring = b.ring(stages, [1, elements], f32, consumers=4)
     tv = Tv.blocked((1, elements), 4, None, 4)
 
