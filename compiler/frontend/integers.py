@@ -336,7 +336,7 @@ _MOVES = (
     "embedding", "expand", "expand_as", "flatten", "flip", "floor", "gather", "index", "index_select", "lift_fresh_copy", "mT",
     "movedim", "narrow", "numpy_T", "permute", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll", "round", "select",
     "slice", "split", "split_with_sizes", "squeeze", "stack", "swapaxes", "t", "tensor_split", "transpose", "trunc", "unbind",
-    "unflatten", "unsqueeze", "view", "view_as", "_unsafe_view",
+    "unflatten", "unfold", "unsqueeze", "view", "view_as", "_unsafe_view", "max_pool1d", "max_pool2d", "max_pool3d",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_MOVES, _either(0)),
@@ -374,6 +374,9 @@ RULES: dict[str, Rule] = {
     "copy": _either(1),
     "where": _either(1, 2),
     **dict.fromkeys(("masked_fill", "masked_fill_"), _either(0, 2)),
+    **dict.fromkeys(("scatter", "index_fill"), _either(0, 3)),
+    "index_put": _either(0, 2),
+    **dict.fromkeys(("max_pool2d_with_indices", "max_pool3d_with_indices", "adaptive_max_pool2d"), _ordered),
     "diff": _differences,
     **dict.fromkeys(("pad", "constant_pad_nd"), _padded),
     **dict.fromkeys(("tril", "triu"), lambda w, node: w.of(node.args[0]) | Interval(0, 0)),

@@ -169,7 +169,7 @@ def test_intervals_hold_what_torch_computes(name: str, x: list[int], y: list[int
 
 CAPTURED: dict[str, Any] = {}
 FLOATS = """
-_log_softmax _softmax all alpha_dropout any batch_norm conv1d conv2d convolution cos eq erf exp exp2 expm1 feature_dropout float ge
+_log_softmax _softmax all alpha_dropout any atan batch_norm conv1d conv2d convolution cos eq erf exp exp2 expm1 feature_dropout float ge
 gelu group_norm gt hardtanh isinf isnan layer_norm le leaky_relu linear log log1p log2 log_softmax logical_and logical_not logical_or
 logical_xor lt mean native_dropout ne reciprocal relu6 rms_norm rsqrt scaled_dot_product_attention sigmoid silu silu_ sin softmax
 softplus special_erf special_softmax sqrt std tanh var
