@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 WINDOW = 8
 """Tokens before a new one that are decoded with it."""
 DEVICES = ("auto", "cuda", "emulator", "reference")
+PREFILL_ROWS = 4096
+"""Tokens of one prefill: enough that the last wave of CTAs of a GEMM costs little, and that activations take less than half a GiB."""
 
 
 @dataclass
@@ -255,7 +257,7 @@ def check_fixed(
         ("quant", quant, "none", options.scheme),
         ("dtype", dtype, None, None),
         ("max_sequences", max_sequences, 1, options.max_sequences),
-        ("max_context", max_context, None, options.max_tokens),
+        ("max_context", max_context, None, options.max_context),
     )
     for name, wanted, default, built in asked:
         if wanted != default and wanted != built:
@@ -366,8 +368,8 @@ def compile_imported(
         target=target,
         scheme=quant,
         max_sequences=max_sequences,
-        max_tokens=context,
-        max_batch_tokens=min(max(context, 64), 2048) if imported.kind == "decoder" else context,
+        max_context=context,
+        max_batch_tokens=min(max(context, 64) * max_sequences, PREFILL_ROWS) if imported.kind == "decoder" else context,
         kind=imported.kind,
     )
     compiled = compile_module(imported.module, options, settings)
@@ -429,7 +431,7 @@ def start(
     """Put a compiled model on a device and load its weights."""
     progress("load", "", 0, 1)
     options = compiled.options
-    pages = -(-options.max_tokens // options.page_size) * options.max_sequences + 1
+    pages = -(-options.max_context // options.page_size) * options.max_sequences + 1
     engine = make_engine(
         compiled, device, Capacity(tokens=options.max_batch_tokens, sequences=options.max_sequences, pages=pages)
     )

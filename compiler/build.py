@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Operation
 
 from ..codegen.ptx.assemble import find_ptxas, ptxas_version, search_paths
 from ..dialects.ir.diagnostics import LlmcError
@@ -23,7 +24,7 @@ from ..passes.framework.manager import PassManager
 from ..passes.framework.pass_ import PassContext
 from ..passes.framework.registry import Registry
 from ..passes.framework.remarks import Remarks
-from .kernels import Failed, KernelCode, KernelCompiler, update_grids
+from .kernels import Failed, KernelCode, KernelCompiler, Lowered, update_grids
 from .knobs import Knobs
 from .phases import CompileOptions, lower, make_registry, phase_of, pipeline_between
 
@@ -131,7 +132,8 @@ def compile_module(module: ModuleOp, options: CompileOptions, settings: Settings
     if settings.dumps:
         dumps["layout"] = print_module(module, locations=True)
         settings.progress("dump", "", 0, 1)
-        dumps |= kernel_dumps(replace(manager, instruments=()), module, options.target)  # no compilation: nothing to see
+        unseen = replace(manager, instruments=())  # no compilation: nothing to see
+        dumps |= kernel_dumps(unseen, module, options.target, compiler.lowered)
     return Compiled(module, kernels, options, dumps, passes.remarks, seconds)
 
 
@@ -157,11 +159,25 @@ def ptxas_of(knobs: Knobs) -> tuple[Path, str]:
         raise LlmcError("LLMC0844", f"{path} does not run", str(path), why=str(error), fix=fix) from None
 
 
-def kernel_dumps(manager: PassManager, module: ModuleOp, target: str) -> dict[str, str]:
-    """The whole module at `tile` and at `ptx`."""
+def kernel_dumps(manager: PassManager, module: ModuleOp, target: str, lowered: Mapping[str, Lowered]) -> dict[str, str]:
+    """The whole module at `tile` and at `ptx`; kernels that have been lowered before are taken from there."""
     copy = module.clone()
+    order = [name_of(op) for op in module.body.block.ops]
+    for op in list(copy.body.block.ops):
+        if name_of(op) in lowered:
+            op.detach()
+            op.erase()
     dumps: dict[str, str] = {}
     for phase in ("tile", "ptx"):
         lower(manager, copy, phase_of(copy), phase, target)
-        dumps[phase] = print_module(copy, locations=True)
+        rest = {name_of(op): op for op in copy.body.block.ops}
+        whole = ModuleOp([(rest[n] if n in rest else lowered[n].at(phase)).clone() for n in order], dict(copy.attributes))
+        dumps[phase] = print_module(whole, locations=True)
     return dumps
+
+
+def name_of(op: Operation) -> str:
+    """The name of a symbol."""
+    name = op.get_attr_or_prop("sym_name")
+    assert isinstance(name, StringAttr)
+    return name.data

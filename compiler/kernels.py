@@ -14,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -111,13 +111,28 @@ def alone(module: ModuleOp, kernel: Operation) -> ModuleOp:
     return ModuleOp([kernel.clone()], attributes=dict(module.attributes))
 
 
-def generate(manager: PassManager, module: ModuleOp, kernel: Operation, target: str) -> tuple[ModuleOp, KernelCode]:
-    """Lower one `layout.kernel` to PTX; returns the module at `ptx` and the code without a cubin."""
+@dataclass(frozen=True)
+class Lowered:
+    """A kernel below `layout`: its program at `tile`, its instructions at `ptx`, its code without a cubin."""
+
+    tile: Operation
+    ptx: PtxKernelOp
+    code: KernelCode
+
+    def at(self, phase: str) -> Operation:
+        """The kernel as it stands at `tile` or `ptx`."""
+        return self.tile if phase == "tile" else self.ptx
+
+
+def generate(manager: PassManager, module: ModuleOp, kernel: Operation, target: str) -> Lowered:
+    """Lower one `layout.kernel` to PTX."""
     single = alone(module, kernel)
     single.attributes["llmc.phase"] = StringAttr("layout")
-    lower(manager, single, "layout", "ptx", target)
-    arch = manager.context.registry.targets.find(target).arch
-    return single, code_of(next(op for op in single.body.block.ops if isinstance(op, PtxKernelOp)), arch, "")
+    lower(manager, single, "layout", "tile", target)
+    (tile,) = (op.clone() for op in single.body.block.ops)
+    lower(manager, single, "tile", "ptx", target)
+    (ptx,) = (op for op in single.body.block.ops if isinstance(op, PtxKernelOp))
+    return Lowered(tile, ptx, code_of(ptx, manager.context.registry.targets.find(target).arch, ""))
 
 
 def code_of(kernel: PtxKernelOp, arch: str, key: str) -> KernelCode:
@@ -138,6 +153,8 @@ class KernelCompiler:
     progress: Progress = lambda what, done, total: None
     failed: Failed | None = None
     """Called with the error of a pass, the kernel's module and the pipeline that fails on it."""
+    lowered: dict[str, Lowered] = field(default_factory=dict[str, Lowered])
+    """The kernels that came from no cache, by name."""
 
     @property
     def registry(self) -> Registry:
@@ -172,7 +189,8 @@ class KernelCompiler:
 
     def _generate(self, module: ModuleOp, kernel: KernelOp) -> KernelCode:
         try:
-            return generate(self.manager, module, kernel, self.target)[1]
+            lowered = self.lowered[kernel.sym_name.data] = generate(self.manager, module, kernel, self.target)
+            return lowered.code
         except LlmcError as error:
             if self.failed is not None and error.passes:
                 single = alone(module, kernel)
@@ -227,13 +245,15 @@ class KernelCompiler:
             other = kernel.clone()
             other.properties["schedule"] = schedule
             try:
-                _, fresh = generate(self.manager, module, other, self.target)
+                lowered = generate(self.manager, module, other, self.target)
+                fresh = lowered.code
                 done = assemble(fresh.ptx, self.registry.targets.find(self.target).arch, ptxas=self.ptxas, where=kernel)
             except LlmcError:
                 continue
             if done.spills == 0:
                 kernel.properties["schedule"] = schedule
                 kernel.maps = None  # alternatives have none
+                self.lowered[code.name] = lowered
                 result = KernelCode(code.name, code.key, fresh.ptx, fresh.threads, fresh.dyn_smem, done.cubin, done.registers)
                 self._store(result)
                 return result

@@ -31,7 +31,7 @@ class CompileOptions:
     """What a compilation is for; stands on the module as attributes, so that every dump restarts without its command line.
 
     target: sm_80, sm_90 or sm_90a. scheme: `none` (the checkpoint's precision) or `int8` (weights per output channel).
-    max_sequences: sequences served at once. max_tokens: the context of one sequence. max_batch_tokens: rows of one prefill launch.
+    max_sequences: sequences served at once. max_context: the context of one sequence. max_batch_tokens: rows of one prefill launch.
     page_size: tokens of a KV page. kind: "decoder" (a KV cache, sampling), "encoder" (tokens of many sequences, no cache) or
     "module" (what a torch module computes, with its own inputs and outputs).
     """
@@ -39,7 +39,7 @@ class CompileOptions:
     target: str = "sm_90a"
     scheme: str = "none"
     max_sequences: int = 1
-    max_tokens: int = 1024
+    max_context: int = 1024
     max_batch_tokens: int = 1024
     page_size: int = 64
     kind: str = "decoder"
@@ -133,7 +133,8 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
     "quant": (step("expand-quantised", "materialises what `nn` chose: storage, scales, plain arithmetic"),),
     "layout": (
         Step(
-            lambda o: f"bufferise{{page-size={o.page_size} max-context={o.max_tokens}}}", "tensors get memory, states get pages"
+            lambda o: f"bufferise{{page-size={o.page_size} max-context={o.max_context}}}",
+            "tensors get memory, states get pages",
         ),
         step("close-decode-loop", "sampling and advancing are launches like any other", ("decoder",)),
         step("choose-schedules", "before memory layouts: a schedule says how it wants its operands to lie"),

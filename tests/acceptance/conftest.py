@@ -14,7 +14,7 @@ from llmc.compiler.frontend import load_checkpoint
 from llmc.compiler.phases import CompileOptions
 from model_runs import SETTINGS, STORYTELLER, Imported, tiny
 
-SMALL = CompileOptions(max_sequences=8, max_tokens=128, max_batch_tokens=256)
+SMALL = CompileOptions(max_sequences=8, max_context=128, max_batch_tokens=256)
 
 
 @pytest.fixture(scope="session", autouse=True)

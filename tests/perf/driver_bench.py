@@ -128,7 +128,7 @@ def pipeline(shape: str) -> dict[str, Any]:
         shapes = model_shapes.llama_shapes(json.loads((directory / "config.json").read_text()))
         model_shapes.write_sparse_checkpoint(directory, shapes)
         imported = load_checkpoint(directory)
-    options = CompileOptions(max_tokens=1152, max_sequences=1, max_batch_tokens=1152)
+    options = CompileOptions(max_context=1152, max_sequences=1, max_batch_tokens=1152)
     gc.disable()
     start = time.perf_counter()
     compiled = compile_module(imported.module, options, Settings(assemble=False, cache=False))

@@ -21,7 +21,7 @@ from xdsl.dialects.builtin import ModuleOp, bf16, f32
 @lru_cache(maxsize=32)
 def _standing(phase: str, elem: str, scheme: str) -> ModuleOp:
     module = decoder(Shape(elem={"bf16": bf16, "f32": f32}[elem], bias=True, qk_norm=True))
-    CompileOptions(max_sequences=4, max_tokens=64, max_batch_tokens=16, scheme=scheme, target="sm_80").attach(module)
+    CompileOptions(max_sequences=4, max_context=64, max_batch_tokens=16, scheme=scheme, target="sm_80").attach(module)
     lower(PassManager(PassContext(make_context())), module, "import", phase)
     return module
 

@@ -80,7 +80,7 @@ def tiny(arch: str, dtype: str, directory: Path, options: CompileOptions) -> Imp
 
 
 def capacity_of(options: CompileOptions) -> Capacity:
-    pages = -(-options.max_tokens // options.page_size) * options.max_sequences + 1
+    pages = -(-options.max_context // options.page_size) * options.max_sequences + 1
     return Capacity(options.max_batch_tokens, options.max_sequences, pages)
 
 
@@ -88,7 +88,7 @@ def start_reference(module: ModuleOp, model: ImportedModel, options: CompileOpti
     """A module at `layout` with its weights in the numpy reference."""
     engine = ReferenceEngine(module, capacity_of(options))
     engine.load(Layered((model.weights, model.sidecar)))
-    return Session(engine, max_context=options.max_tokens)
+    return Session(engine, max_context=options.max_context)
 
 
 def start(compiled: Compiled, model: ImportedModel, device: str) -> Session:
@@ -99,7 +99,7 @@ def start(compiled: Compiled, model: ImportedModel, device: str) -> Session:
     functions = {name: opened.load(code.image) for name, code in compiled.kernels.items()}
     engine = DeviceEngine(compiled.module, opened, functions, capacity_of(compiled.options))
     engine.load(Layered((model.weights, model.sidecar)))
-    return Session(engine, max_context=compiled.options.max_tokens)
+    return Session(engine, max_context=compiled.options.max_context)
 
 
 def batch_logits(session: Session, prompts: Sequence[Sequence[int]]) -> np.ndarray[Any, Any]:

@@ -21,7 +21,7 @@ NAME = re.compile(r"[#!]\w[\w.]*")
 def dumps() -> tuple[str, ...]:
     """The dumps; of those that are long, each op of the module that is not, with the aliases that it uses."""
     model = decoder(Shape(layers=1, hidden=32, heads=2, kv_heads=1, inner=32, vocab=32))
-    compiled = compile_module(model, CompileOptions(max_sequences=2, max_tokens=32), replace(SETTINGS, dumps=True))
+    compiled = compile_module(model, CompileOptions(max_sequences=2, max_context=32), replace(SETTINGS, dumps=True))
     found = [text for dump in compiled.dumps.values() for text in ([dump] if len(dump) <= LONGEST else pieces(dump))]
     return tuple(dict.fromkeys(text for text in found if len(text) <= LONGEST))
 
