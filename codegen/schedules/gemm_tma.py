@@ -1,12 +1,15 @@
-"""Linear layers of many tokens on Hopper: wgmma with both operands from shared memory, which one warp keeps filled.
+"""Linear layers of many tokens on Hopper: wgmma with both operands from shared memory, which one thread keeps filled.
 
-    task: m rows of the weight's image × n tokens; the CTAs of a cluster take neighbouring token tiles of the same rows
-    stage: 64 of k: the weight's blocks by bulk copies, a part of them by each CTA of the cluster and for all of them, and x[n, 64] by a
-           tensor map
-    roles: two warpgroups multiply, 128 rows each (m = 256) or turns of eight tokens (m = 128); a warp copies, tasks ahead of them
+    task: m rows of the weight's image × n tokens
+    stage: 64 of k: the weight's blocks by bulk copies and x[n, 64] by a tensor map
+    cluster: its CTAs have neighbouring tasks in common rows (m ≥ n) or common tokens (m < n), and what they have in common is copied in
+             parts by each of them and for all of them
+    roles: two warpgroups multiply, m / 2 rows each; a thread copies, tasks ahead of them
 
-A row tile is 2 KB of a stage, and a row slot h in it eight rows of wgmma's 64-byte swizzle: an instruction takes one slot of eight tiles.
-CTAs stay and take tasks in turn. A CTA whose tokens lie beyond the last one still copies its part of the weights for its peer.
+The thread stands in a warpgroup of its own, because registers are handed over by warpgroups.
+
+A block of the image is two patterns of eight rows of wgmma's 64-byte swizzle, so that blocks one after another are an operand. CTAs stay
+and take tasks in turn. A CTA whose tokens lie beyond the last one still copies its part of the weights for its peer.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ from xdsl.ir import SSAValue
 from ...dialects.layout.mem import MemLayout
 from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.tensor_map import TensorMap
-from ...dialects.layout.tv import Tv
 from ...dialects.layout.types import BufferType, ScheduleAttr
 from ...dialects.nn.types import elem_of
 from ...dialects.tile.wgmma import SPAN
@@ -28,8 +30,8 @@ from .body import LinearBody, analyse_linear, row_granule
 from .builder import Index
 from .gemm import SCHEDULE as PLAIN
 from .gemm import grouped
-from .gemm_wgmma import Place, store_product
-from .images import DEPTH, ROWS, SWIZZLE, weight_image
+from .gemm_wgmma import Place, product_rows, store_product
+from .images import BLOCK, DEPTH, ROWS, SWIZZLE, blocks_layout, weight_image
 from .linear import LinearFrame, begin_kernel
 
 if TYPE_CHECKING:
@@ -37,17 +39,20 @@ if TYPE_CHECKING:
     from ..targets import Target
 
 GROUPS = 2
-CONSUMERS = 4 * GROUPS
-TILE_BYTES = 2 * ROWS * SPAN
+CONSUMERS, PRODUCERS = 4 * GROUPS, 4
+REGISTERS = (232, 40)
+"""A thread of the two roles: 64 Ki in all, in eights."""
+BLOCKS = SPAN // DEPTH
 PARAMETERS = (
     Parameter("m", "rows of the weight a task", (128, 256), 256),
     Parameter("n", "tokens a task", range(16, 257, 16), 128),
     Parameter("stages", "stages of shared memory", range(2, 13), 4),
-    Parameter("cluster", "CTAs that share weights", (1, 2), 1),
-    Parameter("group", "token tiles of a cluster that run side by side", range(1, 65), 8),
+    Parameter("cluster", "CTAs that share weights or tokens", (1, 2), 1),
+    Parameter("group", "token tiles (of a cluster) that run side by side", range(1, 65), 8),
+    Parameter("runs", "the epilogue goes through shared memory, for eight rows in a row a thread", (0, 1), 1),
     Parameter("ctas", "CTAs that stay and take tasks in turn", range(1, 4097), 132),
     Parameter(
-        "piece", "tokens that the epilogue takes at a time, in sixteens: fewer need fewer registers", range(16, 257, 16), 16
+        "piece", "tokens that the epilogue takes at a time, in sixteens: fewer need fewer registers", range(16, 257, 16), 32
     ),
 )
 
@@ -78,39 +83,53 @@ class GemmTma:
 
     def abi(self, kernel: KernelOp, schedule: ScheduleAttr) -> Abi:
         body, p = _parameters(kernel, schedule)
-        clusters = f"ceildiv({body.tokens}, {p['n'] * p['cluster']}) * {body.n // p['m']}"
+        columns, rows = _shares(p)
+        clusters = f"ceildiv({body.tokens}, {p['n'] * columns}) * {body.n // (p['m'] * rows)}"
         grid = f"min({clusters} * {p['cluster']}, {p['ctas']})"
         image = weight_image(body.n, body.k, elem_of(body.linear.weight), body.pair)
         heads = len(cast(BufferType, body.x.type).dims) - 2
-        tokens = TensorMap(body.x.index, (p["n"], *(1,) * heads, SPAN), 128)
-        return Abi((grid, "1", "1"), CONSUMERS + 1, {body.weight.index: image}, maps=(tokens,))
+        tokens = TensorMap(body.x.index, (p["n"] // rows, *(1,) * heads, SPAN), 128)
+        return Abi((grid, "1", "1"), CONSUMERS + PRODUCERS, {body.weight.index: image}, maps=(tokens,))
 
     def build(self, kernel: KernelOp, schedule: ScheduleAttr, target: Target) -> TileKernelOp:
         if not target.has("wgmma"):
             raise bad_parameter(kernel, f"{target.name} has no wgmma", "the schedule gemm, or --target sm_90a")
         body, p = _parameters(kernel, schedule, target)
-        frame = begin_kernel(body, self.abi(kernel, schedule), schedule, 1, p["cluster"])
-        work = _Work(frame, p)
-        frame.b.roles((CONSUMERS, work.consume), (1, work.produce))
+        features = ("wgmma", "setmaxnreg") if target.has("setmaxnreg") else ("wgmma",)
+        frame = begin_kernel(body, self.abi(kernel, schedule), schedule, 1, p["cluster"], features)
+        b, work = frame.b, _Work(frame, p)
+
+        def produce() -> None:
+            b.if_(b.elect(), work.produce)
+
+        b.roles((CONSUMERS, work.consume), (PRODUCERS, produce), regs=REGISTERS)
         return frame.finish()
+
+
+def _shares(p: dict[str, int]) -> tuple[int, int]:
+    """Token tiles and row tasks of a cluster: one of them is 1, the operand of that side is shared."""
+    return (p["cluster"], 1) if p["m"] >= p["n"] else (1, p["cluster"])
 
 
 def _problem(body: LinearBody, p: dict[str, int], target: Target | None = None) -> tuple[str, str] | None:
     granule, rows = row_granule(body), p["m"] // 2 if body.pair else p["m"]
     if granule % rows and (body.widths - {0, body.n} or body.pair):
         return f"m = {p['m']} rows a task cut ranges of {granule} columns", "a smaller m"
-    if body.n % p["m"] or body.k % SPAN:
-        return f"tasks of {p['m']} rows, {SPAN} deep, do not tile N = {body.n}, K = {body.k}", "the schedule gemm_wgmma"
+    rows = p["m"] * _shares(p)[1]
+    if body.n % rows or body.k % SPAN:
+        return f"tasks of {rows} rows, {SPAN} deep, do not tile N = {body.n}, K = {body.k}", "the schedule gemm_wgmma"
     dims = cast(BufferType, body.x.type).dims
     if len(dims) not in (2, 3) or int(dims[-1]) % SPAN:
         return f"tokens of {list(dims)} have no boxes of {SPAN} columns", "the schedule gemm_wgmma"
-    if p["m"] * p["n"] > 128 * 32 * CONSUMERS:
+    if p["m"] * p["n"] > 192 * 32 * CONSUMERS:
         return f"the accumulators of {p['m']} × {p['n']} do not fit the registers of {GROUPS} warpgroups", "fewer tokens a task"
     if p["ctas"] % p["cluster"]:
         return f"{p['ctas']} CTAs are no clusters of {p['cluster']}", "an even number of CTAs"
     shared = 2 * SPAN * p["stages"] * (p["m"] + p["n"])
+    if p["runs"]:
+        shared += 4 * p["piece"] * ((p["m"] // 2 if body.pair else p["m"]) + 4)
     if target is not None and shared > target.smem_per_block - 1024:
-        return f"{p['stages']} stages are {shared} bytes of shared memory", "fewer stages"
+        return f"{p['stages']} stages and the epilogue are {shared} bytes of shared memory", "fewer stages or a smaller piece"
     return None
 
 
@@ -123,28 +142,14 @@ def _parameters(kernel: KernelOp, schedule: ScheduleAttr, target: Target | None 
     return body, p
 
 
-def accumulator(m: int, n: int, pair: int, tokens_first: bool) -> Tv:
-    """The product [m, n] or [n, m], rows in the order of the image: a warp has two row tiles of eight, one slot of each an instruction."""
-    slot, lane, tile = (m // 2, 1, 8) if pair else (1, 2, 16)
-    turns = m == ROWS * 8
-
-    def at(row: int, column: int) -> tuple[int, int]:
-        return (column, row) if tokens_first else (row, column)
-
-    columns = (n // 16, at(0, 16)) if turns else (n // 8, at(0, 8))
-    reg = [(2, at(0, 1)), (2, at(tile, 0)), columns, (2, at(slot, 0))]
-    warp = ((4, at(2 * tile, 0)), (GROUPS, at(0, 8) if turns else at(8 * tile, 0)))
-    return Tv((n, m) if tokens_first else (m, n), tuple(d for d in reg if d[0] > 1), ((4, at(0, 2)), (8, at(lane, 0))), warp)
-
-
 class _Work:
     """What the roles do. `full`: a stage's copies have come; `empty`: the consumers of all CTAs that it was copied for are through."""
 
     def __init__(self, frame: LinearFrame, p: dict[str, int]):
         self.b, self.frame, self.p, self.body = frame.b, frame, p, frame.body
         b, body, m, n, cluster = frame.b, frame.body, p["m"], p["n"], p["cluster"]
-        image = weight_image(m, SPAN, bf16, m // 2 if body.pair else 0)
-        stages = MemLayout((((p["stages"], m * SPAN),), *image.dims), SWIZZLE)
+        rows, block = weight_image(m, DEPTH, bf16, m // 2 if body.pair else 0).dims
+        stages = MemLayout((((p["stages"], m * SPAN),), rows, (*block, (BLOCKS, m * DEPTH))), SWIZZLE)
         self.w_smem = b.alloc((p["stages"], m, SPAN), elem_of(body.linear.weight), stages)
         self.x_smem = b.alloc((p["stages"], n, SPAN), bf16, MemLayout.swizzled((p["stages"], n, SPAN), 2))
         self.full, self.empty = b.mbarriers(p["stages"], 1), b.mbarriers(p["stages"], CONSUMERS * cluster)
@@ -153,7 +158,8 @@ class _Work:
         self.steps = body.k // SPAN
         cta, _, _ = b.task()
         self.first, self.clusters = b.div(cta, cluster), p["ctas"] // cluster
-        self.token_tiles, self.row_tasks = b.ceildiv(frame.bound, n * cluster), body.n // m
+        self.columns, self.rows = _shares(p)
+        self.token_tiles, self.row_tasks = b.ceildiv(frame.bound, n * self.columns), body.n // (m * self.rows)
         left = b.sub(b.mul(self.token_tiles, self.row_tasks), self.first)
         self.rounds = b.ceildiv(left, self.clusters)
 
@@ -162,14 +168,18 @@ class _Work:
         b, p = self.b, self.p
         number = b.add(self.first, b.mul(turn, self.clusters))
         tile, row_task = grouped(b, number, self.token_tiles, self.row_tasks, p["group"])
-        return b.mul(b.add(b.mul(tile, p["cluster"]), self.rank), p["n"]), row_task
+        if self.columns > 1:
+            tile = b.add(b.mul(tile, self.columns), self.rank)
+        if self.rows > 1:
+            row_task = b.add(b.mul(row_task, self.rows), self.rank)
+        return b.mul(tile, p["n"]), row_task
 
     def slot(self, index: Index) -> tuple[Index, Index]:
         """The stage that a step uses, counted over all tasks, and the parity of its phase."""
         b, stages = self.b, self.p["stages"]
         return b.rem(index, stages), b.rem(b.div(index, stages), 2)
 
-    # the copying warp -------------------------------------------------------------------
+    # the copying thread -----------------------------------------------------------------
     def produce(self) -> None:
         b = self.b
 
@@ -186,28 +196,44 @@ class _Work:
 
     def copy(self, token: Index, row_task: Index, step: SSAValue, index: Index) -> None:
         """Fill a stage once it is free."""
-        b, p, cluster = self.b, self.p, self.p["cluster"]
+        b, p = self.b, self.p
         slot, parity = self.slot(index)
         b.mbarrier_wait(self.empty, slot, b.sub(1, parity))
         b.mbarrier_expect(self.full, slot, 2 * SPAN * (p["m"] + p["n"]))
-        tiles, weights = p["m"] // ROWS // cluster, b.stage(self.w_smem, slot)
-        shape = (cluster, p["m"] * SPAN // cluster)
-        parts = b.view(weights, shape, elem_of(self.body.linear.weight), MemLayout(MemLayout.row_major(shape).dims, SWIZZLE))
-        part, first = b.stage(parts, self.rank), b.mul(b.add(b.mul(row_task, cluster), self.rank), tiles)
-        for tile in range(tiles):
-            at = [b.add(first, tile), b.mul(step, SPAN // DEPTH), 0]
-            mask = (1 << cluster) - 1 if cluster > 1 else None
-            b.bulk_copy(self.frame.weight, at, part, self.full, slot, TILE_BYTES, at=tile * TILE_BYTES, multicast=mask)
-        b.tma_copy(self.frame.maps[0], self.columns(token, step), b.stage(self.x_smem, slot), self.full, slot)
+        self.copy_weights(row_task, step, slot)
+        self.copy_tokens(token, step, slot)
 
-    def columns(self, token: Index, step: SSAValue) -> list[Index]:
+    def copy_weights(self, row_task: Index, step: SSAValue, slot: Index) -> None:
+        b, parts, elem = self.b, self.columns, elem_of(self.body.linear.weight)
+        tiles, mask = self.p["m"] // ROWS // parts, (1 << parts) - 1 if parts > 1 else None
+        shape = (BLOCKS, parts, tiles * BLOCK)
+        whole = b.view(b.stage(self.w_smem, slot), shape, elem, blocks_layout(shape, elem))
+        first = b.mul(row_task, tiles * parts)
+        if parts > 1:
+            first = b.add(first, b.mul(self.rank, tiles))
+        for block in range(BLOCKS):
+            part = b.stage(b.stage(whole, block), self.rank if parts > 1 else 0)
+            for tile in range(tiles):
+                at = [b.add(first, tile), b.add(b.mul(step, BLOCKS), block), 0]
+                b.bulk_copy(self.frame.weight, at, part, self.full, slot, 2 * BLOCK, at=2 * BLOCK * tile, multicast=mask)
+
+    def copy_tokens(self, token: Index, step: SSAValue, slot: Index) -> None:
+        b, parts = self.b, self.rows
+        rows, mask = self.p["n"] // parts, (1 << parts) - 1 if parts > 1 else None
+        whole = b.view(b.stage(self.x_smem, slot), (parts, rows, SPAN), bf16, MemLayout.swizzled((parts, rows, SPAN), 2))
+        if parts > 1:
+            token = b.add(token, b.mul(self.rank, rows))
+        part = b.stage(whole, self.rank if parts > 1 else 0)
+        b.tma_copy(self.frame.maps[0], self.place_of(token, step), part, self.full, slot, multicast=mask)
+
+    def place_of(self, token: Index, step: SSAValue) -> list[Index]:
         """Where the tokens of a step begin in x, which may have heads."""
         b, dims, k = self.b, cast(BufferType, self.body.x.type).dims, self.b.mul(step, SPAN)
         return [token, k] if len(dims) == 2 else [token, b.div(k, int(dims[2])), b.rem(k, int(dims[2]))]
 
     # the multiplying warps --------------------------------------------------------------
     def consume(self) -> None:
-        b, m, n, pair = self.b, self.p["m"], self.p["n"], self.body.pair
+        b, shape, pair = self.b, {**self.p, "groups": GROUPS}, self.body.pair
 
         def task(turn: SSAValue) -> None:
             base = b.mul(turn, self.steps)
@@ -219,12 +245,12 @@ class _Work:
                 b.if_(b.cmp("gt", step, 0), lambda: self.release(b.sub(index, 1)))
                 return [flying]
 
-            zero = b.wgmma_begin(b.full(0.0, accumulator(m, n, pair, tokens_first=False)))
+            zero = b.wgmma_begin(b.full(0.0, product_rows(shape, pair, tokens_first=False)))
             (product,) = b.for_(0, self.steps, 1, [zero], step)
             done = b.wgmma_wait(product)
             self.release(b.add(base, self.steps - 1))
-            flat = b.relabel(done, accumulator(m, n, pair, tokens_first=True))
-            store_product(self.frame, flat, self.p["piece"], self.place(turn))
+            flat = b.relabel(done, product_rows(shape, pair, tokens_first=True))
+            store_product(self.frame, flat, self.p["piece"], self.place(turn), bool(self.p["runs"]))
 
         b.for_(0, self.rounds, 1, [], task)
 

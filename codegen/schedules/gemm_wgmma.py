@@ -178,18 +178,24 @@ class GemmWgmma:
         return frame.finish()
 
     def _epilogue(self, frame: LinearFrame, p: dict[str, int], product: SSAValue, place: Place) -> None:
-        store_product(frame, frame.b.relabel(product, _rows(p, frame.body.pair, tokens_first=True)), p["piece"], place)
+        store_product(frame, frame.b.relabel(product, product_rows(p, frame.body.pair, tokens_first=True)), p["piece"], place)
 
 
-def store_product(frame: LinearFrame, product: SSAValue, size: int, place: Place) -> None:
-    """The epilogue on a task's product [tokens, rows], rows in the order of the image, `size` tokens at a time."""
+def store_product(frame: LinearFrame, product: SSAValue, size: int, place: Place, runs: bool = False) -> None:
+    """The epilogue on a task's product [tokens, rows], rows in the order of the image, `size` tokens at a time.
+
+    `runs`: through shared memory first, so that a thread has eight rows of few tokens instead of few rows of many tokens.
+    """
     b, body, (n, m), (token, row_task) = frame.b, frame.body, frag_of(product).shape, place
     half = m // 2
     base = frame.column_base(row_task, half if body.pair else m)
     for first in range(0, n, size):
         piece = b.slice(product, 0, first, min(size, n - first))
-        piece = b.relayout(piece, columns_first(frag_of(piece).tv))
+        if not runs:
+            piece = b.relayout(piece, columns_first(frag_of(piece).tv))
         parts = {0: piece} if not body.pair else {i: b.slice(piece, 1, i * half, half) for i in range(2)}
+        if runs:
+            parts = {i: b.relayout(p, Tv.blocked(frag_of(p).shape, 8, (1, 0), b.role_warps)) for i, p in parts.items()}
         at = b.add(token, first)
         Epilogue(b, body, frame.buffers, at, base, frame.bound, parts, guard_columns=body.n % m != 0).run()
 
@@ -198,7 +204,7 @@ def _kept(digits: list[tuple[int, tuple[int, ...]]]) -> tuple[tuple[int, tuple[i
     return tuple(d for d in digits if d[0] > 1)
 
 
-def _rows(p: dict[str, int], pair: int, tokens_first: bool) -> Tv:
+def product_rows(p: dict[str, int], pair: int, tokens_first: bool) -> Tv:
     """The accumulator [m, n] or [n, m], rows in the order of the image: a warp has every fourth row tile of its warpgroup."""
     m, n, groups = p["m"], p["n"], p["groups"]
     tiles = m // 64 // groups
@@ -328,7 +334,7 @@ class _Pipeline:
                     self.fetch_ahead(place, step)
             return [acc, *weights]
 
-        zero = b.wgmma_begin(b.full(0.0, _rows(self.p, self.body.pair, tokens_first=False)))
+        zero = b.wgmma_begin(b.full(0.0, product_rows(self.p, self.body.pair, tokens_first=False)))
         product = b.for_(0, self.steps, unrolled // a_stage, [zero, *first], body)[0]
         b.cp_async_wait(0)
         return b.wgmma_wait(product)
@@ -343,7 +349,7 @@ class _Pipeline:
             self.copy_group(place, b.add(i, self.ahead))
             return [b.wgmma_wait(flying), following]
 
-        zero = b.full(0.0, _rows(self.p, self.body.pair, tokens_first=False))
+        zero = b.full(0.0, product_rows(self.p, self.body.pair, tokens_first=False))
         product, _ = b.for_(0, self.steps, 1, [zero, first], body)
         b.cp_async_wait(0)
         return product

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -61,7 +62,12 @@ def tile_arguments(body: LinearBody, mapped: bool) -> list[Attribute]:
 
 
 def begin_kernel(
-    body: LinearBody, abi: Abi, schedule: ScheduleAttr, min_ctas: int | None = None, cluster: int = 1
+    body: LinearBody,
+    abi: Abi,
+    schedule: ScheduleAttr,
+    min_ctas: int | None = None,
+    cluster: int = 1,
+    features: Sequence[str] = (),
 ) -> LinearFrame:
     """An empty tile kernel for a linear."""
     kernel = body.kernel
@@ -78,6 +84,7 @@ def begin_kernel(
         schedule=schedule,
         maps=abi.maps,
         cluster=cluster,
+        target_features=features,
         location=body.linear.location,
     )
     b = TileBuilder(op)

@@ -20,18 +20,19 @@ from kernel_cases import linear_case
 from kernel_runs import TARGET, image_of, programs_of
 from test_linear import check
 
-ROWS = {"m": 256, "n": 16, "stages": 3, "ctas": 4}
-TURNS = {"m": 128, "n": 32, "stages": 2, "ctas": 4}
+TALL = {"m": 256, "n": 16, "stages": 3, "ctas": 4}
+SHORT = {"m": 128, "n": 32, "stages": 2, "ctas": 4}
 CASES: dict[str, tuple[dict[str, int], dict[str, Any]]] = {
-    "plain": (ROWS, {"epilogue": "none", "N": 256, "K": 256}),
-    "turns": (TURNS, {"epilogue": "none", "N": 128, "K": 256}),
-    "one_step": (TURNS, {"epilogue": "none", "N": 128, "K": 64}),
-    "residual": (ROWS, {"epilogue": "residual", "N": 512, "K": 192, "bias": True}),
-    "many_tasks_a_cta": ({**TURNS, "ctas": 2, "group": 1}, {"epilogue": "residual", "N": 384, "K": 320}),
-    "gate_and_up": (ROWS, {"epilogue": "silu_mul", "N": 512, "K": 128}),
-    "gate_and_up_by_turns": ({**TURNS, "piece": 32}, {"epilogue": "silu_mul", "N": 256, "K": 128}),
-    "tokens_with_heads": (ROWS, {"epilogue": "none", "N": 256, "K": 256, "x_heads": 2}),
-    "rope_and_append": (TURNS, {"epilogue": "qkv", "N": 512, "K": 128, "heads": (2, 1, 128)}),
+    "plain": (TALL, {"epilogue": "none", "N": 256, "K": 256}),
+    "short": (SHORT, {"epilogue": "none", "N": 128, "K": 256}),
+    "one_step": (SHORT, {"epilogue": "none", "N": 128, "K": 64}),
+    "residual": (TALL, {"epilogue": "residual", "N": 512, "K": 192, "bias": True}),
+    "many_tasks_a_cta": ({**SHORT, "ctas": 2, "group": 1}, {"epilogue": "residual", "N": 384, "K": 320}),
+    "gate_and_up": (TALL, {"epilogue": "silu_mul", "N": 512, "K": 128}),
+    "gate_and_up_in_short_tasks": ({**SHORT, "piece": 16}, {"epilogue": "silu_mul", "N": 256, "K": 128}),
+    "straight_from_registers": ({**SHORT, "runs": 0, "piece": 16}, {"epilogue": "silu_mul", "N": 256, "K": 128}),
+    "tokens_with_heads": (TALL, {"epilogue": "none", "N": 256, "K": 256, "x_heads": 2}),
+    "rope_and_append": (SHORT, {"epilogue": "qkv", "N": 512, "K": 128, "heads": (2, 1, 128)}),
 }
 
 
@@ -51,7 +52,15 @@ def test_epilogues_on_the_emulator(case: str, cluster: int) -> None:
 
 def test_a_cta_without_tokens_copies_weights_for_its_peer() -> None:
     for device in (None, EmulatorDevice("sm_90a")):
-        check("gemm_tma", {**ROWS, "cluster": 2}, "none", T=9, N=256, K=256, device=device)
+        check("gemm_tma", {**TALL, "cluster": 2}, "none", T=9, N=256, K=256, device=device)
+
+
+@pytest.mark.parametrize("tokens", [40, 300])
+@pytest.mark.parametrize("epilogue", ["none", "silu_mul"])
+def test_wide_tasks_share_their_tokens(epilogue: str, tokens: int) -> None:
+    parameters = {"m": 128, "n": 144, "stages": 3, "ctas": 2, "cluster": 2}
+    for device in (None, EmulatorDevice("sm_90a")):
+        check("gemm_tma", parameters, epilogue, T=tokens, N=512, K=192, device=device)
 
 
 @pytest.mark.parametrize(
@@ -70,16 +79,16 @@ def test_parameters_that_make_no_sense_are_refused(parameters: dict[str, int], p
 
 def test_accumulators_fit_the_registers() -> None:
     with pytest.raises(LlmcError, match="registers"):
-        load_schedule("gemm_tma").abi(linear_case(128, 4096, 4096).kernel, ScheduleAttr.of("gemm_tma", m=256, n=144))
+        load_schedule("gemm_tma").abi(linear_case(128, 4096, 4096).kernel, ScheduleAttr.of("gemm_tma", m=256, n=208))
 
 
-@pytest.mark.parametrize("shape", [(192, 128), (256, 96)])
-def test_rows_and_depth_come_whole(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "parameters"), [((192, 128), {}), ((256, 96), {}), ((384, 128), {"m": 128, "n": 256, "cluster": 2})]
+)
+def test_rows_and_depth_come_whole(shape: tuple[int, int], parameters: dict[str, int]) -> None:
     case = linear_case(128, *shape)
-    schedule = load_schedule("gemm_tma")
-    assert not schedule.candidates(case.kernel, TARGET)
     with pytest.raises(LlmcError, match="do not tile"):
-        schedule.build(case.kernel, ScheduleAttr.of("gemm_tma"), TARGET)
+        load_schedule("gemm_tma").build(case.kernel, ScheduleAttr.of("gemm_tma", **parameters), TARGET)
 
 
 def test_weights_of_eight_bits_have_other_schedules() -> None:
@@ -125,4 +134,4 @@ def test_first_candidates_stay_asynchronous(shape: str) -> None:
     done = assemble(image_of(program).ptx, TARGET.name)
     assert not done.codes
     assert done.spills == 0
-    assert sass(done.cubin).counts["HGMMA"] == 8
+    assert sass(done.cubin).counts["HGMMA"] in (4, 8)
