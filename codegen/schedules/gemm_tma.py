@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 GROUPS = 2
 CONSUMERS, PRODUCERS = 4 * GROUPS, 4
-REGISTERS = (232, 40)
+REGISTERS = (224, 56)
 """A thread of the two roles: 64 Ki in all, in eights."""
 BLOCKS = SPAN // DEPTH
 PARAMETERS = (
