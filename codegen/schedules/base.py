@@ -100,7 +100,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "generic": (),
 }
 # launched by other schedules only, or not chosen by default
-AUXILIARY: tuple[str, ...] = ("attention_combine", "skinny_ring", "gemm_tma")
+AUXILIARY: tuple[str, ...] = ("attention_combine", "skinny_ring")
 LAST_RESORT = "generic"
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xdsl.dialects.builtin import BFloat16Type, IntegerType, bf16, f32
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import SSAValue
 
 from ...dialects.layout.mem import MemLayout
 from ...dialects.layout.ops import KernelOp
@@ -27,7 +27,7 @@ from .base import Abi, Parameter, bad_parameter, checked_parameters
 from .body import LinearBody, Unsupported, analyse_linear, row_granule
 from .builder import Index, TileBuilder
 from .epilogue import Epilogue, widened
-from .images import BLOCK, DEPTH, elem_width, lane_digits, operand_digits
+from .images import BLOCK, DEPTH, elem_width
 from .linear import LinearFrame, begin_kernel, linear_abi, scale_rows
 from .scalar import ScalarBuilder
 
@@ -97,8 +97,8 @@ class Skinny:
         if n <= 8:
             return [(16, 4, 4, 3, 0)] if middle else [(16, 8, 4, 2, 0)]
         if n <= 16:
-            return [(32, 4, 4, 3, 0)] if large else [(16, 4, 8, 3, 0)] if middle else [(16, 8, 4, 2, 0)]
-        return [(32, 4, 2, 2, 0)] if n == 64 and large else []
+            return [(32, 4, 4, 4, 0)] if large else [(16, 4, 8, 3, 0)] if middle else [(16, 8, 4, 2, 0)]
+        return [(64, 4, 1, 2, 0)] if n == 64 and large else []
 
     def abi(self, kernel: KernelOp, schedule: ScheduleAttr) -> Abi:
         body, p = self._parameters(kernel, schedule)
@@ -202,10 +202,10 @@ def row_steps(m: int, pair: int) -> tuple[int, int, int]:
     return (m // 2, 1, 8) if pair else (1, 2, 16)
 
 
-def image_share(m: int, depth: int, warps: int, elem: Attribute) -> Tv:
+def image_share(m: int, depth: int, warps: int, narrow: bool) -> Tv:
     """Blocks [m / 16, warps·depth, 512] of a weight's image: `depth` in a row for each warp, 16 bytes in a row for each lane."""
-    inner, lane = lane_digits(elem)
-    reg = [*((size, (0, 0, step)) for size, step in inner), (depth, (0, 1, 0)), (m // 16, (1, 0, 0))]
+    inner, lane = ([(16, (0, 0, 1))], 16) if narrow else ([(8, (0, 0, 1)), (2, (0, 0, 256))], 8)
+    reg = [*inner, (depth, (0, 1, 0)), (m // 16, (1, 0, 0))]
     return Tv(
         (m // 16, warps * depth, BLOCK),
         tuple(d for d in reg if d[0] > 1),
@@ -214,11 +214,10 @@ def image_share(m: int, depth: int, warps: int, elem: Attribute) -> Tv:
     )
 
 
-def operand_a(m: int, depth: int, warps: int, pair: int, elem: Attribute) -> Tv:
+def operand_a(m: int, depth: int, warps: int, pair: int) -> Tv:
     """Operand A [warps, m, 32·depth] as the weight's image lies in registers: k-blocks outside the fragment's own digits."""
     slot, group, tile = row_steps(m, pair)
-    inner = [(size, (0, *step)) for size, step in operand_digits(elem, slot)]
-    reg = [*inner, (depth, (0, 0, DEPTH)), (m // 16, (0, tile, 0))]
+    reg = [(2, (0, 0, 1)), (2, (0, slot, 0)), (2, (0, 0, 2)), (2, (0, 0, 4)), (depth, (0, 0, DEPTH)), (m // 16, (0, tile, 0))]
     return Tv(
         (warps, m, DEPTH * depth),
         tuple(d for d in reg if d[0] > 1),
@@ -274,14 +273,13 @@ class Streams:
         self.token, self.bound, self.row_tile = token, bound, row_tile
         self.m, self.n, self.warps, self.unroll = p["m"], p["n"], p["warps"], p["unroll"]
         self.prefetch = bool(p.get("prefetch"))
-        self.elem = elem_of(body.linear.weight)
-        self.narrow = isinstance(self.elem, IntegerType)
+        self.narrow = isinstance(elem_of(body.linear.weight), IntegerType)
 
     def load(self, block: Index, depth: int) -> list[SSAValue]:
         """Weights, tokens and norm weights of warps·depth k-blocks from `block` on, as they lie in registers."""
         b = self.b
         guard = self.body.n % self.m != 0
-        tv = image_share(self.m, depth, self.warps, self.elem)
+        tv = image_share(self.m, depth, self.warps, self.narrow)
         w = b.load(self.weight, [self.row_tile, block, 0], tv, checked=[guard, False, False], cache="no_allocate")
         return [w, *self.tokens(block, depth)]
 
@@ -307,7 +305,7 @@ class Streams:
         """Add the products of loaded blocks to the accumulator, and Σx² to its own."""
         b, n, warps = self.b, self.n, self.warps
         w, x = loaded[:2]
-        a = b.relabel(w, operand_a(self.m, depth, warps, self.body.pair, self.elem))
+        a = b.relabel(w, operand_a(self.m, depth, warps, self.body.pair))
         if self.narrow:
             a = b.unpack(a, bf16)
         results: list[SSAValue] = []

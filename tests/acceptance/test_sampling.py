@@ -72,7 +72,7 @@ def sampler() -> tuple[KernelOp, KernelCode]:
     kernel = kernel_from_body("sample", "sample", block.args, [op], [op.result], Paging(), {}, named("sample")).kernel
     kernel.properties["schedule"] = ScheduleAttr.of("sampling", warps=4)
     kernel.properties["grid"] = strings(("B", "1", "1"))
-    _, code = generate(PassManager(PassContext(make_context())), ModuleOp([]), kernel, "sm_90a")
+    code = generate(PassManager(PassContext(make_context())), ModuleOp([]), kernel, "sm_90a").code
     return kernel, code
 
 

@@ -22,7 +22,6 @@ from llmc.passes.tile.expand_rings import expand_rings
 from llmc.passes.tile.insert_fences import insert_fences
 from llmc.passes.tile.tile_to_ptx import lower_kernel
 from llmc.runtime.device import KernelImage
-from llmc.runtime.tensor_map import tensor_map
 
 TARGET = find_target("sm_90a")
 
@@ -96,10 +95,7 @@ def _on_device(case: Case, programs: list[TileKernelOp], storage: list[np.ndarra
         grid = tuple(expressions.evaluate(g.data, case.sizes) for g in program.grid.data)
         sizes = [case.sizes[s.data] for s in program.sizes.data]
         function = device.load(image_of(program))
-        maps = [
-            tensor_map(m, program.buffers[m.buffer].type, case.sizes, allocations[m.buffer].ptr) for m in program.tensor_maps
-        ]
-        device.launch(function, grid, [*(a.ptr for a in allocations), *maps, *sizes])
+        device.launch(function, grid, [*(a.ptr for a in allocations), *sizes])
     return [
         device.download(allocation, array.nbytes).view(array.dtype).reshape(array.shape)
         for allocation, array in zip(allocations, storage, strict=True)

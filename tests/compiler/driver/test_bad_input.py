@@ -243,7 +243,7 @@ def test_no_ptxas(command: Command, checkpoint: Path, tmp_path: Path, monkeypatc
 def test_out_of_device_memory(command: Command, artefact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from llmc.runtime.emulator.device import EmulatorDevice
 
-    monkeypatch.setattr(api, "open_device", lambda kind: EmulatorDevice(capacity=1 << 12))
+    monkeypatch.setattr(api, "open_device", lambda kind, **_: EmulatorDevice(capacity=1 << 12))
     command("run", artefact, *PROMPT, *EMULATOR).refused("LLMC0906", "--max-context")
 
 
@@ -269,7 +269,7 @@ class Hopper:
 
 
 def test_an_artefact_for_another_target_is_refused(command: Command, artefact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "open_device", lambda kind: Hopper())
+    monkeypatch.setattr(api, "open_device", lambda kind, **_: Hopper())
     command("run", artefact, *PROMPT, "--device", "cuda").refused("LLMC0223", "sm_80", "sm_90a")
 
 
