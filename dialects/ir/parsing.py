@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from math import prod
 from typing import Any
@@ -14,9 +15,11 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     DictionaryAttr,
     FileLineColLoc,
+    FusedLoc,
     IntAttr,
     IntegerType,
     ModuleOp,
+    NoneAttr,
     StringAttr,
     UnknownLoc,
 )
@@ -126,22 +129,26 @@ class _OpParser(Parser):
 
 
 class _LocatingParser(_OpParser):
-    """Gives ops without a location the place where they stand in the text."""
+    """Gives ops the place where they stand in the text, before the location that they carry."""
+
+    def __init__(self, context: Context, text: str, name: str) -> None:
+        super().__init__(context, text, name)
+        self.starts = [0, *(end.end() for end in re.finditer("\n", text))]
 
     def parse_operation(self) -> Operation:
         begin = self._current_token.span.start
         op = super().parse_operation()
-        if isinstance(op.location, UnknownLoc):
-            text = self.lexer.input.content
-            line = text.count("\n", 0, begin) + 1
-            column = begin - text.rfind("\n", 0, begin)
-            op.location = FileLineColLoc(StringAttr(self.lexer.input.name), IntAttr(line), IntAttr(column))
+        line = bisect_right(self.starts, begin)
+        column = begin - self.starts[line - 1] + 1
+        place = FileLineColLoc(StringAttr(self.lexer.input.name), IntAttr(line), IntAttr(column))
+        carried = op.location
+        op.location = place if isinstance(carried, UnknownLoc) else FusedLoc(ArrayAttr([place, carried]), NoneAttr())
         return op
 
 
 def parse_module(context: Context, text: str, name: str = "<text>", *, locate: bool = False) -> ModuleOp:
-    """The module in `text`; with `locate`, ops without a location get `name:line:column`. Raises LLMC0001 with file, line,
-    column and the line itself for text that does not parse."""
+    """The module in `text`; with `locate`, ops have the location `name:line:column`, and behind it the one that they
+    carry. Raises LLMC0001 with file, line, column and the line itself for text that does not parse."""
     parser: _OpParser | None = None
     try:
         parser = (_LocatingParser if locate else _OpParser)(context, text, name)

@@ -5,7 +5,7 @@ import pytest
 from llmc.dialects.ir import hashing, locations
 from llmc.dialects.ir.builtin_semantics import SEMANTICS
 from llmc.dialects.ir.context import make_context
-from llmc.dialects.ir.diagnostics import LlmcError
+from llmc.dialects.ir.diagnostics import LlmcError, describe_location
 from llmc.dialects.ir.dominance import verify_dominance
 from llmc.dialects.ir.interpret import Interpreter
 from llmc.dialects.ir.parsing import parse_module
@@ -108,3 +108,14 @@ def test_errors_read_as_a_paragraph_with_place_and_cure():
         parse("func.func @f( {")
     text = caught.value.render()
     assert text.startswith("error[LLMC0001]") and "<text>:1:15" in text
+
+
+def test_located_ops_have_their_place_in_the_text_before_the_location_that_they_carry():
+    text = """func.func @f(%x: f32) {
+  %0 = arith.negf %x : f32
+  %1 = arith.negf %x : f32 loc("model.act"("model.py":3:0))
+  func.return
+}"""
+    module = parse_module(make_context(), text, "f.mlir", locate=True)
+    places = [describe_location(op.location) for op in module.walk() if op.name == "arith.negf"]
+    assert places == ["f.mlir:2", "f.mlir:3, model.act (model.py:3)"]
