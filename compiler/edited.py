@@ -22,8 +22,9 @@ from ..codegen.ptx.assemble import assemble
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.ir.parsing import parse_module
 from ..dialects.ir.printer import print_module
+from ..dialects.ir.verifying import verify
 from ..dialects.ptx.ops import KernelOp as PtxKernelOp
-from ..passes.framework.manager import PassManager, verify
+from ..passes.framework.manager import PassManager
 from ..passes.framework.pass_ import PassContext
 from .artefact import Model, read_artefact, read_manifest, read_model
 from .build import Compiled, Settings, compile_module, ptxas_of

@@ -15,10 +15,11 @@ from xdsl.ir import Operation
 from ..dialects.ir.diagnostics import LlmcError, excerpt
 from ..dialects.ir.parsing import parse_module
 from ..dialects.ir.printer import print_module
+from ..dialects.ir.verifying import verify
 from ..passes.framework.actions import PASS, Actions, Counter
 from ..passes.framework.anchor import Anchor
 from ..passes.framework.instrument import Instrument
-from ..passes.framework.manager import PassManager, verify
+from ..passes.framework.manager import PassManager
 from ..passes.framework.pass_ import Pass, PassContext
 from ..passes.framework.pipeline import Element, print_pass
 from ..passes.framework.registry import Registry

@@ -13,8 +13,9 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 
 from ..dialects.ir.parsing import parse_module
+from ..dialects.ir.verifying import verify
 from ..passes.framework.instrument import Instrument
-from ..passes.framework.manager import PassManager, verify
+from ..passes.framework.manager import PassManager
 from ..passes.framework.pass_ import PassContext
 from ..passes.framework.pipeline import parse_pipeline
 from .phases import make_registry

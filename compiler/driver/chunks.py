@@ -11,20 +11,23 @@ without a line; nothing is the comment's own line. `expected-remark` is a remark
 why, fix and notes, at the error's line; `expected-warning` is read too, and no pass gives one. In `expected-error-re` (and so on) what
 stands between `{{` and `}}` within the text is a regular expression, as in `{{contracts {{[0-9]+}} with 9}}`.
 
-Errors must all be expected. Remarks must be where `--remarks` asks for them; notes may stay unsaid.
+Errors must all be expected, each by a comment of its own: a chunk gives all that its verification finds, or the one that ends it. An
+op stands at its line of the text, whatever location it carries. Remarks must be where `--remarks` asks for them; notes may stay unsaid.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from xdsl.dialects.builtin import FileLineColLoc, FusedLoc, NameLoc
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
+from .error_text import ErrorStyle
 
 SEPARATOR = re.compile(r"^// -----[ \t]*\n", re.MULTILINE)
 EXPECTED = re.compile(
@@ -69,19 +72,22 @@ class Expected:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """What a chunk gave: `line` is UNKNOWN where it has none; `shown` is how people read it."""
+    """What a chunk gave: `line` is UNKNOWN where it has none; `shown` gives what people read."""
 
     kind: str
     line: int
     text: str
-    shown: str = ""
+    shown: Callable[[], str] = str
 
 
-def diagnostics_of(error: LlmcError, name: str, shown: str) -> list[Diagnostic]:
+def diagnostics_of(error: LlmcError, name: str, style: ErrorStyle) -> list[Diagnostic]:
     """An error, and its why, fix and notes as notes at the same line."""
     line = line_of(error.where, name)
     notes = [note for note in (error.why, error.fix, *error.notes) if note]
-    return [Diagnostic("error", line, error.what, shown), *(Diagnostic("note", line, note) for note in notes)]
+    return [
+        Diagnostic("error", line, error.what, partial(style.paragraph, error)),
+        *(Diagnostic("note", line, note) for note in notes),
+    ]
 
 
 def split_chunks(text: str) -> list[str]:
@@ -161,37 +167,43 @@ def run_chunks(
     *,
     split: bool,
     verify: bool,
-    render: Callable[[LlmcError], str] = LlmcError.render,
+    style: ErrorStyle = ErrorStyle(),
     remarks: Callable[[], Sequence[Diagnostic]] = lambda: (),
     all_remarks: bool = False,
 ) -> tuple[str, int]:
     """Run every chunk of `text` through `process`, which gives its output or raises an LlmcError; `remarks` then gives the remarks
     of that chunk, which with `all_remarks` must all be expected.
 
-    Returns the outputs of the chunks without error, and the exit code. Errors, and with `verify` the differences from what the
+    Returns the outputs of the chunks without error, and the exit code. Errors, or with `verify` the differences from what the
     comments expect, go to stderr.
     """
     outputs: list[str] = []
-    failures = 0
+    code = 0
     for chunk in split_chunks(text) if split else [text]:
-        expected = expected_errors(chunk) if verify else []
-        told: list[Diagnostic] = []
+        error: LlmcError | None = None
         try:
             outputs.append(process(chunk))
-        except LlmcError as error:
-            told += diagnostics_of(error, name, render(error))
+        except LlmcError as caught:
+            error = caught
         if verify:
-            told += remarks()
-        for diagnostic in told:
-            match = next((e for e in expected if e.matches(diagnostic)), None)
-            if match is not None:
-                expected.remove(match)
-            elif diagnostic.kind in ("error", "warning") or (diagnostic.kind == "remark" and all_remarks):
-                failures += 1
-                note = f"{name}:{diagnostic.line or '?'}: unexpected {diagnostic.kind}\n" if verify else ""
-                print(f"{note}{diagnostic.shown}", file=sys.stderr)
-        for missing in expected:
-            failures += 1
-            place = f"{name}:{missing.line or '?'}"
-            print(f'{place}: expected {missing.kind} "{missing.text}" was not produced', file=sys.stderr)
-    return "// -----\n".join(outputs), int(failures > 0)
+            errors = [error, *error.others] if error is not None else []
+            told = [diagnostic for each in errors for diagnostic in diagnostics_of(each, name, style)]
+            lines = list(differences(expected_errors(chunk), [*told, *remarks()], name, all_remarks))
+        else:
+            lines = [style.render(error)] if error is not None else []
+        for line in lines:
+            code = 1
+            print(line, file=sys.stderr)
+    return "// -----\n".join(outputs), code
+
+
+def differences(expected: list[Expected], told: Sequence[Diagnostic], name: str, all_remarks: bool) -> Iterator[str]:
+    """What a chunk gave though nobody expects it, then what it did not give though it is expected."""
+    for diagnostic in told:
+        match = next((e for e in expected if e.matches(diagnostic)), None)
+        if match is not None:
+            expected.remove(match)
+        elif diagnostic.kind in ("error", "warning") or (diagnostic.kind == "remark" and all_remarks):
+            yield f"{name}:{diagnostic.line or '?'}: unexpected {diagnostic.kind}\n{diagnostic.shown()}"
+    for missing in expected:
+        yield f'{name}:{missing.line or "?"}: expected {missing.kind} "{missing.text}" was not produced'

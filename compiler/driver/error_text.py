@@ -1,4 +1,4 @@
-"""How the commands write an error: its paragraph, the lines of IR around the op, colour."""
+"""How the commands write errors: a paragraph each, the lines of IR around the op, colour."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...dialects.ir.diagnostics import LlmcError
 
 AROUND = 5  # ops before and after the one at fault
+MOST = 20  # errors that are told
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,15 @@ class ErrorStyle:
     color: str = "auto"
 
     def render(self, error: LlmcError) -> str:
-        """The text for stderr."""
+        """The text for stderr: a paragraph for the error, and one for each of those that were found with it."""
+        errors = [error, *error.others]
+        paragraphs = [self.paragraph(each) for each in errors[:MOST]]
+        if len(errors) > MOST:
+            paragraphs.append(f"… and {len(errors) - MOST} more")
+        return "\n\n".join(paragraphs)
+
+    def paragraph(self, error: LlmcError) -> str:
+        """One error without those found with it."""
         lines: list[str] = []
         if self.around:
             from ...dialects.ir.surroundings import op_of, surroundings

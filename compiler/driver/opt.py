@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
         told: list[Remark] = []
 
         def diagnostics() -> list[Diagnostic]:
-            found = [Diagnostic("remark", line_of(r.location, name), r.message, r.render()) for r in told]
+            found = [Diagnostic("remark", line_of(r.location, name), r.message, r.render) for r in told]
             told.clear()
             return found
 
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
             lambda chunk: process(chunk, name, arguments, registry, told),
             split=split,
             verify=verify,
-            render=style.render,
+            style=style,
             remarks=diagnostics,
             all_remarks=remarks_wanted(arguments) is not None,
         )
@@ -201,7 +201,7 @@ def read_module(passes: PassContext, text: str, name: str, locate: bool = False)
     """Parse and verify. Ops get the lines of the text as locations with `locate`, and where the error needs them."""
     from ...dialects.ir.diagnostics import LlmcError
     from ...dialects.ir.parsing import parse_module
-    from ...passes.framework.manager import verify
+    from ...dialects.ir.verifying import verify
 
     with passes.timing.scope("(parse)"):
         module = parse_module(passes.xdsl, text, name, locate=locate)

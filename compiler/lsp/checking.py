@@ -8,12 +8,11 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation
 from xdsl.parser.core import ForwardDeclaredValue
 from xdsl.traits import SymbolTable
-from xdsl.utils.exceptions import VerifyException
 
-from ...dialects.ir.control_flow import check_transfer
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.dominance import verify_dominance
-from ...dialects.ir.symbols import check_symbols, defined_symbols, symbols_of
+from ...dialects.ir.symbols import defined_symbols, symbols_of
+from ...dialects.ir.verifying import error_around, own_error
 from .document import Document, Part, Reading
 from .recovering import Finding, RecoveringParser
 
@@ -87,7 +86,7 @@ def _verify_part(document: Document, part: Part, reading: Reading, module: Modul
     found: list[Finding] = []
     if reading.parser is not None:
         if part.piece.kind == "wrapper":
-            found.extend(_verify_op(module, reading.parser))
+            found.extend(_told(own_error(module), module, reading.parser))
         else:
             known = defined_symbols(module)
             unread = symbols.keys() - known.keys()  # defined by text that is no op yet
@@ -109,54 +108,26 @@ def _verify_below(
             continue
         if any(isinstance(operand, ForwardDeclaredValue) for operand in op.operands):
             continue
-        findings = list(_verify_op(op, parser))
-        yield from findings
-        if not findings:
-            yield from _verify_around(op, parser, known, unread)
+        symbols = known if unread.isdisjoint(symbols_of(op)) else None
+        yield from _told(own_error(op) or error_around(op, symbols), op, parser)
 
 
-def _verify_around(
-    op: Operation, parser: RecoveringParser, known: Mapping[str, Operation], unread: Set[str]
-) -> Iterator[Finding]:
-    try:
-        check_transfer(op)
-        if unread.isdisjoint(symbols_of(op)):
-            check_symbols(op, known)
-    except LlmcError as error:
-        yield _at(op, parser, error.code, error.what, error.why, error.fix)
+def _told(error: LlmcError | None, op: Operation, parser: RecoveringParser) -> Iterator[Finding]:
+    """An error of a verifier, unless it is told elsewhere: at the symbols, or where the value is used."""
+    if error is None:
+        return
+    said = str(error.__cause__)
+    if said != NO_OWNER and not (op.has_trait(SymbolTable) and said.startswith("Redefinition of symbol")):
+        yield _at(op, parser, error)
 
 
-def _verify_op(op: Operation, parser: RecoveringParser) -> Iterator[Finding]:
-    """`op.verify(verify_nested_ops=False)` and the check of empty blocks, without the dump of the whole module that xDSL adds."""
-    try:
-        op.verify_()
-        if op.next_op is None or op.successors:
-            op.verify(verify_nested_ops=False)
-        for region in op.regions:
-            for block in region.blocks:
-                if not block.ops:
-                    block.verify()
-    except LlmcError as error:
-        yield _at(op, parser, error.code, error.what, error.why, error.fix)
-    except VerifyException as error:
-        if op.has_trait(SymbolTable) and str(error).startswith("Redefinition of symbol"):
-            return  # told at the symbols
-        yield _at(op, parser, "LLMC0121", f"invalid IR: {error}")
-    except Exception as error:
-        if str(error) == NO_OWNER:
-            return  # told where the value is used
-        yield _at(op, parser, "LLMC0121", f"invalid IR: {error or type(error).__name__}")
-
-
-def _at(
-    op: Operation, parser: RecoveringParser, code: str, what: str, why: str | None = None, fix: str | None = None
-) -> Finding:
+def _at(op: Operation, parser: RecoveringParser, error: LlmcError) -> Finding:
     inner: Operation | None = op
     while inner is not None and inner not in parser.of_op:
         inner = inner.parent_op()
     record = parser.of_op[inner] if inner is not None else None
     start, end = (record.name_start, record.name_end) if record is not None else (0, 1)
-    return Finding(start, end, code, what, why, fix)
+    return Finding(start, end, error.code, error.what, error.why, error.fix)
 
 
 def _dominance(root: Operation, parser: RecoveringParser) -> list[Finding]:
@@ -170,7 +141,7 @@ def _dominance(root: Operation, parser: RecoveringParser) -> list[Finding]:
         if isinstance(operand, ForwardDeclaredValue):
             return
         record, definition = parser.of_op.get(op), owners.get(operand)
-        finding = _at(op, parser, error.code, error.what, error.why, error.fix)
+        finding = _at(op, parser, error)
         if record is not None and definition is not None:
             use = next((u for u in uses if record.start <= u.start < record.end and u.name == definition.name), None)
             related = ((definition.start, definition.end, "it is defined here"),)

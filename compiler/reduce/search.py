@@ -20,7 +20,7 @@ from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.locations import is_known
 from ...dialects.ir.parsing import parse_module
 from ...dialects.ir.printer import print_module
-from ...passes.framework.manager import verify
+from ...dialects.ir.verifying import run_verifiers, verify
 from . import edits
 from .interest import Interest
 
@@ -112,7 +112,7 @@ class Reduction:
         self.tried += 1
         try:
             module = parse_module(self.context, text, "candidate")
-            verify(module)
+            run_verifiers(module)
         except Exception:
             return False
         size = size_of(module, text)

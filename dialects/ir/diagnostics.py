@@ -65,7 +65,7 @@ class LlmcError(Exception):
 
     `code` is a stable `LLMCnnnn` (the catalogue is in docs/errors.md), `what` one sentence, `where` an op, value, location,
     path or string, `why` the cause, `fix` what to do about it. `passes` names the passes at work, innermost first; `notes` are lines
-    for what else there is to say, such as where a reproducer was written.
+    for what else there is to say, such as where a reproducer was written. `others` are errors that were found with this one.
     """
 
     code: str
@@ -75,12 +75,13 @@ class LlmcError(Exception):
     fix: str | None = None
     passes: Sequence[str] = ()
     notes: Sequence[str] = ()
+    others: Sequence[LlmcError] = ()
 
     def __post_init__(self) -> None:
         super().__init__(self.what)
 
     def render(self, lines_around: Sequence[str] = ()) -> str:
-        """The paragraph that commands print; `lines_around` show the place in the IR (`surroundings`)."""
+        """The paragraph that commands print, without `others`; `lines_around` show the place in the IR (`surroundings`)."""
         lines = [f"error[{self.code}]: {self.what}"]
         where = describe_where(self.where)
         if where:

@@ -46,7 +46,8 @@ def _block(block: Block, visible: set[SSAValue], report: Report) -> None:
             if operand not in visible:
                 report(op, index, _error(op, index, operand))
         for region in op.regions:
-            _region(region, set() if op.has_trait(IsolatedFromAbove) else set(visible), report)
+            alone = op.has_trait(IsolatedFromAbove, value_if_unregistered=False)
+            _region(region, set() if alone else set(visible), report)
         visible.update(op.results)
 
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
-from ...dialects.ir.control_flow import verify_control_flow
 from ...dialects.ir.diagnostics import LlmcError
-from ...dialects.ir.dominance import verify_dominance
-from ...dialects.ir.symbols import verify_symbols
+from ...dialects.ir.verifying import verify
 from .actions import PASS
 from .anchor import Anchor, children
 from .fault import raised_in, working_on
@@ -101,7 +99,8 @@ class PassManager:
                     instrument.failed(pass_, module, error)
             name = f"pass '{pass_.name}'" + ("" if anchor.whole else f" on {anchor}")
             if isinstance(error, LlmcError):
-                error.passes = (*error.passes, name)
+                for each in (error, *error.others):
+                    each.passes = (*each.passes, name)
                 raise
             raise LlmcError(
                 "LLMC0204",
@@ -182,37 +181,3 @@ def describe_pipelines(elements: Sequence[Element], module: ModuleOp, context: P
 
     visit(elements, ())
     return lines
-
-
-def verify(module: Operation) -> None:
-    """xDSL's verifier and what it leaves out: dominance, types along control flow and, of a whole module, that the symbols which
-    ops name exist and fit. A failure is an LLMC0121 with the op and its location."""
-    try:
-        module.verify()
-    except Exception as error:  # verifiers of xDSL's own dialects raise what they like
-        raise LlmcError(
-            "LLMC0121",
-            f"invalid IR: {error or type(error).__name__}",
-            culprit(module) or module,
-            fix="correct this op in the input, or the pass that made it",
-        ) from error
-    verify_dominance(module)
-    verify_control_flow(module)
-    if isinstance(module, ModuleOp):
-        verify_symbols(module)
-
-
-def culprit(module: Operation) -> Operation | None:
-    """The first op that does not verify by itself."""
-    for op in module.walk():
-        if not op.regions:
-            try:
-                op.verify(verify_nested_ops=False)
-            except Exception:
-                return op
-    for op in reversed(list(module.walk())):
-        try:
-            op.verify(verify_nested_ops=False)
-        except Exception:
-            return op
-    return None

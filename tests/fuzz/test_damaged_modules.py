@@ -15,7 +15,7 @@ from llmc.dialects.ir.context import OWN, make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
 from llmc.dialects.ir.printer import print_module
-from llmc.passes.framework.manager import verify
+from llmc.dialects.ir.verifying import verify
 from xdsl.utils.exceptions import VerifyException
 
 CONTEXT = make_context()

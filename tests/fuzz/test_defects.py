@@ -7,7 +7,7 @@ from fuzzing.defects import Defect, find
 from llmc.dialects.ir.context import OWN, make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
-from llmc.passes.framework.manager import verify
+from llmc.dialects.ir.verifying import verify
 
 DEFECTS = [(name, defect) for name in (*OWN, "builtin") for defect in find(name)]
 CONTEXT = make_context()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llmc.dialects.ir.context import OWN, make_context
 from llmc.dialects.ir.parsing import parse_module
 from llmc.dialects.ir.printer import print_module
-from llmc.passes.framework.manager import verify
+from llmc.dialects.ir.verifying import verify
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 

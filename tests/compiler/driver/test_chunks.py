@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from commands import Command
 from llmc.compiler.driver.chunks import Diagnostic, Expected, expected_errors, run_chunks, split_chunks
 from llmc.dialects.ir.diagnostics import LlmcError
 
@@ -83,7 +87,7 @@ def test_kind_and_text_of_a_diagnostic_must_match(comment: str, code: int):
 
 def test_remarks_are_matched_and_must_all_be_expected_only_where_they_are_asked_for(capsys: pytest.CaptureFixture[str]):
     def go(text: str, all_remarks: bool) -> int:
-        given = [Diagnostic("remark", 2, "fused two ops", "remark: fused two ops")]
+        given = [Diagnostic("remark", 2, "fused two ops", lambda: "remark: fused two ops")]
         return run_chunks(text, "f.mlir", process, split=False, verify=True, remarks=lambda: given, all_remarks=all_remarks)[1]
 
     assert go("// expected-remark @below {{fused two}}\nx\n", True) == 0
@@ -96,3 +100,87 @@ def test_remarks_are_matched_and_must_all_be_expected_only_where_they_are_asked_
 def test_a_text_that_is_no_regular_expression_is_told():
     with pytest.raises(LlmcError, match="no regular expression"):
         run("// expected-error-re @below {{is {{(}}}}\nbad\n")
+
+
+TWO_WRONG = """\
+func.func @first(%x: tensor<4xf32>) {
+  func.return
+}
+// -----
+func.func @second(%x: tensor<4xf32>) {
+  %0 = nn.neg %x : (tensor<4xf32>) -> tensor<5xf32>
+  %1 = nn.neg %x : (tensor<4xf32>) -> tensor<4xf32> loc("model.neg"("model.py":7:0))
+  %2 = nn.neg %x : (tensor<4xf32>) -> tensor<6xf32> loc("model.neg"("model.py":7:0))
+  %3 = nn.neg %4 : (tensor<4xf32>) -> tensor<4xf32>
+  %4 = nn.neg %x : (tensor<4xf32>) -> tensor<4xf32>
+  func.return
+}
+"""
+CHUNKS = ("--split-input-file", "--verify-diagnostics")
+
+
+def expecting(text: str, *wanted: tuple[int, str]) -> str:
+    """The text with comments behind its end that expect these errors, by line."""
+    lines = text.count("\n")
+    return text + "".join(f"// expected-error @{line - lines - n} {{{{{what}}}}}\n" for n, (line, what) in enumerate(wanted, 1))
+
+
+def test_all_errors_of_a_chunk_are_expected_at_their_lines_whatever_location_they_carry(command: Command, tmp_path: Path):
+    (tmp_path / "f.mlir").write_text(
+        expecting(
+            TWO_WRONG, (6, "the result is tensor<5xf32>"), (8, "tensor<6xf32>"), (9, "operand 0 of nn.neg is used before")
+        )
+    )
+    outcome = command("opt", tmp_path / "f.mlir", *CHUNKS)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "@first" in outcome.out
+
+
+def test_every_difference_is_told(command: Command, tmp_path: Path):
+    file = tmp_path / "f.mlir"
+    file.write_text(expecting(TWO_WRONG, (6, "tensor<5xf32>"), (7, "nothing"), (8, "something else"), (5, "nobody says this")))
+    outcome = command("opt", file, *CHUNKS)
+    heads = [line.removeprefix(f"{file}:") for line in outcome.err.split("\n") if line.startswith(str(file))]
+    assert outcome.code == 1
+    assert heads == [
+        "8: unexpected error",
+        "9: unexpected error",
+        '7: expected error "nothing" was not produced',
+        '8: expected error "something else" was not produced',
+        '5: expected error "nobody says this" was not produced',
+    ]
+    assert outcome.err.count("error[LLMC") == 2
+
+
+def test_errors_of_every_chunk_are_compared(command: Command, tmp_path: Path):
+    wrong = "func.func @a(%x: tensor<4xf32>) {\n  %0 = nn.neg %x : (tensor<4xf32>) -> tensor<5xf32>\n  func.return\n}\n"
+    file = tmp_path / "f.mlir"
+    file.write_text(
+        f"{wrong}// -----\nbuiltin.module {{}} // expected-error @unknown {{{{told without a line}}}}\n// -----\n{wrong}// -----\n{{\n"
+    )
+    outcome = command("opt", file, *CHUNKS)
+    heads = [line.removeprefix(f"{file}:") for line in outcome.err.split("\n") if line.startswith(str(file))]
+    assert heads == [
+        "2: unexpected error",
+        '?: expected error "told without a line" was not produced',
+        "9: unexpected error",
+        "13: unexpected error",
+    ]
+
+
+def test_an_error_without_a_line_is_expected_at_unknown():
+    def refuse(chunk: str) -> str:
+        raise LlmcError("LLMC0001", "this is bad", "the arguments", others=[LlmcError("LLMC0001", "worse", "f.mlir:1:1")])
+
+    text = "// expected-error {{worse}}\n// expected-error @unknown {{is bad}}\n"
+    assert run_chunks(text, "f.mlir", refuse, split=False, verify=True)[1] == 0
+    assert run_chunks(text.replace("@unknown", ""), "f.mlir", refuse, split=False, verify=True)[1] == 1
+
+
+def test_a_plain_run_tells_twenty_errors_and_how_many_more(command: Command, tmp_path: Path):
+    ops = "".join(f"  %{i} = nn.neg %x : (tensor<4xf32>) -> tensor<5xf32>\n" for i in range(23))
+    (tmp_path / "f.mlir").write_text(f"func.func @a(%x: tensor<4xf32>) {{\n{ops}  func.return\n}}\n")
+    outcome = command("opt", tmp_path / "f.mlir")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert len(re.findall(r"^error\[LLMC0121\]: ", outcome.err, re.MULTILINE)) == 20
+    assert outcome.err.endswith("\n\n… and 3 more\n")

@@ -12,7 +12,7 @@ from llmc.compiler.lsp.splitting import split
 from llmc.compiler.lsp.vocabulary import Vocabulary
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
-from llmc.passes.framework.manager import verify
+from llmc.dialects.ir.verifying import verify
 
 FILECHECK = Path(__file__).parents[2] / "filecheck"
 FILES = sorted(FILECHECK.rglob("*.mlir"))

@@ -135,6 +135,7 @@ func.func @uses_stand_after_definitions(%x: tensor<4xf32>) {
 func.func @a_state_has_one_updater(%kv: !nn.state<token, tensor<2x2x16xbf16>>, %k: tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, %b: !nn.batch<"T", "B">) {
   // expected-error @below {{nn.append and nn.append both update one state}}
   %0 = nn.append %kv, %k, %k, %b : (!nn.state<token, tensor<2x2x16xbf16>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, !nn.batch<"T", "B">) -> !nn.state<token, tensor<2x2x16xbf16>>
+  // expected-error @below {{nn.append and nn.append both update one state}}
   %1 = nn.append %kv, %k, %k, %b : (!nn.state<token, tensor<2x2x16xbf16>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, tensor<?x2x16xbf16, #nn.dims<["T", "_", "_"]>>, !nn.batch<"T", "B">) -> !nn.state<token, tensor<2x2x16xbf16>>
   func.return
 }

@@ -8,8 +8,8 @@ import pytest
 from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
+from llmc.dialects.ir.verifying import verify
 from llmc.passes.framework.conversion import ConversionPattern, ConversionTarget, TypeConverter, convert
-from llmc.passes.framework.manager import verify
 from llmc.passes.framework.pass_ import PassContext
 from llmc.passes.framework.rewriter import IrRewriter
 from xdsl.dialects import arith, func, math

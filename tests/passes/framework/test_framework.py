@@ -15,6 +15,7 @@ from llmc.passes.framework.pass_ import Pass, PassContext
 from llmc.passes.framework.plugin import Plugin
 from llmc.passes.framework.registry import Registry
 from xdsl.dialects import math
+from xdsl.dialects.builtin import i32
 
 TEXT = """
 func.func @f(%x: f32) -> f32 {
@@ -211,6 +212,22 @@ def test_only_optional_passes_are_left_out_and_counted():
 def test_dominance_is_checked_after_each_pass():
     with pytest.raises(LlmcError, match="before it is defined"):
         manager().run([Swap()], module())
+
+
+def test_every_error_that_a_pass_leaves_names_it():
+    class Narrow(Pass):
+        name = "narrow"
+
+        def run(self, ctx, module):
+            for op in [op for op in module.walk() if op.name == "arith.addf"]:
+                op.results[0]._type = i32  # pyright: ignore
+
+    text = TEXT.replace("  %y", "  %z = arith.addf %x, %x : f32\n  %y")
+    with pytest.raises(LlmcError) as caught:
+        manager().run([Narrow()], parse_module(make_context(), text))
+    errors = [caught.value, *caught.value.others]
+    assert [error.where.name for error in errors] == ["arith.addf", "arith.addf", "func.return"]
+    assert all(error.passes == ("pass 'narrow'",) for error in errors)
 
 
 def test_instruments_see_every_pass():
