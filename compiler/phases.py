@@ -236,10 +236,11 @@ PHASE_PIPELINES = (NnPhase, FusionPhase, QuantPhase, LayoutPhase, TilePhase, Ptx
 NAMED_PIPELINES: tuple[type[NamedPipeline], ...] = (*PHASE_PIPELINES, CompileTo)
 
 
-def make_registry(plugins: Iterable[str | Path] = (), *, installed: bool = True) -> Registry:
+def make_registry(plugins: Iterable[str | Path] = (), *, installed: bool = True, allow_unregistered: bool = False) -> Registry:
     """Everything that there is by name: llmc's own, the phases as pipelines, the plugins in some files, and those of installed
-    distributions. Raises LLMC0215 to LLMC0218 for a plugin that can't be used."""
-    return Registry(files=plugins, installed=installed, pipelines=NAMED_PIPELINES)
+    distributions; with `allow_unregistered`, ops, types and attributes of other dialects are read too. Raises LLMC0215 to LLMC0218 for
+    a plugin that can't be used."""
+    return Registry(files=plugins, installed=installed, pipelines=NAMED_PIPELINES, allow_unregistered=allow_unregistered)
 
 
 POSITION = re.compile(r"(start|end) of (\w+)|(before|after) ([\w-]+)")

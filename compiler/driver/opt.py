@@ -98,7 +98,7 @@ def registry_of(arguments: argparse.Namespace) -> Registry:
     """What there is by name, with the plugins that the arguments name."""
     from ..phases import make_registry
 
-    return make_registry(arguments.load_pass_plugin)
+    return make_registry(arguments.load_pass_plugin, allow_unregistered=arguments.allow_unregistered_dialect)
 
 
 def process(
@@ -140,6 +140,11 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     passes.actions.counters.update(counters_of(arguments.debug_counter))
     instruments = make_instruments(arguments)
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics or arguments.check_numerics)
+    if arguments.verify_roundtrip:
+        from .round_trip import verify_round_trip
+
+        with passes.timing.scope("(round trip)"):
+            verify_round_trip(module, passes.xdsl)
     elements = [*asked, *phases_asked(arguments, module)]
     if arguments.dump_pass_pipeline:
         dump_pipeline(elements, module, passes)

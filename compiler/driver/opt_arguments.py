@@ -80,6 +80,16 @@ def checking(p: argparse.ArgumentParser) -> None:
         help="succeed if exactly the errors of the '// expected-error' comments occur, and the remarks and notes of "
         "'// expected-remark' and '// expected-note'; expected-error-re takes regular expressions in {{}}",
     )
+    g.add_argument(
+        "--verify-roundtrip",
+        action="store_true",
+        help="print the input in custom and in generic form, read it again, and fail where another module comes back",
+    )
+    g.add_argument(
+        "--allow-unregistered-dialect",
+        action="store_true",
+        help="take ops, types and attributes of dialects that there are not; ops in generic form, as in '\"mine.op\"() : () -> ()'",
+    )
     g.add_argument("--verify-each", default=True, action=argparse.BooleanOptionalAction, help="verify after each pass (on)")
 
 

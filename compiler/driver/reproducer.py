@@ -30,7 +30,15 @@ from .instruments.counting import counters_of
 
 HEADER = re.compile(r"^// llmc-repro: llmc-opt\s+(.*)$", re.MULTILINE)
 NUMERICS = tuple(f"check_numerics{part}" for part in ("", "_seed", "_sizes", "_tolerance", "_inputs", "_weights"))
-CARRIED = ("pass_pipeline", "load_pass_plugin", "verify_each", "debug_counter", "opt_bisect_limit", *NUMERICS)
+CARRIED = (
+    "pass_pipeline",
+    "load_pass_plugin",
+    "verify_each",
+    "allow_unregistered_dialect",
+    "debug_counter",
+    "opt_bisect_limit",
+    *NUMERICS,
+)
 
 
 def command_line(pipeline: str, plugins: Sequence[str], verify_each: bool = True, more: Sequence[str] = ()) -> str:
@@ -74,7 +82,9 @@ def write_reproducer(
         found = local_case(Replay(text, name, elements, registry, arguments.verify_each, counters, checks), cut, error)
         if found is not None:
             (pipeline, ir), more = found, []
-    command = command_line(pipeline, arguments.load_pass_plugin, arguments.verify_each, [*more, *numerics])
+    command = command_line(
+        pipeline, arguments.load_pass_plugin, arguments.verify_each, [*more, *unregistered(arguments), *numerics]
+    )
     save(error, ir, command, target)
 
 
@@ -87,6 +97,11 @@ def write_build_reproducer(
     found = local_case(Replay(text, "<model>", elements, registry, False, (), checks), Cut(), error)
     pipeline, ir = found or (print_pipeline(elements), text)
     save(error, ir, command_line(pipeline, arguments.load_pass_plugin, False, numerics), None)
+
+
+def unregistered(arguments: argparse.Namespace | None) -> list[str]:
+    """The flag that allows unregistered dialects, where it was given."""
+    return ["--allow-unregistered-dialect"] if getattr(arguments, "allow_unregistered_dialect", False) else []
 
 
 def numerics_of(arguments: argparse.Namespace | None) -> tuple[list[str], Callable[[], Sequence[Instrument]]]:

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     from ..driver.command import read_text, write_text
-    from ..driver.reproducer import HEADER, numerics_of
+    from ..driver.reproducer import HEADER, numerics_of, unregistered
     from ..phases import make_registry
     from .search import Reduction
 
@@ -70,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.ptxas_rejects:
             arguments.pass_fails = recorded.pass_pipeline
         arguments.load_pass_plugin = [*recorded.load_pass_plugin, *arguments.load_pass_plugin]
-    registry = make_registry(dict.fromkeys(arguments.load_pass_plugin))
+    more = unregistered(recorded)
+    registry = make_registry(dict.fromkeys(arguments.load_pass_plugin), allow_unregistered=bool(more))
     verify_each = recorded is None or recorded.verify_each
     numerics, checks = numerics_of(recorded)
     interest = interest_of(arguments, registry, verify_each, checks)
@@ -81,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pass_fails is not None:
         from ..driver.reproducer import command_line
 
-        line = command_line(arguments.pass_fails, list(dict.fromkeys(arguments.load_pass_plugin)), verify_each, numerics)
+        line = command_line(
+            arguments.pass_fails, list(dict.fromkeys(arguments.load_pass_plugin)), verify_each, [*more, *numerics]
+        )
         result = f"// llmc-repro: {line}\n{result}"
     write_text(arguments.output, result)
     return 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TypeVar
 
 from xdsl.context import Context
+from xdsl.dialects.builtin import UnregisteredAttr, UnregisteredOp
 from xdsl.ir import Attribute, Dialect, Operation, TypeAttribute
 
 # dialect name → (module relative to `dialects`, name of the Dialect object)
@@ -31,6 +33,7 @@ BUILTIN: dict[str, tuple[str, str]] = {
 }
 
 
+T = TypeVar("T")
 Loaders = Mapping[str, Callable[[], Dialect]]
 
 
@@ -50,7 +53,8 @@ def dialect_loaders() -> dict[str, Callable[[], Dialect]]:
 
 @dataclass
 class GrowingContext(Context):
-    """A context that asks once for more dialects, when it meets one that it does not know."""
+    """A context that asks once for more dialects, when it meets one that it does not know. Where unregistered things are allowed,
+    those of registered dialects are not."""
 
     more: Callable[[], Loaders] | None = None
 
@@ -71,18 +75,23 @@ class GrowingContext(Context):
             for name, load in more().items():
                 self.register_dialect(name, load)
 
+    def _but_mistyped(self, name: str, found: type[T] | None) -> type[T] | None:
+        """What was found, but no stand-in for an unregistered thing of a dialect that is registered, which would have it."""
+        stands_in = found is not None and issubclass(found, UnregisteredOp | UnregisteredAttr)
+        return None if stands_in and name.split(".", 1)[0] in self._registered_dialects else found
+
     def get_optional_op(self, name: str, *, dialect_stack: Sequence[str] = ()) -> type[Operation] | None:
         if name not in self._loaded_ops and "." in name:
             self._look_for(name.split(".", 1)[0])
-        return super().get_optional_op(name, dialect_stack=dialect_stack)
+        return self._but_mistyped(name, super().get_optional_op(name, dialect_stack=dialect_stack))
 
     def get_optional_type(self, name: str) -> type[TypeAttribute] | None:
         self._look_for(name.split(".", 1)[0])
-        return super().get_optional_type(name)
+        return self._but_mistyped(name, super().get_optional_type(name))
 
     def get_optional_attr(self, name: str) -> type[Attribute] | None:
         self._look_for(name.split(".", 1)[0])
-        return super().get_optional_attr(name)
+        return self._but_mistyped(name, super().get_optional_attr(name))
 
     def get_optional_dialect(self, name: str) -> Dialect | None:
         self._look_for(name)

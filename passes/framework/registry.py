@@ -39,7 +39,7 @@ class Registry:
     """Built-in things, `pipelines` that the compiler adds to them, and those of plugins.
 
     `files` are plugins to load now (see plugin.py); with `installed`, those of installed distributions are found when they are
-    needed. Raises LLMC0215 to LLMC0218 for a plugin that can't be used.
+    needed; with `allow_unregistered`, contexts take things of dialects that there are not. Raises LLMC0215 to LLMC0218 for a plugin that can't be used.
     """
 
     def __init__(
@@ -49,7 +49,9 @@ class Registry:
         files: Iterable[str | Path] = (),
         installed: bool = False,
         pipelines: Sequence[type[NamedPipeline]] = (),
+        allow_unregistered: bool = False,
     ) -> None:
+        self._allow_unregistered = allow_unregistered
         self._pipelines = {cls.name: cls for cls in pipelines}
         self._given = [*plugins]
         self._installed = installed
@@ -145,6 +147,7 @@ class Registry:
     def context(self) -> Context:
         """A context that knows every dialect; those of installed plugins are looked for when an unknown one is met."""
         context = make_context(self._more_dialects if self._installed else None)
+        context.allow_unregistered = self._allow_unregistered
         for plugin in self._given:
             for dialect in plugin.dialects:
                 context.register_dialect(dialect.name, _given(dialect))

@@ -104,6 +104,10 @@ ALONE: dict[str, Alone] = {
     "--verify-diagnostics": Alone(
         ("--verify-diagnostics",), nothing, text=EXPECTED, ir=False
     ),
+    "--verify-roundtrip": Alone(("--verify-roundtrip",), same),
+    "--allow-unregistered-dialect": Alone(
+        ("--allow-unregistered-dialect",), prints('"mine.op"()'), text='"mine.op"() : () -> ()\n', ir=False
+    ),
     "--verify-each": Alone(("--verify-each",), same),
     "--no-verify-each": Alone(("--no-verify-each",), same),
     "--check-numerics": Alone(("--check-numerics",), says("numerics: 1 passes compared")),
