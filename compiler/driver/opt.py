@@ -138,7 +138,7 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     check_names(arguments, registry.find_pass)
     asked = asked_pipeline(arguments, registry)
     passes.actions.counters.update(counters_of(arguments.debug_counter))
-    instruments = make_instruments(arguments)
+    instruments = make_instruments(arguments, registry)
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics or arguments.check_numerics)
     elements = [*asked, *phases_asked(arguments, module)]
     if arguments.dump_pass_pipeline:

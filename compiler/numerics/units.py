@@ -15,7 +15,7 @@ from typing import Any
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 
-from ...codegen.targets import Target, Targets
+from ...codegen.targets import Target
 from ...dialects.fusion.ops import KernelOp as FusionKernelOp
 from ...dialects.fusion.ops import LaunchOp as FusionLaunchOp
 from ...dialects.ir.hashing import structural_text
@@ -25,7 +25,6 @@ from ...dialects.nn.ops import WeightOp
 from ...dialects.ptx.ops import KernelOp as PtxKernelOp
 from ...dialects.rt.ops import LaunchOp, ProgramOp
 from ...dialects.tile.ops import KernelOp as TileKernelOp
-from ...runtime.reference import reference_semantics
 from .functions import Function, FunctionRunner, along, sizes_of
 from .inputs import Checkpoint, Source, symbols
 from .kernels import KernelCase, followers, is_follower, run_kernels
@@ -72,12 +71,13 @@ class Side:
     """One module, taken apart."""
 
     module: ModuleOp
+    options: NumericsOptions
     text: str = ""
 
     def __post_init__(self) -> None:
         self.text = self.text or structural_text(self.module)
         self.table = symbols(self.module)
-        self.target: Target = Targets().of(self.module)
+        self.target: Target = self.options.registry.targets.of(self.module)
         ops = list(self.module.body.block.ops)
         self.functions = {op.sym_name.data: op for op in ops if isinstance(op, FuncOp) and op.body.blocks}
         self.programs = {
@@ -125,7 +125,7 @@ def find_units(
 ) -> Units:
     """Everything that both modules compute. `cases`: what kernels were run on before, for those whose level has forgotten what their
     arguments mean. `entries`: new name → old name of what was renamed."""
-    first, second = Side(before, texts[0]), Side(after, texts[1])
+    first, second = Side(before, source.options, texts[0]), Side(after, source.options, texts[1])
     checkpoint = Checkpoint.of(source, before, after)
     units = Units()
     for side, when in ((first, "before"), (second, "after")):
@@ -286,7 +286,7 @@ def _kernels(first: Side, second: Side, source: Source, units: Units, covered: b
 def _kernel(
     name: str, before: tuple[Side, Any], after: tuple[Side, Any], source: Source, cases: dict[str, KernelCase]
 ) -> list[Unit | str]:
-    kernel, other = before[1], after[1]
+    kernel, other, schedules = before[1], after[1], source.options.registry.schedules
     if isinstance(kernel, FusionKernelOp) and isinstance(other, FusionKernelOp):
         return _callables(
             name, (before[0], [kernel]), (after[0], [other]), source, Checkpoint.of(source, before[0].module, after[0].module)
@@ -299,7 +299,7 @@ def _kernel(
         return [
             f"@{name}: nothing says what its parameters point to (attributes `buffers`, `names`, `effects` and `sizes`, or an array or size given for each)"
         ]
-    if isinstance(kernel, KernelOp) and isinstance(other, TileKernelOp) and is_follower(kernel):
+    if isinstance(kernel, KernelOp) and isinstance(other, TileKernelOp) and is_follower(kernel, schedules):
         return [f"@{name}: it is the second half of a split kernel, and compared with the first"]
     more = [a for a in (two.arguments if two is not None else ()) if a.name not in {b.name for b in signature.arguments}]
     shared = Signature((*signature.arguments, *more), signature.sizes, signature.order, signature.ranges)
@@ -317,8 +317,8 @@ def _kernel(
         def go(options: Options, traced: bool) -> Results:
             chain: list[Any] = [each]
             if isinstance(each, TileKernelOp) and isinstance(origin, KernelOp):
-                chain += followers(origin, side.target)
-            results = run_kernels(chain, case, options, side.target, traced)
+                chain += followers(origin, side.target, schedules)
+            results = run_kernels(chain, case, options, side.target, source.options, traced)
             for argument in shared.arguments:
                 if argument.workspace and (isinstance(kernel, KernelOp) or isinstance(other, KernelOp)):
                     results.values.pop(argument.name, None)
@@ -343,7 +343,7 @@ def _weights(first: Side, second: Side, source: Source, checkpoint: Checkpoint, 
             def go(options: Options, traced: bool) -> Results:
                 results = Results()
                 environment: dict[str, Any] = {"weights": checkpoint, "sidecar": checkpoint}
-                interpreter = Interpreter(side.module, reference_semantics(), options, environment)
+                interpreter = Interpreter(side.module, side.options.semantics, options, environment)
                 results.add(symbol, interpreter.call(symbol, ())[0])
                 return results
 

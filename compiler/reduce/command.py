@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.load_pass_plugin = [*recorded.load_pass_plugin, *arguments.load_pass_plugin]
     registry = make_registry(dict.fromkeys(arguments.load_pass_plugin))
     verify_each = recorded is None or recorded.verify_each
-    numerics, checks = numerics_of(recorded)
+    numerics, checks = numerics_of(recorded, registry)
     interest = interest_of(arguments, registry, verify_each, checks)
     reduction = Reduction(text, registry.context(), interest, arguments.max_seconds, say_of(arguments.quiet))
     result = reduction.run()

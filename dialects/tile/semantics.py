@@ -356,15 +356,17 @@ def run_kernel(
     grid: tuple[int, int, int] | None = None,
     options: Options | None = None,
     observer: Observer | None = None,
+    plugins: Mapping[type[Operation], Fn] | None = None,
 ) -> None:
     """Runs every task of a kernel on flat storage arrays, in place; tasks run in grid order, x fastest.
 
-    A row-major buffer may also be given as its (contiguous) logical array. `observer` sees every op that runs.
+    A row-major buffer may also be given as its (contiguous) logical array. `observer` sees every op that runs. `plugins`: what ops of
+    plugins mean.
     """
     module = op.parent_op()
     interp = Interpreter(
         module if isinstance(module, ModuleOp) else ModuleOp([]),
-        builtin_semantics.SEMANTICS | SEMANTICS | ASYNCHRONOUS | CLUSTERS,
+        dict(plugins or {}) | builtin_semantics.SEMANTICS | SEMANTICS | ASYNCHRONOUS | CLUSTERS,
         options or Options(),
         observer=observer,
     )
