@@ -33,7 +33,9 @@ def from_arguments(arguments: argparse.Namespace, registry: Registry) -> list[Co
     if not arguments.check_numerics:
         return []
     dump = Path(arguments.check_numerics_dump) if arguments.check_numerics_dump is not None else None
-    return [CheckNumerics(options_of(arguments, registry), dump)]
+    plugins = [f"--load-pass-plugin={Path(p).resolve()}" for p in arguments.load_pass_plugin]
+    prints = hasattr(arguments, "mlir_print_ir_before")
+    return [CheckNumerics(options_of(arguments, registry), dump, words=[*plugins, *words_of(arguments)], prints=prints)]
 
 
 def options_of(arguments: argparse.Namespace, registry: Registry) -> NumericsOptions:
