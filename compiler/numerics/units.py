@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
+from xdsl.rewriter import Rewriter
 
 from ...codegen.targets import Target
 from ...dialects.fusion.ops import KernelOp as FusionKernelOp
@@ -22,8 +23,10 @@ from ...dialects.fusion.ops import LaunchOp as FusionLaunchOp
 from ...dialects.ir.hashing import structural_text
 from ...dialects.ir.interpret import Interpreter, Options
 from ...dialects.layout.ops import KernelOp
-from ...dialects.nn.ops import WeightOp
+from ...dialects.nn.ops import WeightOp, YieldOp
 from ...dialects.ptx.ops import KernelOp as PtxKernelOp
+from ...dialects.quantized.ops import DequantizeOp
+from ...dialects.quantized.types import ElemType
 from ...dialects.rt.ops import LaunchOp, ProgramOp
 from ...dialects.tile.ops import KernelOp as TileKernelOp
 from .functions import Function, FunctionRunner, along, sizes_of
@@ -339,6 +342,38 @@ def _kernel(
 
 
 # Weights ----------------------------------------------------------------------------------------------------------------
+
+
+def find_weights(before: ModuleOp, after: ModuleOp, source: Source) -> Units:
+    """The weights of the same name that are defined in another way."""
+    first, second, units = Side(before, source.options), Side(after, source.options), Units()
+    for name, old in [*first.weights.items()]:
+        if name in second.weights and structural_text(old) == structural_text(second.weights[name]):
+            del second.weights[name]
+    _weights(first, second, source, Checkpoint.of(source, before, after), units)
+    return units
+
+
+def with_weights_of(before: ModuleOp, after: ModuleOp) -> ModuleOp:
+    """A copy of the module before whose weights have the values of those after: what was quantised ends in `quantized.dequantize`."""
+    copy = before.clone()
+    ours, theirs = symbols(copy), symbols(after)
+    for name, old in ours.items():
+        new = theirs.get(name)
+        if not isinstance(old, WeightOp) or not isinstance(new, WeightOp):
+            continue
+        new, kind = new.clone(), old.yielded.type
+        end = new.body.block.last_op
+        if new.yielded.type != kind:
+            if not isinstance(end, YieldOp) or not isinstance(quantised := new.yielded.type, TensorType):
+                continue
+            if not isinstance(quantised.element_type, ElemType) or not isinstance(kind, TensorType):
+                continue
+            plain = DequantizeOp(new.yielded, kind.element_type, location=new.location)
+            new.body.block.insert_op_before(plain, end)
+            end.operands[0] = plain.result
+        Rewriter.replace_op(old, new)
+    return copy
 
 
 def _weights(first: Side, second: Side, source: Source, checkpoint: Checkpoint, units: Units) -> None:
