@@ -24,6 +24,7 @@ from xdsl.dialects.builtin import ModuleOp
 from ..codegen.targets import Targets
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.rt.ops import WeightOp
+from ..passes.framework.registry import Registry
 from ..passes.nn.choose_precision import SCHEMES
 from ..runtime.device import Device, open_device
 from ..runtime.engine import Capacity, Engine
@@ -231,7 +232,7 @@ def load(
         )
     if random_weights is not None:
         weights = random_weights
-    return start(compiled, model, weights, opened, settings.progress)
+    return start(compiled, model, weights, opened, settings.registry, settings.progress)
 
 
 def check_options(quant: str, dtype: str | None, max_sequences: int, max_context: int | None) -> None:
@@ -395,10 +396,10 @@ def position_limit(config: Mapping[str, Any]) -> int:
     return 4096
 
 
-def make_engine(compiled: Compiled, device: Device | None, capacity: Capacity) -> Engine:
-    """What runs a compiled model on a device; None is the reference."""
+def make_engine(compiled: Compiled, device: Device | None, capacity: Capacity, registry: Registry) -> Engine:
+    """What runs a compiled model on a device; None is the reference, which needs to know what ops of plugins mean."""
     if device is None:
-        return ReferenceEngine(compiled.module, capacity)
+        return ReferenceEngine(compiled.module, capacity, semantics=registry.semantics)
     functions = {name: device.load(code.image) for name, code in compiled.kernels.items()}
     return DeviceEngine(compiled.module, device, functions, capacity)
 
@@ -426,15 +427,19 @@ class Watched(Mapping[str, Any]):
 
 
 def start(
-    compiled: Compiled, model: Model, weights: Mapping[str, Any], device: Device | None, progress: Progress = silent
+    compiled: Compiled,
+    model: Model,
+    weights: Mapping[str, Any],
+    device: Device | None,
+    registry: Registry,
+    progress: Progress = silent,
 ) -> LanguageModel:
     """Put a compiled model on a device and load its weights."""
     progress("load", "", 0, 1)
     options = compiled.options
     pages = -(-options.max_context // options.page_size) * options.max_sequences + 1
-    engine = make_engine(
-        compiled, device, Capacity(tokens=options.max_batch_tokens, sequences=options.max_sequences, pages=pages)
-    )
+    capacity = Capacity(tokens=options.max_batch_tokens, sequences=options.max_sequences, pages=pages)
+    engine = make_engine(compiled, device, capacity, registry)
     engine.load(Watched(Layered((weights, model.sidecar)), progress))
     session = Session(engine, eos=model.eos, max_context=model.context)
     tokenizer = open_tokenizer(model.tokenizer) if model.tokenizer is not None else None

@@ -18,8 +18,8 @@ from ..dialects.rt.ops import ProgramOp
 from .engine import Capacity, io_types, module_programs, paging
 
 
-def reference_semantics() -> dict[type[Operation], Fn]:
-    """The meaning of everything that stands at the `layout` level."""
+def reference_semantics(plugins: Mapping[type[Operation], Fn] | None = None) -> dict[type[Operation], Fn]:
+    """The meaning of everything that stands at the `layout` level or above; `plugins`: of what llmc itself gives none."""
     from ..dialects.fusion.semantics import SEMANTICS as FUSION
     from ..dialects.ir.builtin_semantics import SEMANTICS as BUILTIN
     from ..dialects.layout.semantics import SEMANTICS as LAYOUT
@@ -27,17 +27,19 @@ def reference_semantics() -> dict[type[Operation], Fn]:
     from ..dialects.quantized.semantics import SEMANTICS as QUANTIZED
     from ..dialects.rt.semantics import SEMANTICS as RT
 
-    return {**BUILTIN, **NN, **FUSION, **QUANTIZED, **LAYOUT, **RT}
+    return {**(plugins or {}), **BUILTIN, **NN, **FUSION, **QUANTIZED, **LAYOUT, **RT}
 
 
 @dataclass
 class ReferenceEngine:
-    """Programs of `module`, interpreted. See `engine.Engine`. `observer` sees every op that runs."""
+    """Programs of `module`, interpreted. See `engine.Engine`. `observer` sees every op that runs; `semantics` is what ops of plugins
+    mean (`Registry.semantics`)."""
 
     module: ModuleOp
     capacity: Capacity = field(default_factory=Capacity)
     options: Options = field(default_factory=Options)
     observer: Observer | None = None
+    semantics: Mapping[type[Operation], Fn] = field(default_factory=dict[type[Operation], Fn])
 
     @property
     def asynchronous(self) -> bool:
@@ -50,7 +52,11 @@ class ReferenceEngine:
         sizes = self.capacity.sizes
         self._io = {label: Buffer.empty(type_, sizes, self.options) for label, type_ in self._types.items()}
         self._interpreter = Interpreter(
-            self.module, reference_semantics(), self.options, {"io": self._io, "weights": {}, "checkpoint": {}}, self.observer
+            self.module,
+            reference_semantics(self.semantics),
+            self.options,
+            {"io": self._io, "weights": {}, "checkpoint": {}},
+            self.observer,
         )
 
     def load(self, checkpoint: Mapping[str, Any]) -> None:

@@ -8,8 +8,11 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp
 
 from ...codegen.ptx.assemble import assemble
 from ...dialects.ir.diagnostics import LlmcError
@@ -78,23 +81,23 @@ class SameNumbers:
 
     def compare(self, after: str) -> bool | None:
         """Raises LLMC0258 where this llmc can't compare modules."""
-        compare = comparison()
-        context = self.registry.context()
+        compare, context = comparison(self.registry), self.registry.context()
         outcome = compare(parse_module(context, self.before, "before"), parse_module(context, after, "after"))
         if getattr(outcome, "not_compared", None) is not None:
             return None
         return outcome.difference is None
 
 
-def comparison() -> Callable[..., Any]:
-    """`compare_modules`, which is imported only where numbers are compared: it brings numpy and the interpreters."""
+def comparison(registry: Registry) -> Callable[[ModuleOp, ModuleOp], Any]:
+    """`compare_modules`, with what plugins bring; it is imported only where numbers are compared: it brings numpy and the interpreters."""
     try:
-        return importlib.import_module("..numerics.compare", __package__).compare_modules
+        numerics = importlib.import_module("..numerics.compare", __package__)
     except ModuleNotFoundError as error:
         raise LlmcError(
             "LLMC0258", "modules can't be compared numerically", "the test", why=f"there is no module {error.name}",
             fix="install llmc whole, or give a command with --test",
         ) from None  # fmt: skip
+    return partial(numerics.compare_modules, options=numerics.NumericsOptions(registry=registry))
 
 
 @dataclass(frozen=True)

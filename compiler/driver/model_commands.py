@@ -143,7 +143,7 @@ def build(arguments: argparse.Namespace) -> int:
         from ..trace import LowerTrace
 
         trace = LowerTrace(Path(arguments.trace))
-    checks = numerics_checks(arguments, place)
+    checks = numerics_checks(arguments, place, registry)
     try:
         with ProgressLine() as progress:
             cached = not arguments.no_cache and not told and not checks  # a kernel from the cache goes through no pass
@@ -184,7 +184,7 @@ def build(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def numerics_checks(arguments: argparse.Namespace, place: Path) -> list[CommandInstrument]:
+def numerics_checks(arguments: argparse.Namespace, place: Path, registry: Registry) -> list[CommandInstrument]:
     """What `--check-numerics` asks for; with the checkpoint's own weights, if no others are given."""
     if not arguments.check_numerics:
         return []
@@ -192,7 +192,7 @@ def numerics_checks(arguments: argparse.Namespace, place: Path) -> list[CommandI
 
     if arguments.check_numerics_weights is None and arguments.ir is None:
         arguments.check_numerics_weights = str(place)
-    return numerics.from_arguments(arguments)
+    return numerics.from_arguments(arguments, registry)
 
 
 def check_build(arguments: argparse.Namespace, place: Path, out: Path, registry: Registry) -> None:

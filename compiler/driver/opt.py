@@ -138,7 +138,7 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     check_names(arguments, registry.find_pass)
     asked = asked_pipeline(arguments, registry)
     passes.actions.counters.update(counters_of(arguments.debug_counter))
-    instruments = make_instruments(arguments)
+    instruments = make_instruments(arguments, registry)
     module = read_module(passes, text, name, locate=arguments.verify_diagnostics or arguments.check_numerics)
     if arguments.verify_roundtrip:
         from .round_trip import verify_round_trip

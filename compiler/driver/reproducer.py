@@ -77,7 +77,7 @@ def write_reproducer(
     pipeline, ir = print_pipeline(elements), text
     more = [f"--debug-counter={c}" for c in arguments.debug_counter]
     more += [f"--opt-bisect-limit={limit}"] if limit is not None else []
-    numerics, checks = numerics_of(arguments)
+    numerics, checks = numerics_of(arguments, registry)
     if arguments.mlir_pass_pipeline_local_reproducer:
         found = local_case(Replay(text, name, elements, registry, arguments.verify_each, counters, checks), cut, error)
         if found is not None:
@@ -93,7 +93,7 @@ def write_build_reproducer(
 ) -> None:
     """The same for a pass that failed while a model was built: `module` stands where `elements` begin."""
     text = print_module(module, locations=True) + "\n"
-    numerics, checks = numerics_of(arguments)
+    numerics, checks = numerics_of(arguments, registry)
     found = local_case(Replay(text, "<model>", elements, registry, False, (), checks), Cut(), error)
     pipeline, ir = found or (print_pipeline(elements), text)
     save(error, ir, command_line(pipeline, arguments.load_pass_plugin, False, numerics), None)
@@ -104,13 +104,15 @@ def unregistered(arguments: argparse.Namespace | None) -> list[str]:
     return ["--allow-unregistered-dialect"] if getattr(arguments, "allow_unregistered_dialect", False) else []
 
 
-def numerics_of(arguments: argparse.Namespace | None) -> tuple[list[str], Callable[[], Sequence[Instrument]]]:
+def numerics_of(
+    arguments: argparse.Namespace | None, registry: Registry
+) -> tuple[list[str], Callable[[], Sequence[Instrument]]]:
     """The flags of `--check-numerics` that were given, and what compares numbers again; numpy is only imported for it."""
     if arguments is None or not getattr(arguments, "check_numerics", False):
         return [], tuple
     from .instruments import numerics
 
-    return numerics.words_of(arguments), numerics.checks_of(arguments)
+    return numerics.words_of(arguments), numerics.checks_of(arguments, registry)
 
 
 def save(error: LlmcError, ir: str, command: str, target: str | None) -> None:

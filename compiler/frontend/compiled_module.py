@@ -244,7 +244,7 @@ def compile_torch(
     compiled = compile_module(
         imported.module, CompileOptions(target=target, scheme=quant, kind="module"), settings_for(settings, opened)
     )
-    engine = make_engine(compiled, opened, Capacity(others=limits))
+    engine = make_engine(compiled, opened, Capacity(others=limits), settings.registry)
     made = CompiledModule(
         module, compiled, opened.name if opened is not None else "reference", engine, Layered((imported.weights, imported.sidecar)),
         signature, imported.inputs, examples, in_spec, out_spec, results, integers, limits,

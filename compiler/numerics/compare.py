@@ -20,7 +20,7 @@ from .kernels import KernelCase
 from .locate import locate
 from .outcome import Difference, NumericsOptions, Outcome
 from .results import Result, Results, aligned
-from .units import Unit, Units, find_units
+from .units import Unit, Units, find_units, find_weights, with_weights_of
 
 __all__ = ["Difference", "NumericsOptions", "Outcome", "Runs", "compare_modules"]
 
@@ -72,8 +72,19 @@ def compare_modules(
     allowance = contract.allowance
     source = Source(options)
     runs = runs or Runs()
-    units = find_units(before, after, source, texts, runs.cases, contract.entries)
     ratios: list[float] = []
+    if contract.weights:
+        for unit in find_weights(before, after, source).found:
+            pair = _run(unit, runs)
+            if isinstance(pair, str):
+                continue  # functions that use it say the same
+            found, ratio, _ = _compare(unit, pair, runs, options, contract.weights)
+            if found is not None:
+                return Outcome(locate(unit, found, before, after, options.tolerance, contract.weights), found.ratio)
+            ratios += [ratio] if ratio is not None else []
+        before = with_weights_of(before, after)
+        texts = structural_text(before), texts[1]
+    units = find_units(before, after, source, texts, runs.cases, contract.entries)
     notes = list(units.notes)
     for index, unit in enumerate(units.found):
         pair = _run(unit, runs)

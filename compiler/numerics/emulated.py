@@ -26,14 +26,14 @@ def image_of(kernel: KernelOp, target: Target) -> KernelImage:
     copy = kernel.clone()
     name_registers(copy)
     shared = copy.dyn_smem.value.data if copy.dyn_smem is not None else 0
-    return KernelImage(copy.sym_name.data, kernel_to_ptx(copy, target.name), dyn_smem=shared, threads=copy.reqntid.value.data)
+    return KernelImage(copy.sym_name.data, kernel_to_ptx(copy, target.arch), dyn_smem=shared, threads=copy.reqntid.value.data)
 
 
 def run_emulated(
     kernel: KernelOp, memory: Sequence[Array], sizes: Mapping[str, int], signature: Signature, target: Target
 ) -> list[Array]:
     """The memory of every buffer after one launch; what is given is not changed."""
-    device = open_device("emulator", target=target.name)
+    device = open_device("emulator", target=target.arch)
     function = device.load(image_of(kernel, target))
     places = [device.alloc(max(array.nbytes, 16)) for array in memory]
     for place, array in zip(places, memory, strict=True):

@@ -18,7 +18,6 @@ from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import BatchType, SamplingType, StateType, dims_of, elem_of
 from ...dialects.nn.values import Batch, StateValue, draw
 from ...dialects.rt.ops import decode_ranges
-from ...runtime.reference import reference_semantics
 from .inputs import Checkpoint, Source, symbols, use_of
 from .results import Results, Row
 from .scenario import Scenario
@@ -125,7 +124,7 @@ class FunctionRunner:
         self.table = symbols(self.module)
         self.results = Results()
         environment: dict[str, Any] = {"weights": self.checkpoint, "sidecar": self.checkpoint}
-        self.interpreter = Interpreter(self.module, reference_semantics(), self.options, environment)
+        self.interpreter = Interpreter(self.module, self.source.options.semantics, self.options, environment)
         if self.traced:
             self.interpreter.observer = self._observe
 

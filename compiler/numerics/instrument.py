@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ...dialects.ir.printer import print_module
 from ...passes.framework.anchor import Anchor
 from ...passes.framework.instrument import Instrument
 from ...passes.framework.pass_ import Pass
+from ...passes.framework.pipeline import print_pass
 from .compare import Runs, compare_modules
 from .outcome import NumericsOptions
 from .report import Summary, error_of
@@ -21,10 +24,13 @@ from .report import Summary, error_of
 @dataclass
 class NumericsCheck(Instrument):
     """Raises LLMC0263 after the first pass whose module computes something else than the module it was given. `dump`: a folder where
-    the module before and after every pass that was compared is written, numbered."""
+    the module before and after every pass that was compared is written, numbered. `words`: what an llmc-opt command needs besides to
+    compare the same again (plugins, seeds). `prints`: whether the command at work can print the IR around a pass."""
 
     options: NumericsOptions = field(default_factory=NumericsOptions)
     dump: Path | None = None
+    words: Sequence[str] = ("--check-numerics",)
+    prints: bool = True
     summary: Summary = field(default_factory=Summary)
     runs: Runs = field(default_factory=Runs)
     number: int = 0
@@ -54,17 +60,17 @@ class NumericsCheck(Instrument):
         before, self._before = self._before, None
         if before is None or not isinstance(module, ModuleOp):
             return
+        after = self._whole(module) if self._anchors else module
         try:
-            after = self._whole(module) if self._anchors else module
             outcome = compare_modules(before, after, self.options, contract=pass_.numerics, runs=self.runs)
         except LlmcError as error:
             error.passes = (*error.passes, f"pass '{pass_.name}'")
-            self._write(pass_, before, module)
+            self._write(pass_, before, after)
             raise
         self.summary.outcomes.append((pass_.name, outcome))
         if outcome.unchanged:
             return
-        written = self._write(pass_, before, module)
+        written = self._write(pass_, before, after)
         if outcome.difference is not None:
             raise error_of(pass_.name, outcome.difference, self._see(pass_, written))
 
@@ -80,9 +86,13 @@ class NumericsCheck(Instrument):
 
     def _see(self, pass_: Pass, written: tuple[Path, Path] | None) -> str:
         """The command that shows the IR before and after."""
-        name = pass_.name
         if written is not None:
-            again = f"llmc-opt {written[0]} --pass-pipeline={name} --check-numerics"
+            pipeline = print_pass(pass_)
+            for anchor in reversed(self._anchors):
+                pipeline = f"{anchor.op.name}({pipeline})"
+            again = shlex.join(["llmc-opt", str(written[0]), f"--pass-pipeline={pipeline}", *self.words])
             return f"compare {written[0]} with {written[1]}; {again} runs this pass alone"
-        flags = f"--mlir-print-ir-before={name} --mlir-print-ir-after={name}"
+        if not self.prints:
+            return "run again with --check-numerics-dump DIR to keep both modules"
+        flags = f"--mlir-print-ir-before={pass_.name} --mlir-print-ir-after={pass_.name}"
         return f"run again with {flags} to see the IR, or with --check-numerics-dump DIR to keep both modules"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 
-from ...codegen.schedules.base import load_schedule
+from ...codegen.schedules.base import Schedules
 from ...codegen.targets import Target
 from ...dialects.ir.interpret import Frame, Interpreter, Options
 from ...dialects.ir.numeric import dtype_of
@@ -21,9 +21,9 @@ from ...dialects.ptx.ops import KernelOp as PtxKernelOp
 from ...dialects.tile.ops import KernelOp as TileKernelOp
 from ...dialects.tile.semantics import run_kernel as run_tile_kernel
 from ...passes.tile.layout_to_tile import build
-from ...runtime.reference import reference_semantics
 from .emulated import run_emulated
 from .inputs import Array, Source
+from .outcome import NumericsOptions
 from .results import Results
 from .scenario import plan, sampling_arrays
 from .signature import PARTS, AnyKernel, Argument, Signature
@@ -130,9 +130,15 @@ def _sized(source: Source, sizes: Mapping[str, int]) -> Any:
 
 
 def run_kernels(
-    kernels: Sequence[AnyKernel], case: KernelCase, options: Options, target: Target, traced: bool = False
+    kernels: Sequence[AnyKernel],
+    case: KernelCase,
+    options: Options,
+    target: Target,
+    known: NumericsOptions,
+    traced: bool = False,
 ) -> Results:
-    """Run one kernel, or a split one and what follows it, on the same memory; the results are the buffers that they write."""
+    """Run one kernel, or a split one and what follows it, on the same memory; the results are the buffers that they write.
+    `known` tells what ops of plugins mean."""
     results = Results()
     memory = case.copies()
     if options.round is False:
@@ -144,11 +150,12 @@ def run_kernels(
     for kernel in kernels:
         match kernel:
             case KernelOp():
-                _run_layout(kernel, case, memory, options, results.observe if traced else None)
+                _run_layout(kernel, case, memory, options, known, results.observe if traced else None)
             case TileKernelOp():
                 exact = Options(compute=options.compute, round=True)
                 with np.errstate(all="ignore"):
-                    run_tile_kernel(kernel, memory, case.sizes, options=exact, observer=results.observe if traced else None)
+                    observer, plugins = results.observe if traced else None, known.registry.semantics
+                    run_tile_kernel(kernel, memory, case.sizes, options=exact, observer=observer, plugins=plugins)
             case PtxKernelOp():
                 memory = run_emulated(kernel, memory, case.sizes, case.signature, target)
     for argument, held in zip(case.signature.arguments, memory, strict=True):
@@ -161,34 +168,36 @@ def run_kernels(
     return results
 
 
-def _run_layout(kernel: KernelOp, case: KernelCase, memory: Sequence[Array], options: Options, observer: Any) -> None:
+def _run_layout(
+    kernel: KernelOp, case: KernelCase, memory: Sequence[Array], options: Options, known: NumericsOptions, observer: Any
+) -> None:
     module = kernel.parent_op()
     interpreter = Interpreter(
-        module if isinstance(module, ModuleOp) else ModuleOp([]), reference_semantics(), options, observer=observer
+        module if isinstance(module, ModuleOp) else ModuleOp([]), known.semantics, options, observer=observer
     )
     buffers = [Buffer(m, a.type, a.type.extents(case.sizes)) for m, a in zip(memory, case.signature.arguments)]
     with np.errstate(all="ignore"):
         run_kernel(kernel, buffers, case.sizes, Frame(interpreter, dict(case.sizes)))
 
 
-def followers(kernel: KernelOp, target: Target) -> list[TileKernelOp]:
+def followers(kernel: KernelOp, target: Target, schedules: Schedules) -> list[TileKernelOp]:
     """The CTA programs that a split kernel is followed by, built from it."""
     if kernel.schedule is None:
         return []
     built: list[TileKernelOp] = []
-    for launch in load_schedule(kernel.schedule.family.data).abi(kernel, kernel.schedule).then:
+    for launch in schedules.named(kernel.schedule.family.data, kernel).abi(kernel, kernel.schedule).then:
         clone = kernel.clone()
         clone.properties |= {"schedule": launch.schedule, "grid": ArrayAttr([StringAttr(g) for g in launch.grid])}
-        built.append(build(clone, target))
+        built.append(build(clone, target, schedules))
     return built
 
 
-def is_follower(kernel: KernelOp) -> bool:
+def is_follower(kernel: KernelOp, schedules: Schedules) -> bool:
     """Whether a kernel is the second half of a split one: its schedule reads a workspace that another launch has to fill."""
     signature = Signature.of(kernel)
     if kernel.schedule is None or signature is None or not any(a.workspace for a in signature.arguments):
         return False
-    return not load_schedule(kernel.schedule.family.data).abi(kernel, kernel.schedule).workspace
+    return not schedules.named(kernel.schedule.family.data, kernel).abi(kernel, kernel.schedule).workspace
 
 
 __all__ = ["KernelCase", "followers", "is_follower", "run_kernels"]

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from xdsl.ir import Operation
+
+from ...dialects.ir.interpret import Fn
+from ...passes.framework.registry import Registry
+from ...runtime.reference import reference_semantics
 
 DEFAULT_TOLERANCE = 4.0
 
@@ -17,7 +22,7 @@ class NumericsOptions:
 
     seed: of the random inputs and weights. sizes: values of size names (`{"T": 5, "B": 2}`). inputs: arrays by argument name or index
     in place of random ones. weights: checkpoint entries by name; those it lacks are random. tolerance: by how much the error after may
-    exceed the error before, both against an f64 run.
+    exceed the error before, both against an f64 run. registry: the targets and schedules that there are, and what ops of plugins mean.
     """
 
     seed: int = 0
@@ -25,6 +30,12 @@ class NumericsOptions:
     inputs: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict[str, np.ndarray[Any, Any]])
     weights: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tolerance: float = DEFAULT_TOLERANCE
+    registry: Registry = field(default_factory=Registry)
+
+    @property
+    def semantics(self) -> dict[type[Operation], Fn]:
+        """What ops mean at every level down to `layout`."""
+        return reference_semantics(self.registry.semantics)
 
 
 @dataclass(frozen=True)

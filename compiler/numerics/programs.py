@@ -82,7 +82,8 @@ class ProgramRunner:
         self.results.observe(op, operands, results)
 
     def _engine(self, capacity: Capacity) -> ReferenceEngine:
-        engine = ReferenceEngine(self.module, capacity, self.options, self._observe if self.traced else None)
+        observer, plugins = self._observe if self.traced else None, self.source.options.registry.semantics
+        engine = ReferenceEngine(self.module, capacity, self.options, observer, plugins)
         engine.load(self.checkpoint)
         return engine
 

@@ -12,20 +12,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp
+from xdsl.ir import Operation
+from xdsl.rewriter import Rewriter
 
-from ...codegen.targets import Target, Targets
+from ...codegen.targets import Target
 from ...dialects.fusion.ops import KernelOp as FusionKernelOp
 from ...dialects.fusion.ops import LaunchOp as FusionLaunchOp
 from ...dialects.ir.hashing import structural_text
 from ...dialects.ir.interpret import Interpreter, Options
 from ...dialects.layout.ops import KernelOp
-from ...dialects.nn.ops import WeightOp
+from ...dialects.nn.ops import WeightOp, YieldOp
 from ...dialects.ptx.ops import KernelOp as PtxKernelOp
+from ...dialects.quantized.ops import DequantizeOp
+from ...dialects.quantized.types import ElemType
 from ...dialects.rt.ops import LaunchOp, ProgramOp
 from ...dialects.tile.ops import KernelOp as TileKernelOp
-from ...runtime.reference import reference_semantics
 from .functions import Function, FunctionRunner, along, sizes_of
 from .inputs import Checkpoint, Source, symbols
 from .kernels import KernelCase, followers, is_follower, run_kernels
@@ -72,12 +75,14 @@ class Side:
     """One module, taken apart."""
 
     module: ModuleOp
+    options: NumericsOptions
     text: str = ""
 
     def __post_init__(self) -> None:
         self.text = self.text or structural_text(self.module)
+        self._texts: dict[Operation, str] = {}
         self.table = symbols(self.module)
-        self.target: Target = Targets().of(self.module)
+        self.target: Target = self.options.registry.targets.of(self.module)
         ops = list(self.module.body.block.ops)
         self.functions = {op.sym_name.data: op for op in ops if isinstance(op, FuncOp) and op.body.blocks}
         self.programs = {
@@ -90,6 +95,12 @@ class Side:
         self.launched = {
             op.kernel.root_reference.data for op in self.module.walk() if isinstance(op, LaunchOp | FusionLaunchOp)
         }
+
+    def text_of(self, kernel: Operation) -> str:
+        """The structural text of one of the kernels."""
+        if kernel not in self._texts:
+            self._texts[kernel] = structural_text(kernel)
+        return self._texts[kernel]
 
     @property
     def lowered(self) -> str | None:
@@ -125,7 +136,7 @@ def find_units(
 ) -> Units:
     """Everything that both modules compute. `cases`: what kernels were run on before, for those whose level has forgotten what their
     arguments mean. `entries`: new name → old name of what was renamed."""
-    first, second = Side(before, texts[0]), Side(after, texts[1])
+    first, second = Side(before, source.options, texts[0]), Side(after, source.options, texts[1])
     checkpoint = Checkpoint.of(source, before, after)
     units = Units()
     for side, when in ((first, "before"), (second, "after")):
@@ -278,7 +289,7 @@ def _kernels(first: Side, second: Side, source: Source, units: Units, covered: b
             if not covered:
                 units.notes.append(f"@{name}: the module after has no kernel of that name")
             continue
-        if structural_text(kernel) == structural_text(other) and type(kernel) is type(other):
+        if type(kernel) is type(other) and first.text_of(kernel) == second.text_of(other):
             continue
         units.add(_kernel(name, (first, kernel), (second, other), source, cases))
 
@@ -286,7 +297,7 @@ def _kernels(first: Side, second: Side, source: Source, units: Units, covered: b
 def _kernel(
     name: str, before: tuple[Side, Any], after: tuple[Side, Any], source: Source, cases: dict[str, KernelCase]
 ) -> list[Unit | str]:
-    kernel, other = before[1], after[1]
+    kernel, other, schedules = before[1], after[1], source.options.registry.schedules
     if isinstance(kernel, FusionKernelOp) and isinstance(other, FusionKernelOp):
         return _callables(
             name, (before[0], [kernel]), (after[0], [other]), source, Checkpoint.of(source, before[0].module, after[0].module)
@@ -299,7 +310,7 @@ def _kernel(
         return [
             f"@{name}: nothing says what its parameters point to (attributes `buffers`, `names`, `effects` and `sizes`, or an array or size given for each)"
         ]
-    if isinstance(kernel, KernelOp) and isinstance(other, TileKernelOp) and is_follower(kernel):
+    if isinstance(kernel, KernelOp) and isinstance(other, TileKernelOp) and is_follower(kernel, schedules):
         return [f"@{name}: it is the second half of a split kernel, and compared with the first"]
     more = [a for a in (two.arguments if two is not None else ()) if a.name not in {b.name for b in signature.arguments}]
     shared = Signature((*signature.arguments, *more), signature.sizes, signature.order, signature.ranges)
@@ -317,8 +328,8 @@ def _kernel(
         def go(options: Options, traced: bool) -> Results:
             chain: list[Any] = [each]
             if isinstance(each, TileKernelOp) and isinstance(origin, KernelOp):
-                chain += followers(origin, side.target)
-            results = run_kernels(chain, case, options, side.target, traced)
+                chain += followers(origin, side.target, schedules)
+            results = run_kernels(chain, case, options, side.target, source.options, traced)
             for argument in shared.arguments:
                 if argument.workspace and (isinstance(kernel, KernelOp) or isinstance(other, KernelOp)):
                     results.values.pop(argument.name, None)
@@ -326,11 +337,43 @@ def _kernel(
 
         return go
 
-    keys = tuple(f"kernel {case.digest} {side.target.name}\n{structural_text(k)}" for side, k in (before, after))
+    keys = tuple(f"kernel {case.digest} {side.target.name}\n{side.text_of(k)}" for side, k in (before, after))
     return [Unit(f"@{name}", run(before[0], kernel, kernel), run(after[0], other, kernel), (keys[0], keys[1]))]
 
 
 # Weights ----------------------------------------------------------------------------------------------------------------
+
+
+def find_weights(before: ModuleOp, after: ModuleOp, source: Source) -> Units:
+    """The weights of the same name that are defined in another way."""
+    first, second, units = Side(before, source.options), Side(after, source.options), Units()
+    for name, old in [*first.weights.items()]:
+        if name in second.weights and structural_text(old) == structural_text(second.weights[name]):
+            del second.weights[name]
+    _weights(first, second, source, Checkpoint.of(source, before, after), units)
+    return units
+
+
+def with_weights_of(before: ModuleOp, after: ModuleOp) -> ModuleOp:
+    """A copy of the module before whose weights have the values of those after: what was quantised ends in `quantized.dequantize`."""
+    copy = before.clone()
+    ours, theirs = symbols(copy), symbols(after)
+    for name, old in ours.items():
+        new = theirs.get(name)
+        if not isinstance(old, WeightOp) or not isinstance(new, WeightOp):
+            continue
+        new, kind = new.clone(), old.yielded.type
+        end = new.body.block.last_op
+        if new.yielded.type != kind:
+            if not isinstance(end, YieldOp) or not isinstance(quantised := new.yielded.type, TensorType):
+                continue
+            if not isinstance(quantised.element_type, ElemType) or not isinstance(kind, TensorType):
+                continue
+            plain = DequantizeOp(new.yielded, kind.element_type, location=new.location)
+            new.body.block.insert_op_before(plain, end)
+            end.operands[0] = plain.result
+        Rewriter.replace_op(old, new)
+    return copy
 
 
 def _weights(first: Side, second: Side, source: Source, checkpoint: Checkpoint, units: Units) -> None:
@@ -343,7 +386,7 @@ def _weights(first: Side, second: Side, source: Source, checkpoint: Checkpoint, 
             def go(options: Options, traced: bool) -> Results:
                 results = Results()
                 environment: dict[str, Any] = {"weights": checkpoint, "sidecar": checkpoint}
-                interpreter = Interpreter(side.module, reference_semantics(), options, environment)
+                interpreter = Interpreter(side.module, side.options.semantics, options, environment)
                 results.add(symbol, interpreter.call(symbol, ())[0])
                 return results
 

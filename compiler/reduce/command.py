@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     more = unregistered(recorded)
     registry = make_registry(dict.fromkeys(arguments.load_pass_plugin), allow_unregistered=bool(more))
     verify_each = recorded is None or recorded.verify_each
-    numerics, checks = numerics_of(recorded)
+    numerics, checks = numerics_of(recorded, registry)
     interest = interest_of(arguments, registry, verify_each, checks)
     reduction = Reduction(text, registry.context(), interest, arguments.max_seconds, say_of(arguments.quiet))
     result = reduction.run()

@@ -57,7 +57,7 @@ class PipelinesDisagree:
     registry: Registry
 
     def __call__(self, text: str) -> str | None:
-        compare, results = comparison(), [""] * 2
+        compare, results = comparison(self.registry), [""] * 2
         for i, pipeline in enumerate(self.pipelines):
             result = Replay(text, "case", parse_pipeline(pipeline, self.registry), self.registry).run()
             if result.error is not None:

@@ -112,7 +112,10 @@ class Frame:
                 if op.has_trait(IsTerminator) and not op.successors:
                     return operands
                 raise LlmcError(
-                    "LLMC0102", f"{op.name} has no reference semantics", op, fix="give it one in its dialect's semantics.py"
+                    "LLMC0102",
+                    f"{op.name} has no reference semantics",
+                    op,
+                    fix="give it one: in its dialect's semantics.py, or in the table SEMANTICS of the plugin that brings it",
                 )
             try:
                 results = fn(op, operands, self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -16,13 +17,77 @@ from ..layout.mem import MemLayout
 from .types import SmemType
 
 Values = tuple[Any, ...]
-DEADLOCK_SECONDS = 20.0
+LOOK_AGAIN_SECONDS = 0.02
 
 
-def wait_until(change: threading.Condition, what: str, ready: Callable[[], bool]) -> None:
-    """Wait, holding `change`, until `ready`; RuntimeError when nothing has happened for DEADLOCK_SECONDS."""
-    if not change.wait_for(ready, DEADLOCK_SECONDS):
-        raise RuntimeError(f"deadlock: {what}")
+@dataclass(eq=False)
+class Runners:
+    """The threads of one cluster: its CTAs and their roles. When every one of them waits, and none has found what it waits for since the
+    last of them was running, nobody is left to change that: a deadlock, which is known at once and not by a clock.
+
+    `running` counts the threads that have not ended, `stuck` are those that have looked in vain since `epoch` began.
+    """
+
+    running: int = 1
+    epoch: int = 0
+    stuck: set[int] = field(default_factory=set[int])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def moved(self) -> None:
+        """Something has happened that another thread may wait for: everybody has to look again."""
+        with self.lock:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self.epoch += 1
+        self.stuck.clear()
+
+    def wait(self, what: Callable[[], str], ready: Callable[[], bool], change: threading.Condition | None = None) -> None:
+        """Wait until `ready`, holding `change` if it guards what `ready` looks at; RuntimeError, with `what`, on a deadlock."""
+        self.moved()
+        epoch = self.epoch
+        while not ready():
+            if self._stand_still(epoch):
+                raise RuntimeError(f"deadlock: {what()}")
+            if change is not None:
+                change.wait(LOOK_AGAIN_SECONDS)
+            else:
+                time.sleep(LOOK_AGAIN_SECONDS / 10)
+            epoch = self.epoch
+        self.moved()
+
+    def _stand_still(self, epoch: int) -> bool:
+        """Note that this thread has looked in vain in `epoch`; whether all have."""
+        with self.lock:
+            if epoch == self.epoch:
+                self.stuck.add(threading.get_ident())
+            return len(self.stuck) >= self.running
+
+    def side_by_side(self, jobs: Sequence[Callable[[], object]]) -> None:
+        """Run every job in a thread of its own, while the caller's waits for them; raises the first failure."""
+        failures: list[BaseException] = []
+        left = len(jobs)
+
+        def guarded(job: Callable[[], object]) -> None:
+            nonlocal left
+            try:
+                job()
+            except BaseException as failure:
+                failures.append(failure)
+            with self.lock:
+                left -= 1
+                self.running -= 1 if left else 0  # in the last one's place the caller runs on
+                self._look_again()
+
+        with self.lock:
+            self.running += left - 1
+        threads = [threading.Thread(target=guarded, args=(job,), daemon=True) for job in jobs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
 
 
 @dataclass
@@ -48,18 +113,25 @@ class Memory:
 
 @dataclass(eq=False)
 class Cluster:
-    """CTAs that run together; `barrier` is theirs, `parts` what they bring to a sum."""
+    """CTAs that run together; `parts` is what they bring to a sum, `met` how often all have come to their barrier."""
 
     ctas: list[Cta] = field(default_factory=list["Cta"])
     parts: dict[int, Any] = field(default_factory=dict[int, Any])
-    barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
+    runners: Runners = field(default_factory=Runners)
+    met: int = 0
+    arrived: int = 0
+    change: threading.Condition = field(default_factory=threading.Condition)
 
     def meet(self) -> None:
         """Wait for all CTAs; RuntimeError when one does not come."""
-        try:
-            self.barrier.wait(DEADLOCK_SECONDS)
-        except threading.BrokenBarrierError:
-            raise RuntimeError("deadlock: not all CTAs of the cluster come to its barrier") from None
+        with self.change:
+            before = self.met
+            self.arrived += 1
+            if self.arrived == len(self.ctas):
+                self.arrived = 0
+                self.met += 1
+                self.change.notify_all()
+            self.runners.wait(lambda: "not all CTAs of the cluster come to its barrier", lambda: self.met > before, self.change)
 
 
 @dataclass(eq=False)
@@ -72,8 +144,6 @@ class Cta:
     made: dict[Operation, Any] = field(default_factory=dict[Operation, Any])
     """The memory and barriers of each op that makes some, for peers."""
     lock: threading.Lock = field(default_factory=threading.Lock)
-    concurrent: bool = False
-    """Whether others (roles, CTAs of its cluster) run at the same time and may publish what it awaits."""
     role: threading.local = field(default_factory=threading.local)
 
     @property
@@ -111,6 +181,17 @@ class Cta:
 
 def cta_of(frame: Frame) -> Cta:
     return cast(Cta, frame.data["tile.cta"])
+
+
+def cluster_of(frame: Frame) -> tuple[Cluster, Cta]:
+    cta = cta_of(frame)
+    if cta.cluster is None:
+        cta.cluster = Cluster([cta])
+    return cta.cluster, cta
+
+
+def runners_of(frame: Frame) -> Runners:
+    return cluster_of(frame)[0].runners
 
 
 def poison(count: int, dtype: np.dtype[Any]) -> np.ndarray:

@@ -7,8 +7,7 @@ that meet in rings.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any, cast
@@ -24,7 +23,7 @@ from ..layout import expressions
 from ..layout.mem import MemLayout
 from ..layout.types import BufferType
 from . import ops
-from .machine import Cluster, Cta, MappedBuffer, Memory, Values, cta_of, new_smem, poison, scalar_offset
+from .machine import Cluster, Cta, MappedBuffer, Memory, Values, cta_of, new_smem, poison, runners_of, scalar_offset
 from .semantics_async import SEMANTICS as ASYNCHRONOUS
 from .semantics_cluster import SEMANTICS as CLUSTERS
 from .types import SmemType, frag_of
@@ -278,8 +277,7 @@ def _roles(op: Operation, args: Values, frame: Frame) -> Values:
         frame.run_region(region, ())
         cta.land_stores()
 
-    cta_of(frame).concurrent = True
-    _side_by_side([partial(run, r, w) for r, w in zip(roles.roles, roles.warp_counts, strict=True)])
+    runners_of(frame).side_by_side([partial(run, r, w) for r, w in zip(roles.roles, roles.warp_counts, strict=True)])
     return ()
 
 
@@ -356,15 +354,17 @@ def run_kernel(
     grid: tuple[int, int, int] | None = None,
     options: Options | None = None,
     observer: Observer | None = None,
+    plugins: Mapping[type[Operation], Fn] | None = None,
 ) -> None:
     """Runs every task of a kernel on flat storage arrays, in place; tasks run in grid order, x fastest.
 
-    A row-major buffer may also be given as its (contiguous) logical array. `observer` sees every op that runs.
+    A row-major buffer may also be given as its (contiguous) logical array. `observer` sees every op that runs. `plugins`: what ops of
+    plugins mean.
     """
     module = op.parent_op()
     interp = Interpreter(
         module if isinstance(module, ModuleOp) else ModuleOp([]),
-        builtin_semantics.SEMANTICS | SEMANTICS | ASYNCHRONOUS | CLUSTERS,
+        dict(plugins or {}) | builtin_semantics.SEMANTICS | SEMANTICS | ASYNCHRONOUS | CLUSTERS,
         options or Options(),
         observer=observer,
     )
@@ -385,11 +385,8 @@ def run_kernel(
     if grid[0] % together:
         raise ValueError(f"a grid of {grid[0]} CTAs along x is no multiple of the cluster of {together}")
     for task_z, task_y, first in product(range(grid[2]), range(grid[1]), range(0, grid[0], together)):
-        cluster = Cluster(barrier=threading.Barrier(together))
-        cluster.ctas = [
-            Cta((first + rank, task_y, task_z), op.num_warps, concurrent=together > 1, cluster=cluster)
-            for rank in range(together)
-        ]
+        cluster = Cluster()
+        cluster.ctas = [Cta((first + rank, task_y, task_z), op.num_warps, cluster=cluster) for rank in range(together)]
 
         def run(cta: Cta) -> None:
             frame = Frame(interp, dict(sizes))
@@ -400,26 +397,7 @@ def run_kernel(
         if together == 1:
             run(cluster.ctas[0])
         else:
-            _side_by_side([partial(run, cta) for cta in cluster.ctas])
-
-
-def _side_by_side(jobs: Sequence[Callable[[], None]]) -> None:
-    """Run every job in a thread of its own; raises the first failure."""
-    failures: list[BaseException] = []
-
-    def guarded(job: Callable[[], None]) -> None:
-        try:
-            job()
-        except BaseException as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=guarded, args=(job,), daemon=True) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+            cluster.runners.side_by_side([partial(run, cta) for cta in cluster.ctas])
 
 
 __all__ = ["SEMANTICS", "Memory", "run_kernel", "storage_of", "tensor_in"]

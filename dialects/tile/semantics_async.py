@@ -8,7 +8,6 @@ fails where its waiter is more than one phase behind, which a GPU does not notic
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +19,7 @@ from xdsl.ir import Operation, SSAValue
 from ..ir.interpret import Fn, Frame
 from ..layout.panels import box_layout
 from . import ops
-from .machine import DEADLOCK_SECONDS, MappedBuffer, Memory, Values, cta_of, new_smem, poison, scalar_offset, wait_until
+from .machine import MappedBuffer, Memory, Runners, Values, cta_of, new_smem, poison, runners_of, scalar_offset
 from .semantics_cluster import peer
 from .types import MbarriersType, RingType
 
@@ -38,9 +37,9 @@ class Ring:
     released: dict[int, int] = field(default_factory=dict[int, int])
     change: threading.Condition = field(default_factory=threading.Condition)
 
-    def wait_until(self, what: str, ready: Callable[[], bool]) -> None:
+    def wait_until(self, runners: Runners, what: Callable[[], str], ready: Callable[[], bool]) -> None:
         with self.change:
-            wait_until(self.change, what, ready)
+            runners.wait(what, ready, self.change)
 
 
 def _ring(op: Operation, args: Values, frame: Frame) -> Values:
@@ -55,7 +54,8 @@ def _acquire(op: Operation, args: Values, frame: Frame) -> Values:
     before = index - ring.type.stages
     if before >= 0:
         ring.wait_until(
-            f"ring_acquire {index}: stage {index % ring.type.stages} was never released by all {ring.consumers} warps",
+            runners_of(frame),
+            lambda: f"ring_acquire {index}: stage {index % ring.type.stages} was never released by all {ring.consumers} warps",
             lambda: ring.released.get(before, 0) >= ring.consumers,
         )
     return (ring.stages[index % ring.type.stages],)
@@ -87,7 +87,8 @@ def _bulk_load(op: Operation, args: Values, frame: Frame) -> Values:
 def _ring_wait(op: Operation, args: Values, frame: Frame) -> Values:
     ring, index = cast(Ring, args[0]), int(args[1])
     ring.wait_until(
-        f"ring_wait {index}: {ring.landed.get(index, 0)} of {ring.copies} copies came",
+        runners_of(frame),
+        lambda: f"ring_wait {index}: {ring.landed.get(index, 0)} of {ring.copies} copies came",
         lambda: ring.landed.get(index, 0) >= ring.copies,
     )
     return (ring.stages[index % ring.type.stages],)
@@ -177,16 +178,18 @@ def _expect(op: Operation, args: Values, frame: Frame) -> Values:
 
 def _mbarrier_wait(op: Operation, args: Values, frame: Frame) -> Values:
     barriers, parity = cast(Mbarriers, args[0]), int(args[2]) & 1
-    seen = cta_of(frame).seen_phases
+    seen, runners = cta_of(frame).seen_phases, runners_of(frame)
     key = (id(barriers), int(args[1]))
     with barriers.change:
         slot = barriers.slot(args[1])
 
         def ready() -> bool:
-            slot.land()
+            if slot.copies:
+                slot.land()
+                runners.moved()
             return slot.phase & 1 != parity
 
-        wait_until(barriers.change, f"mbarrier {int(args[1])} never completes a phase of parity {parity}", ready)
+        runners.wait(lambda: f"mbarrier {int(args[1])} never completes a phase of parity {parity}", ready, barriers.change)
         barriers.change.notify_all()
         if slot.phase - seen.get(key, 0) > 1:
             raise RuntimeError(
@@ -315,14 +318,13 @@ def _await(op: Operation, args: Values, frame: Frame) -> Values:
         return ()
     memory, index, target = args
     at = scalar_offset(memory, [index])
-    give_up = time.monotonic() + (DEADLOCK_SECONDS if cta_of(frame).concurrent else 0.0)
-    while int(memory.data[at]) & 0xFFFFFFFF < int(target) & 0xFFFFFFFF:
-        if time.monotonic() >= give_up:
-            raise RuntimeError(
-                f'deadlock: "{dependency.dep.data}" is awaited until {int(target)}, the counter stands at {int(memory.data[at])} '
-                "(tasks run in grid order)"
-            )
-        time.sleep(0.001)
+    runners_of(frame).wait(
+        lambda: (
+            f'"{dependency.dep.data}" is awaited until {int(target)}, the counter stands at {int(memory.data[at])} '
+            "(tasks run in grid order)"
+        ),
+        lambda: int(memory.data[at]) & 0xFFFFFFFF >= int(target) & 0xFFFFFFFF,
+    )
     return ()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,15 +11,8 @@ from xdsl.ir import Operation
 from ..ir.interpret import Fn, Frame
 from ..ir.numeric import rounded, widen
 from . import ops
-from .machine import DEADLOCK_SECONDS, Cluster, Cta, Memory, Values, cta_of
+from .machine import Cluster, Cta, Memory, Values, cluster_of
 from .types import frag_of
-
-
-def cluster_of(frame: Frame) -> tuple[Cluster, Cta]:
-    cta = cta_of(frame)
-    if cta.cluster is None:
-        cta.cluster = Cluster([cta])
-    return cta.cluster, cta
 
 
 def peer(frame: Frame, value: Any, rank: int) -> Any:
@@ -30,22 +22,18 @@ def peer(frame: Frame, value: Any, rank: int) -> Any:
         raise IndexError(f"rank {rank} of a cluster of {len(cluster.ctas)}")
     for op, mine in cta.made.items():
         if isinstance(value, Memory) and isinstance(mine, Memory) and np.shares_memory(value.data, mine.data):
-            theirs = _made(cluster.ctas[rank], op)
+            theirs = _made(cluster, cluster.ctas[rank], op)
             start = value.data.__array_interface__["data"][0] - mine.data.__array_interface__["data"][0]
             raw = theirs.data.view(np.uint8)[start : start + value.data.nbytes]
             return replace(value, data=raw.view(value.data.dtype))
         if mine is value:
-            return _made(cluster.ctas[rank], op)
+            return _made(cluster, cluster.ctas[rank], op)
     raise RuntimeError("no op of this kernel has made the memory")
 
 
-def _made(cta: Cta, op: Operation) -> Any:
+def _made(cluster: Cluster, cta: Cta, op: Operation) -> Any:
     """What an op has made in another CTA, once it has run there."""
-    give_up = time.monotonic() + DEADLOCK_SECONDS
-    while op not in cta.made:
-        if time.monotonic() > give_up:
-            raise RuntimeError("deadlock: the peer never makes this memory")
-        time.sleep(0.001)
+    cluster.runners.wait(lambda: "the peer never makes this memory", lambda: op in cta.made)
     return cta.made[op]
 
 

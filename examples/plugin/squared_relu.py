@@ -1,17 +1,21 @@
-"""A plugin for llmc: a dialect with one op, and the pass that takes it apart."""
+"""A plugin for llmc: a dialect with one op, what the op means in numpy, and the pass that takes it apart."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+from llmc.dialects.ir.interpret import Fn, Frame
+from llmc.dialects.ir.numeric import rounded, widen
 from llmc.dialects.ir.rewriting import replace
 from llmc.dialects.nn.ops import MulOp, ReluOp
+from llmc.dialects.nn.types import elem_of
 from llmc.passes.framework.named_pipeline import NamedPipeline
 from llmc.passes.framework.pass_ import Pass, PassContext
 from llmc.passes.framework.registry import Registry
 from xdsl.dialects.builtin import ModuleOp, TensorType
-from xdsl.ir import Dialect
+from xdsl.ir import Dialect, Operation
 from xdsl.irdl import BaseAttr, IRDLOperation, VarConstraint, irdl_op_definition, operand_def, result_def, traits_def
 from xdsl.traits import Pure
 
@@ -30,6 +34,15 @@ class SquaredReluOp(IRDLOperation):
 
 
 ACT = Dialect("act", [SquaredReluOp], [])
+
+
+def squared_relu(op: Operation, operands: tuple[Any, ...], frame: Frame) -> tuple[Any, ...]:
+    """The reference: in the arithmetic of the run, rounded once to the type of the result."""
+    positive = np.maximum(widen(operands[0], frame.options), 0)
+    return (rounded(positive * positive, elem_of(op.results[0]), frame.options),)
+
+
+SEMANTICS: dict[type[Operation], Fn] = {SquaredReluOp: squared_relu}
 
 
 @dataclass(frozen=True)

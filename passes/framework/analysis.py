@@ -3,7 +3,11 @@
     loops = ctx.analysis(Loops, kernel)     # Loops(kernel), unless it is known already
     ctx.preserve(Loops)                     # what this pass changes leaves Loops true
 
-A pass that preserves nothing ends all of them. The time that an analysis takes is `(analysis) Loops` in the tree of times.
+A pass that preserves nothing ends all of them, and none outlives a run of the pass manager: between two runs anybody may change the
+module. The time that an analysis takes is `(analysis) Loops` in the tree of times.
+
+llmc's own is `SymbolTable` (dialects/ir/symbols.py): the passes of the layout phase from `bufferise` to `finalise-abi` add kernels, weights
+and programs through one table, and each says that it left the table true.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from xdsl.ir import Operation
 from .timing import Timing
 
 T = TypeVar("T")
+Op = TypeVar("Op", bound=Operation)
 
 
 @dataclass
@@ -28,7 +33,7 @@ class Analyses:
     kept: set[Callable[..., Any]] = field(default_factory=lambda: set())
     keep_all: bool = False
 
-    def get(self, analysis: Callable[[Operation], T], op: Operation) -> T:
+    def get(self, analysis: Callable[[Op], T], op: Op) -> T:
         """`analysis(op)`, computed if it is not known."""
         key = (analysis, op)
         if key not in self.known:

@@ -31,7 +31,8 @@ class PassManager:
 
     def run(self, elements: Sequence[Element], module: ModuleOp) -> None:
         """Run the passes in order. An `LlmcError` leaves with the pass's name on it; any other exception inside a pass
-        becomes LLMC0204. After a failure the module is as the pass left it, with every op in its place."""
+        becomes LLMC0204. After a failure the module is as the pass left it, with every op in its place. Analyses are of this run alone."""
+        self.context.analyses.known.clear()
         self._run(elements, Anchor(module, module), ())
 
     def run_pass(self, pass_: Pass, module: ModuleOp) -> None:

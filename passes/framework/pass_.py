@@ -13,7 +13,7 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from .actions import Actions
-from .analysis import Analyses
+from .analysis import Analyses, Op
 from .numerics import Numerics
 from .options import changed_options
 from .remarks import Kind, Remarks
@@ -68,7 +68,7 @@ class PassContext:
         for table in (whole, here):
             table[statistic] = table.get(statistic, 0) + amount
 
-    def analysis(self, analysis: Callable[[Operation], T], op: Operation) -> T:
+    def analysis(self, analysis: Callable[[Op], T], op: Op) -> T:
         """`analysis(op)`, from an earlier pass where no pass since may have changed it."""
         return self.analyses.get(analysis, op)
 

@@ -1,9 +1,10 @@
-"""Plugins: passes, named pipelines, dialects, targets and schedules from outside the tree.
+"""Plugins: passes, named pipelines, dialects and what their ops mean, targets and schedules from outside the tree.
 
 A plugin is a Python module. What it defines at its top level is what it brings, without being listed anywhere:
 
     every subclass of `Pass` and of `NamedPipeline` with a name
     every `Dialect` and every `Target`
+    `SEMANTICS`, a table of what ops mean in numpy: op class → function, as in llmc's own dialects (dialects/ir/interpret.py)
     every schedule: an object with `name`, `family`, `accepts`, `candidates`, `abi` and `build`
 
 Names that begin with an underscore, and what llmc itself defines, are left out; things that the module imports from its own package
@@ -19,19 +20,20 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import xdsl
-from xdsl.ir import Dialect
+from xdsl.ir import Dialect, Operation
 
 from ...codegen.schedules.base import FAMILIES, LAST_RESORT, Schedule
 from ...codegen.targets import TARGETS, Target
 from ...dialects.ir.context import BUILTIN, OWN
 from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.ir.interpret import Fn
 from .named_pipeline import NamedPipeline
 from .pass_ import Pass
 
@@ -58,6 +60,7 @@ class Plugin:
     dialects: tuple[Dialect, ...] = ()
     targets: tuple[Target, ...] = ()
     schedules: tuple[Schedule, ...] = ()
+    semantics: Mapping[type[Operation], Fn] = field(default_factory=dict[type[Operation], Fn])
 
     def names(self) -> Iterator[tuple[str, str]]:
         """Kind and name of everything in it."""
@@ -69,7 +72,7 @@ class Plugin:
 
 def load_file(path: Path) -> Plugin:
     """The plugin in a file, or in a folder with `__init__.py`. Raises LLMC0215 when it can't be read or imported, LLMC0217 when
-    there is nothing in it, LLMC0218 for what can't be used."""
+    there is nothing in it, LLMC0218 and LLMC0269 for what can't be used."""
     origin = str(path)
     file = path / "__init__.py" if path.is_dir() else path
     if not file.is_file():
@@ -170,7 +173,10 @@ def contents(module: ModuleType, origin: str, digest: str) -> Plugin:
                 _add(targets, value)
         elif _is_schedule(value) and _own(type(value), module):
             _add(schedules, value)
-    plugin = Plugin(origin, digest, tuple(passes), tuple(pipelines), tuple(dialects), tuple(targets), tuple(schedules))
+    semantics = _semantics(getattr(module, "SEMANTICS", {}), origin)
+    plugin = Plugin(
+        origin, digest, tuple(passes), tuple(pipelines), tuple(dialects), tuple(targets), tuple(schedules), semantics
+    )
     if next(plugin.names(), None) is None:
         raise LlmcError(
             "LLMC0217",
@@ -185,6 +191,21 @@ def contents(module: ModuleType, origin: str, digest: str) -> Plugin:
             what = f"the schedule {schedule.name} of {origin} is for no family of kernels"
             raise LlmcError("LLMC0218", what, origin, why=f"its family is {schedule.family!r}", fix=f"families are {families}")
     return plugin
+
+
+def _semantics(table: object, origin: str) -> dict[type[Operation], Fn]:
+    """The plugin's table of what ops mean. Raises LLMC0269 for what is none."""
+    entries = cast("Mapping[Any, Any]", table) if isinstance(table, Mapping) else {None: table}
+    for op, fn in entries.items():
+        if not (isinstance(op, type) and issubclass(op, Operation) and callable(fn)):
+            raise LlmcError(
+                "LLMC0269",
+                f"SEMANTICS of {origin} is no table of what ops mean",
+                origin,
+                why=f"it holds {fn!r}" if op is None else f"it maps {op!r} to {fn!r}",
+                fix="map classes of ops to functions (op, operands, frame) → results",
+            )
+    return dict(entries)
 
 
 def _add(found: list[Any], value: Any) -> None:

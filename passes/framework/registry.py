@@ -1,4 +1,5 @@
-"""What there is by name: passes, named pipelines, dialects, targets, schedules; llmc's own and those of plugins.
+"""What there is by name: passes, named pipelines, dialects, targets, schedules; llmc's own and those of plugins. And what the ops of
+plugins mean.
 
 A `Registry` is made by a command and handed down: `PassContext.registry`. Nothing is imported before it is asked for: built-in
 passes are found by the names of their files, installed plugins are read when a name is looked up that llmc itself does not have, or
@@ -17,7 +18,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from xdsl.context import Context
-from xdsl.ir import Dialect
+from xdsl.ir import Dialect, Operation
 
 from ...dialects.ir.context import BUILTIN, OWN, dialect_loaders, make_context
 from ...dialects.ir.diagnostics import LlmcError
@@ -25,6 +26,7 @@ from ...dialects.ir.diagnostics import LlmcError
 if TYPE_CHECKING:
     from ...codegen.schedules.base import Schedules
     from ...codegen.targets import Targets
+    from ...dialects.ir.interpret import Fn
     from .named_pipeline import NamedPipeline
     from .pass_ import Pass
     from .plugin import Plugin
@@ -172,6 +174,11 @@ class Registry:
     def ops_like(self, name: str) -> list[str]:
         """Ops with names near `name`."""
         return get_close_matches(name, [op.name for load in self.dialects().values() for op in load().operations], n=3)
+
+    @cached_property
+    def semantics(self) -> dict[type[Operation], Fn]:
+        """What ops of plugins mean in numpy. Those of llmc's own dialects are not here: `runtime.reference.reference_semantics`."""
+        return {op: fn for plugin in reversed(self.plugins) for op, fn in plugin.semantics.items()}
 
     # Targets and schedules -------------------------------------------------------------------------------------------
 

@@ -87,7 +87,8 @@ class Bufferise(Pass):
         paging = Paging(self.page_size, -(-self.max_context // self.page_size))
         module.attributes["layout.page_size"] = IntegerAttr(paging.page_size, i64)
         module.attributes["layout.max_pages"] = IntegerAttr(paging.max_pages, i64)
-        symbols = SymbolTable(module)
+        symbols = ctx.analysis(SymbolTable, module)
+        ctx.preserve(SymbolTable)  # kept current below
         functions = [op for op in module.body.block.ops if isinstance(op, FuncOp)]
         for function in functions:
             if function.is_declaration:

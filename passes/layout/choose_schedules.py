@@ -66,7 +66,8 @@ class ChooseSchedules(Pass):
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         target = ctx.registry.targets.of(module, self.target)
-        symbols = SymbolTable(module)
+        symbols = ctx.analysis(SymbolTable, module)
+        ctx.preserve(SymbolTable)  # kept current below
         variants: dict[str, tuple[str, list[tuple[Range, str]]]] = {}
         decoding = {
             launch.kernel.root_reference.data

@@ -77,7 +77,8 @@ class ChooseWeightImages(Pass):
     target: str = ""
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        symbols = SymbolTable(module)
+        symbols = ctx.analysis(SymbolTable, module)
+        ctx.preserve(SymbolTable)  # kept current below
         uses = list(launches(module))
         uses.sort(key=lambda use: not use[0].sym_name.data.startswith("decode"))
         images = self.wanted(ctx, symbols, [launch for _, launch in uses])

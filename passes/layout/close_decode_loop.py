@@ -78,7 +78,8 @@ class CloseDecodeLoop(Pass):
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        symbols = SymbolTable(module)
+        symbols = ctx.analysis(SymbolTable, module)
+        ctx.preserve(SymbolTable)  # kept current below
         logits: BufferType | None = None
         decoders: list[rt.ProgramOp] = []
         for program in programs(module):

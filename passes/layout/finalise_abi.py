@@ -57,7 +57,8 @@ class FinaliseAbi(Pass):
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        symbols = SymbolTable(module)
+        symbols = ctx.analysis(SymbolTable, module)
+        ctx.preserve(SymbolTable)  # kept current below
         abis: dict[str, Abi] = {}
         followers: dict[str, list[KernelOp]] = {}
         for kernel in kernels(module):

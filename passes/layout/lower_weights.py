@@ -78,7 +78,8 @@ class LowerWeights(Pass):
     schedule: bool = True
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        symbols = SymbolTable(module)
+        symbols = ctx.analysis(SymbolTable, module)
+        ctx.preserve(SymbolTable)  # kept current below
         params: dict[str, BufferType] = {}
         for program in programs(module):
             for op in program.block.ops:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import argparse
 
+from ....passes.framework.registry import Registry
 from .base import CommandInstrument
 
 __all__ = ["CommandInstrument", "make_instruments"]
 
 
-def make_instruments(arguments: argparse.Namespace) -> list[CommandInstrument]:
+def make_instruments(arguments: argparse.Namespace, registry: Registry) -> list[CommandInstrument]:
     """The instruments that a command's flags ask for, in the order in which they look at a pass."""
     from . import counting, lower_trace, printing, statistics
 
@@ -19,5 +20,5 @@ def make_instruments(arguments: argparse.Namespace) -> list[CommandInstrument]:
     if arguments.check_numerics:  # after those that show the IR, since it stops; and it takes a while to import
         from . import numerics
 
-        found += numerics.from_arguments(arguments)
+        found += numerics.from_arguments(arguments, registry)
     return found

@@ -12,6 +12,7 @@ import numpy as np
 
 from ....dialects.ir.diagnostics import LlmcError
 from ....passes.framework.instrument import Instrument
+from ....passes.framework.registry import Registry
 from ....runtime.weights import Weights
 from ...numerics import NumericsOptions
 from ...numerics.instrument import NumericsCheck
@@ -28,14 +29,16 @@ class CheckNumerics(NumericsCheck, CommandInstrument):
             print("\n".join(self.summary.lines()), file=sys.stderr)
 
 
-def from_arguments(arguments: argparse.Namespace) -> list[CommandInstrument]:
+def from_arguments(arguments: argparse.Namespace, registry: Registry) -> list[CommandInstrument]:
     if not arguments.check_numerics:
         return []
     dump = Path(arguments.check_numerics_dump) if arguments.check_numerics_dump is not None else None
-    return [CheckNumerics(options_of(arguments), dump)]
+    plugins = [f"--load-pass-plugin={Path(p).resolve()}" for p in arguments.load_pass_plugin]
+    prints = hasattr(arguments, "mlir_print_ir_before")
+    return [CheckNumerics(options_of(arguments, registry), dump, words=[*plugins, *words_of(arguments)], prints=prints)]
 
 
-def options_of(arguments: argparse.Namespace) -> NumericsOptions:
+def options_of(arguments: argparse.Namespace, registry: Registry) -> NumericsOptions:
     """What modules are compared with."""
     weights = Weights(arguments.check_numerics_weights) if arguments.check_numerics_weights is not None else {}
     return NumericsOptions(
@@ -44,14 +47,15 @@ def options_of(arguments: argparse.Namespace) -> NumericsOptions:
         read_inputs(arguments.check_numerics_inputs),
         weights,
         arguments.check_numerics_tolerance,
+        registry,
     )
 
 
-def checks_of(arguments: argparse.Namespace) -> Callable[[], Sequence[Instrument]]:
+def checks_of(arguments: argparse.Namespace, registry: Registry) -> Callable[[], Sequence[Instrument]]:
     """What makes the same comparison again for each run of a pipeline: nothing without `--check-numerics`."""
     if not arguments.check_numerics:
         return tuple
-    options = options_of(arguments)
+    options = options_of(arguments, registry)
     return lambda: [NumericsCheck(options)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,14 @@ func.func @main(%x: tensor<4x8xf32>, %y: tensor<4x8xf32>) -> tensor<4x8xf32> {
 """
 PLANTED = Path(__file__).parents[2] / "support" / "planted"
 WRONG = ["--load-pass-plugin", str(PLANTED / "wrong_rewrites.py"), "--pass-pipeline=canonicalise,planted-divide"]
+
+PLACED = """
+
+@dataclass(frozen=True)
+class PlacedDropScale(DropScale):
+    name: ClassVar[str] = "placed-drop-scale"
+    position: ClassVar[str | None] = "start of fusion"
+"""
 
 
 @pytest.fixture
@@ -57,10 +66,47 @@ def test_both_modules_are_written_and_start_the_pass_again(
     assert opt.main([small, *WRONG, "--check-numerics", "--check-numerics-dump", str(folder)]) == 1
     before, after = sorted(folder.iterdir(), reverse=True)
     assert (before.name, after.name) == ("000_planted-divide.before.mlir", "000_planted-divide.after.mlir")
-    assert f"llmc-opt {before} --pass-pipeline=planted-divide --check-numerics" in capsys.readouterr().err
     assert "nn.rsqrt" in before.read_text() and "nn.div" in after.read_text()
-    again = [*WRONG[:2], "--pass-pipeline=planted-divide", "--check-numerics"]
-    assert opt.main([str(before), *again]) == 1
+    assert repeated(capsys)[0] == str(before)
+
+
+def repeated(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The words of the command that the LLMC0263 on stderr tells; run, it gives the same error."""
+    found = re.search(r"; llmc-opt (.*) runs this pass alone", capsys.readouterr().err)
+    assert found is not None
+    words = shlex.split(found[1])
+    assert opt.main(words) == 1
+    assert "LLMC0263" in capsys.readouterr().err
+    return words
+
+
+def test_the_command_that_repeats_a_pass_has_its_anchor_its_options_and_the_inputs(
+    small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "given.npz", ids=np.full((4, 8), 4.0))
+    folder = tmp_path / "a folder"
+    flags = [
+        "--check-numerics-dump",
+        str(folder),
+        "--check-numerics-seed=3",
+        f"--check-numerics-inputs={tmp_path / 'given.npz'}",
+    ]
+    wrong = [*WRONG[:2], "--pass-pipeline=func.func(planted-divide{limit=99})"]
+    assert opt.main([small, *wrong, "--check-numerics", *flags]) == 1
+    words = repeated(capsys)
+    assert "--pass-pipeline=func.func(planted-divide{limit=99})" in words and "--check-numerics-seed=3" in words
+    assert [p.read_text().count("func.func") for p in folder.iterdir()] == [1, 1]
+
+
+def test_a_build_tells_no_flag_that_it_does_not_take(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = tmp_path / "placed.py"
+    plugin.write_text((PLANTED / "wrong_rewrites.py").read_text() + PLACED)
+    flags = ["--device", "emulator", "--target", "sm_80", "--max-context", "64", "--check-numerics"]
+    assert llmc.main(["build", str(checkpoint), "-o", str(tmp_path / "out"), *flags, "--load-pass-plugin", str(plugin)]) == 1
+    err = capsys.readouterr().err
+    assert "LLMC0263" in err and "--check-numerics-dump DIR" in err and "--mlir-print-ir" not in err
 
 
 def test_inputs_are_taken_by_name_and_by_index(small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,8 +23,10 @@ class DivideInsteadOfRsqrt(Pass):
 
     name: ClassVar[str] = "planted-divide"
 
+    limit: int = 1000
+
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        for op in list(module.walk()):
+        for op in list(module.walk())[: self.limit]:
             if isinstance(op, nn.MulOp):
                 for index in (0, 1):
                     owner = op.operands[index].owner
