@@ -4,7 +4,7 @@ The public API is three functions, imported lazily so that ``import llmc`` costs
 
 - ``llmc.compile(module, example_inputs)``: a callable that runs any ``torch.nn.Module`` forward on llmc's kernels;
 - ``llmc.load(checkpoint_dir)``: a language model with ``generate(...)`` and ``logits(...)``;
-- ``llmc.run_pipeline(module, "canonicalise,fusion-phase")``: passes on IR.
+- ``llmc.run_pipeline(module, "canonicalize,fusion-phase")``: passes on IR.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ __all__ = ["__version__", "compile", "load", "run_pipeline"]
 if TYPE_CHECKING:
     from .compiler.api import compile, load
     from .compiler.run_pipeline import run_pipeline
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -102,7 +102,7 @@ def specialise_sizes(options: CompileOptions) -> str | None:
 PIPELINE: dict[str, tuple[Step, ...]] = {
     "nn": (
         step(
-            "canonicalise",
+            "canonicalize",
             "what torch.export leaves (identities, reshapes of reshapes, dead ops) would hide the patterns below",
         ),
         step("recognise", "before anything is split: patterns are seen whole, as the model's author wrote them"),
@@ -123,7 +123,7 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
         ),
         step("merge-linears", "q, k, v and gate, up become one launch each"),
         Step(specialise_sizes, "last: what is fused differs between decode and prefill"),
-        step("canonicalise", "each regime folds what its ranges decide"),
+        step("canonicalize", "each regime folds what its ranges decide"),
     ),
     "fusion": (
         step("generalise", "pointwise ops of any kind share one form, and so one path to epilogues"),

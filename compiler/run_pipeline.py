@@ -1,7 +1,7 @@
 """Passes from Python, in three lines.
 
 import llmc
-module = llmc.run_pipeline(text, "canonicalise,fusion-phase")
+module = llmc.run_pipeline(text, "canonicalize,fusion-phase")
 print(module)
 """
 

@@ -1,7 +1,8 @@
-"""llmc's dialects and passes for stock xDSL: `xdsl-opt model.nn -p canonicalise` has them where llmc is installed.
+"""llmc's dialects and passes for stock xDSL: `xdsl-opt model.nn -p recognise` has them where llmc is installed.
 
 xDSL reads the entry point `xdsl.universe` of every distribution. Nothing is imported here before xDSL asks for it. It refuses names
-that two universes have, so passes that it has itself under the same name (`cse`, `dce`) are its own there.
+that two universes have, so passes that it has itself under the same name (`canonicalize`, `cse`, `dce`) are its own there, and llmc's
+are `llmc-canonicalize` and so on.
 """
 
 from __future__ import annotations
@@ -21,5 +22,5 @@ def _pass(name: str) -> Callable[[], type[ModulePass]]:
 
 UNIVERSE = Universe(
     all_dialects={name: load for name, load in dialect_loaders().items() if name in OWN},
-    all_passes={name: _pass(name) for name in pass_names() if name not in XDSL_UNIVERSE.all_passes},
+    all_passes={f"llmc-{name}" if name in XDSL_UNIVERSE.all_passes else name: _pass(name) for name in pass_names()},
 )

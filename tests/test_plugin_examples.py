@@ -121,7 +121,7 @@ def test_the_blocks_of_the_page_are_plugins(tmp_path: Path, capsys: pytest.Captu
       func.return %1 : tensor<4xf32>
     }
     """
-    for pipeline in ("func.func(drop-negations{limit=10},canonicalise)", "tidy{rounds=2}"):
+    for pipeline in ("func.func(drop-negations{limit=10},canonicalize)", "tidy{rounds=2}"):
         assert "nn.neg" not in str(llmc.run_pipeline(text, pipeline, plugins=[tmp_path / "mine.py"]))
     exec(usage, {})
     assert "func.func @f" in capsys.readouterr().out

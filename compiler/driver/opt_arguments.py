@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(
         prog="llmc-opt",
         description="Parse IR, run passes over it, print the result.",
-        epilog="Example: llmc-opt model.nn --pass-pipeline='builtin.module(canonicalise,merge-linears)'",
+        epilog="Example: llmc-opt model.nn --pass-pipeline='builtin.module(canonicalize,merge-linears)'",
     )
     p.add_argument("input", nargs="?", default="-", help="file to read; - or nothing: standard input")
     p.add_argument("-o", "--output", default="-", metavar="FILE", help="file to write; - : standard output (default)")

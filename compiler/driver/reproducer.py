@@ -1,6 +1,6 @@
 """Reproducers: a failing pass's input in a file whose first lines are the command that fails on it.
 
-    // llmc-repro: llmc-opt --pass-pipeline='builtin.module(canonicalise)' --load-pass-plugin=/home/me/mine.py
+    // llmc-repro: llmc-opt --pass-pipeline='builtin.module(canonicalize)' --load-pass-plugin=/home/me/mine.py
     builtin.module { … }
 
 `llmc-opt FILE --run-reproducer` runs it. The IR before the failing pass is found by running the pipeline once more, as far as that

@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(
         prog="llmc-reduce",
         description="Make IR small while it keeps showing one failure.",
-        epilog="Example: llmc-reduce model.nn --pass-fails='canonicalise,my-pass' -o small.mlir; a reproducer needs no test",
+        epilog="Example: llmc-reduce model.nn --pass-fails='canonicalize,my-pass' -o small.mlir; a reproducer needs no test",
     )
     p.add_argument("input", metavar="FILE", help="the IR, or a reproducer; - reads standard input")
     p.add_argument("-o", "--output", default="-", metavar="FILE", help="file to write; - : standard output (default)")

@@ -84,4 +84,4 @@ class TidyAct(NamedPipeline):
     name: ClassVar[str] = "tidy-act"
 
     def text(self, module: ModuleOp, registry: Registry) -> str:
-        return "lower-act,func.func(canonicalise)"
+        return "lower-act,func.func(canonicalize)"

@@ -80,7 +80,7 @@ def kebab(name: str) -> str:
 
 @dataclass
 class PatternSet:
-    """Patterns by op class. `canonical` adds the canonicalisation patterns that op classes bring themselves, but for those in
+    """Patterns by op class. `canonical` adds the canonicalization patterns that op classes bring themselves, but for those in
     `replaced`, whose folders are not used either."""
 
     patterns: tuple[Pattern, ...] = ()
@@ -99,12 +99,12 @@ class PatternSet:
         if found is None:
             mine = [p for p in self.patterns if not p.roots or issubclass(cls, p.roots)]
             if self.canonical and cls not in self.replaced:
-                mine += canonicalisation_patterns(op)
+                mine += canonicalization_patterns(op)
             found = self._found[cls] = tuple(sorted(mine, key=lambda p: -p.benefit))
         return found
 
 
-def canonicalisation_patterns(op: Operation) -> list[Pattern]:
+def canonicalization_patterns(op: Operation) -> list[Pattern]:
     """The patterns that an op class brings through its traits."""
     cls = type(op)
     return [

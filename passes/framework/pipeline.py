@@ -1,4 +1,4 @@
-"""The text of pipelines, in mlir-opt's grammar: `builtin.module(func.func(canonicalise),quantise-linears{scheme=int8},…)`.
+"""The text of pipelines, in mlir-opt's grammar: `builtin.module(func.func(canonicalize),quantise-linears{scheme=int8},…)`.
 
 pipeline ::= `builtin.module` `(` list `)` | list
 list     ::= (element (`,` element)*)?

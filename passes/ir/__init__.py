@@ -1,3 +1,3 @@
-"""Passes that work at every level: they know traits of ops, not dialects (canonicalise adds each dialect's own rules)."""
+"""Passes that work at every level: they know traits of ops, not dialects (canonicalize adds each dialect's own rules)."""
 
-PASSES = ("canonicalise", "cse", "dce", "symbol-dce", "strip-debuginfo", "snapshot-locations", "print-op-stats")
+PASSES = ("canonicalize", "cse", "dce", "symbol-dce", "strip-debuginfo", "snapshot-locations", "print-op-stats")

@@ -1,6 +1,6 @@
 """Simplifications of arith's binary ops: constants fold and go right, neutral and absorbing elements vanish.
 
-They do what the folders and canonicalisation patterns of these ops do, in one look at the operands instead of five: these ops are
+They do what the folders and canonicalization patterns of these ops do, in one look at the operands instead of five: these ops are
 most of what a kernel's address arithmetic is made of.
 """
 

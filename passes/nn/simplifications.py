@@ -1,4 +1,4 @@
-"""How single nn ops simplify: identities go, reshapes, transposes and casts join, constants fold. `canonicalise` applies these."""
+"""How single nn ops simplify: identities go, reshapes, transposes and casts join, constants fold. `canonicalize` applies these."""
 
 from __future__ import annotations
 

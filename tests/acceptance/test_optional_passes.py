@@ -17,7 +17,7 @@ from llmc.passes.framework.instrument import Instrument
 from model_runs import SETTINGS, Imported, start
 
 PROMPT = [5, 17, 3, 99, 42, 7]
-OPTIONAL = ("canonicalise", "flatten-rows", "merge-linears", "quantise-linears", "recognise", "select-access")
+OPTIONAL = ("canonicalize", "flatten-rows", "merge-linears", "quantise-linears", "recognise", "select-access")
 
 
 class Without(Instrument):
@@ -43,7 +43,7 @@ def test_every_optional_pass_is_tested_here() -> None:
 @pytest.mark.parametrize(
     ("name", "scheme", "tolerance"),
     [
-        ("canonicalise", "none", 1e-5),
+        ("canonicalize", "none", 1e-5),
         ("recognise", "none", 1e-5),
         ("merge-linears", "none", 1e-5),
         ("select-access", "none", 1e-5),

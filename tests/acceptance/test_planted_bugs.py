@@ -44,7 +44,7 @@ def test_check_numerics_finds_the_wrong_rewrite_and_it_is_reduced(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, flags = tmp_path / "out.nn", [*plugin("wrong_rewrites"), "--check-numerics"]
-    assert opt.main([str(dump), "--pass-pipeline=canonicalise,planted-drop-scale,cse", *flags, "-o", str(out)]) == 1
+    assert opt.main([str(dump), "--pass-pipeline=canonicalize,planted-drop-scale,cse", *flags, "-o", str(out)]) == 1
     err = capsys.readouterr().err
     assert "error[LLMC0263]: pass 'planted-drop-scale' changes the numbers of @" in err
     assert re.search(r"--> %0 = nn\.attention\(.*\n +at .*model\.layers\.3\.self_attn \(", err)
@@ -66,7 +66,7 @@ LAYOUT = (
 @pytest.mark.parametrize(
     ("phase", "pipeline", "at_fault"),
     [
-        ("nn", "canonicalise,planted-read-early,cse,merge-linears", "planted-read-early"),
+        ("nn", "canonicalize,planted-read-early,cse,merge-linears", "planted-read-early"),
         ("quant", LAYOUT, "planted-launch-late"),
     ],
 )
@@ -86,7 +86,7 @@ def test_bisect_finds_the_lost_dependency(
 def test_a_crash_leaves_a_reproducer_that_llmc_reduce_makes_small(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert opt.main([str(dump), "--pass-pipeline=cse,planted-crash-on-gate,canonicalise", *plugin("crashes")]) == 1
+    assert opt.main([str(dump), "--pass-pipeline=cse,planted-crash-on-gate,canonicalize", *plugin("crashes")]) == 1
     err = capsys.readouterr().err
     assert "error[LLMC0204]: pass 'planted-crash-on-gate' failed: ValueError" in err
     assert re.search(r"--> %0 = nn\.silu\(.*\n +at .*model\.layers\.0\.mlp\.act_fn \(", err)

@@ -66,7 +66,7 @@ def test_a_dumped_pipeline_runs_the_same_again():
     lines = [print_pipeline(pipeline_between("import", "quant"))]
     lines += describe_pipelines(pipeline_between("import", "quant"), module, PassContext(make_context(), registry=registry))
     assert lines[0] == "builtin.module(nn-phase,fusion-phase,quant-phase)"
-    assert lines[1].startswith("// nn-phase: canonicalise,") and "quantise-linears{scheme=int8}" not in lines[1]
+    assert lines[1].startswith("// nn-phase: canonicalize,") and "quantise-linears{scheme=int8}" not in lines[1]
     assert parse_pipeline("\n".join(lines), registry) == pipeline_between("import", "quant")
     passes = ",".join(line.split(": ", 1)[1] for line in lines[1:])
     by_hand = llmc.run_pipeline(whole(), passes)
@@ -84,7 +84,7 @@ def test_every_step_of_the_pipeline_is_a_pass():
 
 
 def test_three_lines_of_python_run_passes_on_text():
-    module = llmc.run_pipeline(TEXT, "func.func(canonicalise),nn-phase")
+    module = llmc.run_pipeline(TEXT, "func.func(canonicalize),nn-phase")
     assert "llmc.phase" in module.attributes
     with pytest.raises(LlmcError, match="unknown pass"):
         llmc.run_pipeline(TEXT, "no-such-pass")
@@ -106,12 +106,12 @@ def placed(name, position):
 @pytest.mark.parametrize(
     "position, phase, before, after",
     [
-        ("start of nn", "nn", None, "canonicalise"),
+        ("start of nn", "nn", None, "canonicalize"),
         ("end of fusion", "fusion", "outline-kernels", None),
         ("before merge-linears", "nn", "quantise-linears{scheme=int8}", "merge-linears"),
         ("after generalise", "fusion", "generalise", "form-kernels"),
-        ("before canonicalise", "nn", None, "canonicalise"),
-        ("after canonicalise", "nn", "canonicalise", None),
+        ("before canonicalize", "nn", None, "canonicalize"),
+        ("after canonicalize", "nn", "canonicalize", None),
     ],
 )
 def test_a_pass_of_a_plugin_stands_at_its_position(position, phase, before, after):
@@ -147,7 +147,7 @@ class Circle(NamedPipeline):
     name = "circle"
 
     def text(self, module, registry):
-        return "canonicalise,circle"
+        return "canonicalize,circle"
 
 
 def test_a_pipeline_that_holds_itself_is_refused():

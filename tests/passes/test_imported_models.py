@@ -13,7 +13,7 @@ from tiny_models import tiny_checkpoint
 
 pytest.importorskip("transformers")
 
-NN = "canonicalise,recognise,introduce-state,select-token,add-sampling,choose-precision,merge-linears,specialise-sizes,canonicalise"
+NN = "canonicalize,recognise,introduce-state,select-token,add-sampling,choose-precision,merge-linears,specialise-sizes,canonicalize"
 FUSION = "generalise,form-kernels,outline-kernels,expand-quantised"
 IDS = np.random.default_rng(3).integers(0, 128, 13).astype(np.int32)
 

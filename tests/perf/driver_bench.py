@@ -2,9 +2,9 @@
 
 usage: python tests/perf/driver_bench.py [--out FILE] [--runs N] [--ops N] [--no-pipeline]
 
-Rows: `help` (wall seconds of `llmc-opt --help`); `round_trip` (parse, verify and print a file: whole processes, in turn);
-`simplify` (canonicalise and CSE on the parsed module: the passes alone, in turn, CPU seconds of this process); `pipeline` (all phases of a
-32-layer Llama-3-8B shape from nn to ptx, decode and prefill, with no cache). Medians.
+Rows: `help` (wall seconds of `llmc-opt --help`); `round_trip` (parse, verify and print a file: whole processes, in turn); `simplify`
+(canonicalize and CSE on the parsed module: the passes alone, in turn, CPU seconds of this process); `ptx` (what an instruction takes to
+emit, and to parse); `pipeline` (all phases of a 32-layer Llama-3-8B shape from nn to ptx, decode and prefill, with no cache). Medians.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def in_turn(runs: int, ours: Callable[[], float], other: Callable[[], float]) ->
 
 
 def simplify(text: str, runs: int) -> dict[str, Any]:
-    """Canonicalise and CSE, ours and xDSL's, each on a fresh copy of the module."""
+    """Canonicalize and CSE, ours and xDSL's, each on a fresh copy of the module."""
     from llmc.dialects.ir.context import make_context
     from llmc.dialects.ir.parsing import parse_module
     from llmc.passes.framework.manager import PassManager
@@ -95,7 +95,7 @@ def simplify(text: str, runs: int) -> dict[str, Any]:
     def ours() -> float:
         copy = module.clone()
         start = time.process_time()
-        PassManager(PassContext(make_context()), verify_each=False).run(parse_pipeline("canonicalise,cse"), copy)
+        PassManager(PassContext(make_context()), verify_each=False).run(parse_pipeline("canonicalize,cse"), copy)
         seconds = time.process_time() - start
         left["llmc"] = sum(1 for _ in copy.walk())
         return seconds
@@ -114,6 +114,37 @@ def simplify(text: str, runs: int) -> dict[str, Any]:
     row = in_turn(runs, ours, stock)
     gc.enable()
     return {**row, "ops_before": sum(1 for _ in module.walk()), "ops_after": dict(left)}
+
+
+def ptx_text(runs: int) -> dict[str, Any]:
+    """What the builder takes to emit an instruction, and the parser to read one back, in microseconds."""
+    from llmc.dialects.ptx.build import PtxBuilder, Sreg
+    from llmc.dialects.ptx.ops import KernelOp
+    from llmc.dialects.ptx.parse import parse_ptx
+
+    instructions, emitting, parsing = 2000, [], []
+    line = "\tmad.lo.s32 %r5, %r6, 4, %r7;\n"
+    kernel = (
+        ".version 9.0\n.target sm_80\n.address_size 64\n.visible .entry k()\n{\n\t.reg .b32 %r<8>;\n"
+        + line * instructions
+        + "\tret;\n}\n"
+    )
+    for _ in range(runs):
+        b = PtxBuilder(KernelOp.make("k", {}, 32).body.block)
+        x = b.emit("mov.u32", Sreg("tid.x"))
+        start = time.process_time()
+        for _ in range(instructions):
+            b.emit("mad.lo.s32", x, 4, x)
+        emitting.append(time.process_time() - start)
+        start = time.process_time()
+        parse_ptx(kernel)
+        parsing.append(time.process_time() - start)
+    each = 1e6 / instructions
+    return {
+        "emit_us": round(statistics.median(emitting) * each, 1),
+        "parse_us": round(statistics.median(parsing) * each, 1),
+        "instructions": instructions,
+    }
 
 
 def pipeline(shape: str) -> dict[str, Any]:
@@ -161,6 +192,7 @@ def main() -> None:
         commands = ([*OURS, str(file), "-o", f"{scratch}/ours"], [*XDSL, str(file), "-o", f"{scratch}/stock"])
         row["round_trip"] = in_turn(a.runs, lambda: timed(commands[0]), lambda: timed(commands[1]))
     row["simplify"] = simplify(text, a.runs)
+    row["ptx"] = ptx_text(a.runs)
     if not a.no_pipeline:
         row["pipeline"] = pipeline("llama3-8b")
     text = json.dumps(row, indent=1)

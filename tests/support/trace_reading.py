@@ -30,7 +30,7 @@ import os, signal, sys
 from llmc.compiler.driver.opt import main
 from llmc.passes.fusion.generalise import Generalise
 Generalise.run = lambda self, ctx, module: os.kill(os.getpid(), signal.SIGKILL)
-main([sys.argv[1], "--pass-pipeline=canonicalise,generalise", "--lower-trace", sys.argv[2]])
+main([sys.argv[1], "--pass-pipeline=canonicalize,generalise", "--lower-trace", sys.argv[2]])
 """
 
 

@@ -1,6 +1,6 @@
 """`--mlir-print-ir-tree-dir`: dumps as numbered files, in mlir-opt's layout, written as the passes run.
 
-    DIR/builtin_module_no-symbol-name/0_canonicalise.mlir
+    DIR/builtin_module_no-symbol-name/0_canonicalize.mlir
     DIR/builtin_module_no-symbol-name/func_func_main/0_0_cse.mlir
 
 A folder stands for an op that passes are anchored on; a file's numbers count the passes of each op around its own.

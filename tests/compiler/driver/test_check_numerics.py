@@ -21,7 +21,7 @@ func.func @main(%x: tensor<4x8xf32>, %y: tensor<4x8xf32>) -> tensor<4x8xf32> {
 }
 """
 PLANTED = Path(__file__).parents[2] / "support" / "planted"
-WRONG = ["--load-pass-plugin", str(PLANTED / "wrong_rewrites.py"), "--pass-pipeline=canonicalise,planted-divide"]
+WRONG = ["--load-pass-plugin", str(PLANTED / "wrong_rewrites.py"), "--pass-pipeline=canonicalize,planted-divide"]
 
 PLACED = """
 
@@ -40,7 +40,7 @@ def small(tmp_path: Path) -> str:
 
 
 def test_a_right_pipeline_gives_its_ir_and_a_summary(small: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert opt.main([small, "--pass-pipeline=canonicalise,generalise", "--check-numerics"]) == 0
+    assert opt.main([small, "--pass-pipeline=canonicalize,generalise", "--check-numerics"]) == 0
     out, err = capsys.readouterr()
     assert "linalg.generic" in out and "numerics" not in out
     assert re.search(r"numerics: 1 passes? compared, 1 changed nothing; worst error ratio \S+ \(generalise\)", err)
@@ -127,7 +127,7 @@ def test_inputs_are_taken_by_name_and_by_index(small: str, tmp_path: Path, capsy
     ],
 )
 def test_a_bad_option_is_one_error(small: str, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert opt.main([small, "--pass-pipeline=canonicalise", "--check-numerics", *flags]) == 1
+    assert opt.main([small, "--pass-pipeline=canonicalize", "--check-numerics", *flags]) == 1
     assert f"error[LLMC0264]: {message}" in capsys.readouterr().err
 
 

@@ -220,7 +220,7 @@ def test_every_flag_is_explained(parser: object) -> None:
 
 def test_opt_lists_passes_and_dialects(command: Command) -> None:
     passes = command("opt", "--list-passes").out
-    assert "canonicalise" in passes and "--scheme" in passes
+    assert "canonicalize" in passes and "--scheme" in passes
     assert {"nn", "fusion", "quantized", "layout", "tile", "ptx", "rt", "arith"} <= set(
         command("opt", "--show-dialects").out.split()
     )
@@ -235,29 +235,29 @@ def test_opt_reads_standard_input_and_prints(command: Command, monkeypatch: pyte
 
 def test_opt_runs_a_pipeline_into_a_file(command: Command, module: Path, tmp_path: Path) -> None:
     result = command(
-        "opt", module, "--pass-pipeline", "builtin.module(canonicalise)", "-o", tmp_path / "y.nn", "--dump-pass-pipeline"
+        "opt", module, "--pass-pipeline", "builtin.module(canonicalize)", "-o", tmp_path / "y.nn", "--dump-pass-pipeline"
     )
     assert (result.code, result.out) == (0, "")
     assert "nn.exp" not in (tmp_path / "y.nn").read_text()
-    assert "builtin.module(canonicalise)" in result.err
+    assert "builtin.module(canonicalize)" in result.err
     assert (tmp_path / "y.nn").stat().st_mode & 0o777 == module.stat().st_mode & 0o777
 
 
 @pytest.mark.parametrize(
     ("flags", "headings"),
     [
-        (("--mlir-print-ir-before", "canonicalise"), ["Before canonicalise"]),
-        (("--mlir-print-ir-after", "canonicalise"), ["After canonicalise"]),
-        (("--mlir-print-ir-before-all",), ["Before canonicalise", "Before recognise"]),
-        (("--mlir-print-ir-after-all",), ["After canonicalise", "After recognise"]),
+        (("--mlir-print-ir-before", "canonicalize"), ["Before canonicalize"]),
+        (("--mlir-print-ir-after", "canonicalize"), ["After canonicalize"]),
+        (("--mlir-print-ir-before-all",), ["Before canonicalize", "Before recognise"]),
+        (("--mlir-print-ir-after-all",), ["After canonicalize", "After recognise"]),
         (("--mlir-print-ir-after-failure",), []),
     ],
 )
 def test_opt_prints_ir_around_passes(command: Command, module: Path, flags: tuple[str, ...], headings: list[str]) -> None:
-    result = command("opt", module, "--pass-pipeline", "canonicalise,recognise", *flags)
+    result = command("opt", module, "--pass-pipeline", "canonicalize,recognise", *flags)
     assert result.code == 0
     assert re.findall(r"IR Dump (\w+) \w+ \((\w+)\) //", result.err) == [tuple(h.split()) for h in headings]
-    assert ("nn.exp" in result.err) == any(h == "Before canonicalise" for h in headings)
+    assert ("nn.exp" in result.err) == any(h == "Before canonicalize" for h in headings)
 
 
 def test_opt_writes_numbered_files_and_times(command: Command, module: Path, tmp_path: Path) -> None:
@@ -265,15 +265,15 @@ def test_opt_writes_numbered_files_and_times(command: Command, module: Path, tmp
         "opt",
         module,
         "--pass-pipeline",
-        "canonicalise,recognise",
+        "canonicalize,recognise",
         "--mlir-print-ir-tree-dir",
         tmp_path / "tree",
         "--mlir-timing",
     )
     assert result.code == 0
     folder = tmp_path / "tree" / "builtin_module_no-symbol-name"
-    assert sorted(p.name for p in folder.iterdir()) == ["0_canonicalise.mlir", "1_recognise.mlir"]
-    assert re.search(r"[\d.]+ \( *[\d.]+%\)  canonicalise\n", result.err) and "Total" in result.err
+    assert sorted(p.name for p in folder.iterdir()) == ["0_canonicalize.mlir", "1_recognise.mlir"]
+    assert re.search(r"[\d.]+ \( *[\d.]+%\)  canonicalize\n", result.err) and "Total" in result.err
 
 
 def test_opt_prints_locations_and_the_generic_form(command: Command, module: Path) -> None:

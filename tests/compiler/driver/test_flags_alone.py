@@ -33,9 +33,9 @@ func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
 WRONG = IR.replace("tensor<32xf32>", "tensor<31xf32>")
 ROOT = Path(__file__).parents[3]
 PLUGIN = ROOT / "examples" / "plugin" / "squared_relu.py"
-PASS = ("--pass-pipeline=canonicalise",)
+PASS = ("--pass-pipeline=canonicalize",)
 CHECKED = (*PASS, "--check-numerics")
-BOTH = re.compile(r"^// -----// IR Dump (Before|After) \w+ \(canonicalise\)", re.MULTILINE)
+BOTH = re.compile(r"^// -----// IR Dump (Before|After) \w+ \(canonicalize\)", re.MULTILINE)
 
 EXPECTED = re.sub(
     r"^(?=.*nn.reshape)", "  // expected-error @below {{changes the number of elements}}\n", WRONG, flags=re.MULTILINE
@@ -91,11 +91,11 @@ def nothing(outcome: Outcome, folder: Path) -> bool:
 ALONE: dict[str, Alone] = {
     "--help": Alone(("--help",), prints("usage: llmc-opt", "--pass-pipeline"), (), ir=False),
     "--output": Alone(("--output", "{}/x.nn"), lambda o, f: nothing(o, f) and writes("x.nn", "nn.mul")(o, f)),
-    "--pass-pipeline": Alone(("--pass-pipeline=canonicalise",), lambda o, f: "nn.reshape" not in o.out, ()),
+    "--pass-pipeline": Alone(("--pass-pipeline=canonicalize",), lambda o, f: "nn.reshape" not in o.out, ()),
     "--compile-from": Alone(("--compile-from=nn",), prints("ptx.kernel"), ()),
     "--compile-to": Alone(("--compile-to=fusion",), prints('llmc.phase = "fusion"', "fusion.kernel"), ()),
     "--target": Alone(("--target=sm_80",), prints('llmc.target = "sm_80"', "nn.mul"), ("--compile-to=nn",)),
-    "--dump-pass-pipeline": Alone(("--dump-pass-pipeline",), says("builtin.module(canonicalise)")),
+    "--dump-pass-pipeline": Alone(("--dump-pass-pipeline",), says("builtin.module(canonicalize)")),
     "--load-pass-plugin": Alone(("--load-pass-plugin", str(PLUGIN)), prints("lower-act", PLUGIN.name), ("--list-passes",), ir=False),
     "--emit-ptx": Alone(("--emit-ptx",), prints(".version", ".entry"), ("--compile-from=nn",), ir=False),
     "--emit-ptx-dir": Alone(("--emit-ptx-dir={}/ptx",), writes("ptx/*.ptx", ".entry"), ("--compile-from=nn",)),
@@ -131,8 +131,8 @@ ALONE: dict[str, Alone] = {
         ("--no-mlir-print-op-on-diagnostic",), lambda o, f: "error[" in o.err and "| >" not in o.err, text=WRONG, code=1
     ),
     "--color": Alone(("--color=always",), lambda o, f: "\x1b[" in o.out, ir=False),
-    "--mlir-print-ir-before": Alone(("--mlir-print-ir-before=canonicalise",), dumped("Before")),
-    "--mlir-print-ir-after": Alone(("--mlir-print-ir-after=canonicalise",), dumped("After")),
+    "--mlir-print-ir-before": Alone(("--mlir-print-ir-before=canonicalize",), dumped("Before")),
+    "--mlir-print-ir-after": Alone(("--mlir-print-ir-after=canonicalize",), dumped("After")),
     "--mlir-print-ir-before-all": Alone(("--mlir-print-ir-before-all",), dumped("Before")),
     "--mlir-print-ir-after-all": Alone(("--mlir-print-ir-after-all",), dumped("After")),
     "--mlir-print-ir-after-change": Alone(("--mlir-print-ir-after-change",), dumped("After")),
@@ -141,14 +141,14 @@ ALONE: dict[str, Alone] = {
         "tile.kernel", 1,
     ),
     "--mlir-print-ir-module-scope": Alone(
-        ("--mlir-print-ir-module-scope",), says("func.func @main"), ("--pass-pipeline=func.func(canonicalise)", "--mlir-print-ir-after-all")
+        ("--mlir-print-ir-module-scope",), says("func.func @main"), ("--pass-pipeline=func.func(canonicalize)", "--mlir-print-ir-after-all")
     ),
     "--mlir-print-ir-tree-dir": Alone(("--mlir-print-ir-tree-dir={}/tree",), writes("tree/**/*", "nn.mul")),
-    "--lower-trace": Alone(("--lower-trace={}/trace",), writes("trace/index.html", "canonicalise")),
-    "--mlir-timing": Alone(("--mlir-timing",), says("canonicalise")),
-    "--mlir-timing-display": Alone(("--mlir-timing-display=list",), says("canonicalise")),
-    "--mlir-pass-statistics": Alone(("--mlir-pass-statistics",), says("canonicalise", "erased")),
-    "--mlir-pass-statistics-display": Alone(("--mlir-pass-statistics-display=list",), says("canonicalise", "erased")),
+    "--lower-trace": Alone(("--lower-trace={}/trace",), writes("trace/index.html", "canonicalize")),
+    "--mlir-timing": Alone(("--mlir-timing",), says("canonicalize")),
+    "--mlir-timing-display": Alone(("--mlir-timing-display=list",), says("canonicalize")),
+    "--mlir-pass-statistics": Alone(("--mlir-pass-statistics",), says("canonicalize", "erased")),
+    "--mlir-pass-statistics-display": Alone(("--mlir-pass-statistics-display=list",), says("canonicalize", "erased")),
     "--remarks": Alone(("--remarks=all",), says("remark["), ("--compile-from=nn", "--compile-to=layout")),
     "--remarks-filter": Alone(("--remarks-filter=analysis",), says("remark["), ("--compile-from=nn", "--compile-to=layout")),
     "--remarks-output": Alone(("--remarks-output={}/r.yaml",), writes("r.yaml", "--- !"), ("--compile-from=nn", "--compile-to=layout")),
@@ -166,8 +166,8 @@ ALONE: dict[str, Alone] = {
     "--run-reproducer": Alone(("--run-reproducer",), says("error[LLMC0604]"), (), "reproducer", 1),
     "--debug-counter": Alone(("--debug-counter=pass=1:0",), lambda o, f: "nn.reshape" in o.out),
     "--print-debug-counter": Alone(("--print-debug-counter",), says("pass")),
-    "--opt-bisect-limit": Alone(("--opt-bisect-limit=0",), lambda o, f: "nn.reshape" in o.out and "canonicalise" in o.err),
-    "--list-passes": Alone(("--list-passes",), prints("canonicalise", "expand-rings"), (), ir=False),
+    "--opt-bisect-limit": Alone(("--opt-bisect-limit=0",), lambda o, f: "nn.reshape" in o.out and "canonicalize" in o.err),
+    "--list-passes": Alone(("--list-passes",), prints("canonicalize", "expand-rings"), (), ir=False),
     "--show-dialects": Alone(("--show-dialects",), prints("nn", "fusion"), (), ir=False),
     "--list-targets": Alone(("--list-targets",), prints("sm_80", "sm_90a"), (), ir=False),
     "--list-schedules": Alone(("--list-schedules",), prints("pointwise"), (), ir=False),

@@ -43,7 +43,7 @@ def test_a_pass_of_a_plugin_runs_by_name_and_in_its_phase(command: Command, modu
     assert by_name.code == 0 and "nn.relu" in by_name.out and "act." not in by_name.out
     whole = command("opt", module, *BOTH, "--compile-to", "nn", "--dump-pass-pipeline")
     assert whole.code == 0 and "nn.mul" in whole.out
-    assert "// nn-phase: lower-act,canonicalise," in whole.err
+    assert "// nn-phase: lower-act,canonicalize," in whole.err
 
 
 def test_a_schedule_and_a_target_of_a_plugin_are_compiled_with(command: Command, module: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_reference_of_plugins_is_written_beside_ours(tmp_path: Path) -> None
     assert reference.main(["--load-pass-plugin", str(ACT), "--load-pass-plugin", str(PCIE), "-o", str(tmp_path)]) == 0
     assert "### `act.squared_relu`" in (tmp_path / "dialects" / "act.md").read_text()
     passes = (tmp_path / "passes.md").read_text()
-    assert f"## {ACT}\n\n### `lower-act`" in passes and "### `canonicalise`" in passes and "### `tidy-act`" in passes
+    assert f"## {ACT}\n\n### `lower-act`" in passes and "### `canonicalize`" in passes and "### `tidy-act`" in passes
     assert "## `small_pointwise`" in (tmp_path / "schedules.md").read_text()
 
 
@@ -132,7 +132,7 @@ def test_stock_xdsl_opt_has_our_dialects_and_passes(tmp_path: Path) -> None:
         "  func.return %1 : tensor<4x8xf32>\n}\n"
     )
     code = "from xdsl.xdsl_opt_main import xDSLOptMain; xDSLOptMain().run()"
-    passes = "canonicalise,specialise-sizes{decode-tokens=3}"
+    passes = "llmc-canonicalize,specialise-sizes{decode-tokens=3}"
     result = in_process(tmp_path, sys.executable, "-c", code, str(tmp_path / "x.mlir"), "-p", passes)
     assert result.returncode == 0, result.stderr
     assert "nn.reshape" not in result.stdout and "func.func @encode" in result.stdout

@@ -22,7 +22,7 @@ func.func @main(%x: {DIMS}) -> {DIMS} {{
   func.return %0 : {DIMS}
 }}
 """
-PIPELINE = ("--pass-pipeline", "canonicalise,recognise,generalise")
+PIPELINE = ("--pass-pipeline", "canonicalize,recognise,generalise")
 HEADING = re.compile(r"// -----// IR Dump (Before|After) (\w+)( Failed)? \(([\w-]+)\)(.*) //----- //")
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 
@@ -40,27 +40,27 @@ def headings(err: str) -> list[tuple[str, str]]:
 
 def test_names_come_in_comma_lists_and_repeatedly(command: Command, module: Path) -> None:
     flags = (
-        "--mlir-print-ir-after=canonicalise,recognise",
+        "--mlir-print-ir-after=canonicalize,recognise",
         "--mlir-print-ir-after=generalise",
         "--mlir-print-ir-before=recognise",
     )
     result = command("opt", module, *PIPELINE, *flags)
     assert headings(result.err) == [
-        ("After", "canonicalise"), ("Before", "recognise"), ("After", "recognise"), ("After", "generalise"),
+        ("After", "canonicalize"), ("Before", "recognise"), ("After", "recognise"), ("After", "generalise"),
     ]  # fmt: skip
     assert "IR Dump" not in result.out
 
 
 @pytest.mark.parametrize("flag", ["--mlir-print-ir-before", "--mlir-print-ir-after"])
 def test_an_unknown_pass_is_refused_with_the_flag_and_near_names(command: Command, module: Path, flag: str) -> None:
-    result = command("opt", module, *PIPELINE, f"{flag}=canonicalise,recogniser")
+    result = command("opt", module, *PIPELINE, f"{flag}=canonicalize,recogniser")
     assert result.code == 1
     assert "error[LLMC0201]" in result.err and flag in result.err and "recognise" in result.err and result.out == ""
 
 
 def test_after_change_alone_prints_after_passes_that_changed_something(command: Command, module: Path) -> None:
     result = command("opt", module, *PIPELINE, "--mlir-print-ir-after-change")
-    assert headings(result.err) == [("After", "canonicalise"), ("After", "generalise")]
+    assert headings(result.err) == [("After", "canonicalize"), ("After", "generalise")]
 
 
 def test_after_change_limits_the_other_flags(command: Command, module: Path) -> None:
@@ -82,11 +82,11 @@ def test_after_failure_prints_the_module_as_the_pass_left_it(
     assert result.code == 1 and headings(result.err) == [("After Failed", "recognise")]
     assert "planted" in result.err
     assert re.search(r"\(S\) 1 erased", result.err), "statistics are printed after a failure too"
-    assert re.search(r"[\d.]+ \( *[\d.]+%\)  canonicalise\n", result.err), "and so are times"
+    assert re.search(r"[\d.]+ \( *[\d.]+%\)  canonicalize\n", result.err), "and so are times"
 
 
 def test_nested_passes_print_their_op_alone_or_with_the_module(command: Command, module: Path) -> None:
-    nested = ("--pass-pipeline", "builtin.module(func.func(canonicalise),recognise)", "--mlir-print-ir-after-all")
+    nested = ("--pass-pipeline", "builtin.module(func.func(canonicalize),recognise)", "--mlir-print-ir-after-all")
     alone = command("opt", module, *nested).err
     first = HEADING.split(alone)[6]
     assert "func.func @main" in first and "builtin.module" not in first
@@ -98,15 +98,15 @@ def test_nested_passes_print_their_op_alone_or_with_the_module(command: Command,
 
 def test_the_tree_works_alone_and_has_a_folder_for_each_anchor(command: Command, module: Path, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
-    nested = "builtin.module(recognise,func.func(canonicalise,canonicalise),generalise)"
+    nested = "builtin.module(recognise,func.func(canonicalize,canonicalize),generalise)"
     result = command("opt", module, "--pass-pipeline", nested, "--mlir-print-ir-tree-dir", tree)
     assert result.code == 0 and result.err == ""
     root = "builtin_module_no-symbol-name"
     assert sorted(p.relative_to(tree).as_posix() for p in tree.rglob("*.mlir")) == [
         f"{root}/0_recognise.mlir",
         f"{root}/1_generalise.mlir",
-        f"{root}/func_func_main/0_0_canonicalise.mlir",
-        f"{root}/func_func_main/0_1_canonicalise.mlir",
+        f"{root}/func_func_main/0_0_canonicalize.mlir",
+        f"{root}/func_func_main/0_1_canonicalize.mlir",
     ]
     last = (tree / root / "1_generalise.mlir").read_text()
     assert "linalg.generic" in last
@@ -116,7 +116,7 @@ def test_the_tree_works_alone_and_has_a_folder_for_each_anchor(command: Command,
 def test_the_tree_takes_what_the_other_flags_choose(command: Command, module: Path, tmp_path: Path) -> None:
     flags = ("--mlir-print-ir-tree-dir", tmp_path / "tree", "--mlir-print-ir-after-change")
     command("opt", module, *PIPELINE, *flags)
-    assert sorted(p.name for p in (tmp_path / "tree").rglob("*.mlir")) == ["0_canonicalise.mlir", "2_generalise.mlir"]
+    assert sorted(p.name for p in (tmp_path / "tree").rglob("*.mlir")) == ["0_canonicalize.mlir", "2_generalise.mlir"]
 
 
 def test_a_tree_that_cannot_be_written_is_an_error(command: Command, module: Path) -> None:
@@ -136,8 +136,8 @@ def test_times_are_a_tree_with_parser_verifier_and_output(command: Command, modu
     err = command("opt", module, *PIPELINE, "--mlir-timing").err
     assert "Execution time report" in err
     rows = [re.sub(r" \(x\d+\)$", "", m[1]) for m in re.finditer(r"^ +[\d.]+ \( *[\d.]+%\)(  .*)$", err, re.MULTILINE)]
-    assert rows[0] == "  Parser" and "  canonicalise" in rows and rows[-1] == "  Total"
-    assert rows[rows.index("  canonicalise") + 1] == "    (V) Verifier"
+    assert rows[0] == "  Parser" and "  canonicalize" in rows and rows[-1] == "  Total"
+    assert rows[rows.index("  canonicalize") + 1] == "    (V) Verifier"
     assert "  Output" in rows
 
 
@@ -159,11 +159,11 @@ def test_the_report_names_analyses_and_sums_what_ran_several_times() -> None:
 
 
 def test_statistics_by_application_and_summed(command: Command, module: Path) -> None:
-    pipeline = ("--pass-pipeline", "func.func(canonicalise,canonicalise),recognise,generalise", "--mlir-pass-statistics")
+    pipeline = ("--pass-pipeline", "func.func(canonicalize,canonicalize),recognise,generalise", "--mlir-pass-statistics")
     err = command("opt", module, *pipeline).err
-    assert err.endswith("'func.func' Pipeline\n  canonicalise\n    (S) 1 erased\nrecognise\ngeneralise\n  (S) 1 clusters\n")
+    assert err.endswith("'func.func' Pipeline\n  canonicalize\n    (S) 1 erased\nrecognise\ngeneralise\n  (S) 1 clusters\n")
     listed = command("opt", module, *pipeline, "--mlir-pass-statistics-display=list").err
-    assert listed.endswith("===\ncanonicalise\n  (S) 1 erased\ngeneralise\n  (S) 1 clusters\n")
+    assert listed.endswith("===\ncanonicalize\n  (S) 1 erased\ngeneralise\n  (S) 1 clusters\n")
 
 
 def test_local_scope_has_no_aliases(command: Command, module: Path) -> None:

@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_passes_leave_unregistered_ops_alone_and_they_read_back(command: Command, file: Path):
-    outcome = command("opt", file, ALLOW, "--verify-roundtrip", "--pass-pipeline=canonicalise,cse")
+    outcome = command("opt", file, ALLOW, "--verify-roundtrip", "--pass-pipeline=canonicalize,cse")
     assert (outcome.code, outcome.err) == (0, "")
     for said in ('"mine.op"(%x) {kind = #mine.kind<3>}', '!mine.type<"a">', '"mine.region"() ({', "nn.neg %x"):
         assert said in outcome.out

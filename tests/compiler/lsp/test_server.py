@@ -72,7 +72,7 @@ def test_a_use_before_its_definition_is_marked_and_points_to_it():
 
 def test_hover_tells_ops_values_aliases_symbols_and_passes():
     async def scenario(editor: Editor) -> None:
-        await editor.open(MODULE.replace("'canon'", "'canonicalise' LLMC0120"))
+        await editor.open(MODULE.replace("'canon'", "'canonicalize' LLMC0120"))
         op = await editor.hover("nn.linear")
         assert op is not None and "| operand | `x` |" in op and "%w: tensor<4x8xbf16>" in op
         located = await editor.hover("nn.param")
@@ -87,8 +87,8 @@ def test_hover_tells_ops_values_aliases_symbols_and_passes():
         assert weight is not None and "nn.weight @w" in weight and "gives `tensor<4x8xbf16>`" in weight
         attribute = await editor.hover("#nn.dims")
         assert attribute is not None and "nn.dims" in attribute
-        a_pass = await editor.hover("canonicalise")
-        assert a_pass is not None and "**`canonicalise`**" in a_pass and "```mlir" in a_pass
+        a_pass = await editor.hover("canonicalize")
+        assert a_pass is not None and "**`canonicalize`**" in a_pass and "```mlir" in a_pass
         code = await editor.hover("LLMC0120")
         assert code is not None and "used before it is defined" in code
 
@@ -168,7 +168,7 @@ def test_completion_of_ops_values_and_passes():
 
         after = editor.at("canon'")
         after.character += len("canon")
-        assert "canonicalise" in [item.label for item in await complete(after)]
+        assert "canonicalize" in [item.label for item in await complete(after)]
         editor.type("    func.return %y : tensor<4xf32>", "    %z = nn.rms\n    func.return %y : tensor<4xf32>")
         position = editor.at("nn.rms")
         position.character += len("nn.rms")

@@ -33,37 +33,37 @@ def opt(*arguments: object) -> int:
 
 def test_every_pass_has_a_file_before_and_after_it(module: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    assert opt(module, "--pass-pipeline=canonicalise,generalise", "--lower-trace", trace, "-o", tmp_path / "out.mlir") == 0
+    assert opt(module, "--pass-pipeline=canonicalize,generalise", "--lower-trace", trace, "-o", tmp_path / "out.mlir") == 0
     assert sorted(p.name for p in (trace / "ir").iterdir()) == [
         f"{number}.{moment}.mlir"
-        for number in ("0000_canonicalise", "0001_generalise")
+        for number in ("0000_canonicalize", "0001_generalise")
         for moment in ("after", "before")
     ]  # fmt: skip
     after = (trace / "ir" / "0001_generalise.after.mlir").read_text()
     assert "linalg.generic" in after and '"m.py":3:1' in after
     again = tmp_path / "again.mlir"
-    opt(trace / "ir" / "0000_canonicalise.after.mlir", "--pass-pipeline=generalise", "-o", again)
+    opt(trace / "ir" / "0000_canonicalize.after.mlir", "--pass-pipeline=generalise", "-o", again)
     assert again.read_text() == (tmp_path / "out.mlir").read_text()
 
 
 def test_passes_stand_in_the_phase_that_they_run_in(module: Path, tmp_path: Path) -> None:
-    opt(module, "--pass-pipeline=nn-phase,fusion-phase,canonicalise", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
+    opt(module, "--pass-pipeline=nn-phase,fusion-phase,canonicalize", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
     passes = [(p["name"], p["phase"]) for p in read_trace(tmp_path / "t" / "index.html").of("pass")]
-    assert passes[0] == ("canonicalise", "nn") and ("form-kernels", "fusion") in passes and passes[-1] == ("canonicalise", "")
+    assert passes[0] == ("canonicalize", "nn") and ("form-kernels", "fusion") in passes and passes[-1] == ("canonicalize", "")
 
 
 def test_the_page_knows_times_counts_changes_and_statistics(module: Path, tmp_path: Path) -> None:
-    opt(module, "--pass-pipeline=canonicalise,recognise,generalise", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
+    opt(module, "--pass-pipeline=canonicalize,recognise,generalise", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
     passes = read_trace(tmp_path / "t" / "index.html").of("pass")
-    assert [(p["name"], p["changed"]) for p in passes] == [("canonicalise", True), ("recognise", False), ("generalise", True)]
+    assert [(p["name"], p["changed"]) for p in passes] == [("canonicalize", True), ("recognise", False), ("generalise", True)]
     assert passes[0]["ops"] == [5, 4] and passes[0]["delta"] == {"nn.exp": -1} and passes[0]["statistics"] == {"erased": 1}
-    assert [p["phase"] for p in passes] == ["", "nn", "fusion"], "canonicalise is a pass of all phases"
+    assert [p["phase"] for p in passes] == ["", "nn", "fusion"], "canonicalize is a pass of all phases"
     assert all(p["seconds"] > 0 for p in passes)
     assert passes[1]["before"] == passes[0]["after"]
 
 
 def test_ops_lead_back_to_what_they_came_from(module: Path, tmp_path: Path) -> None:
-    opt(module, "--pass-pipeline=canonicalise,generalise", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
+    opt(module, "--pass-pipeline=canonicalize,generalise", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
     trace = read_trace(tmp_path / "t" / "index.html")
     last = trace.of("state")[-1]
     origins: dict[str, set[str]] = {}
@@ -74,7 +74,7 @@ def test_ops_lead_back_to_what_they_came_from(module: Path, tmp_path: Path) -> N
 
 
 def test_nested_passes_are_connected_to_the_module_around_them(module: Path, tmp_path: Path) -> None:
-    pipeline = "builtin.module(canonicalise,func.func(canonicalise,canonicalise),generalise)"
+    pipeline = "builtin.module(canonicalize,func.func(canonicalize,canonicalize),generalise)"
     opt(module, "--pass-pipeline", pipeline, "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
     trace = read_trace(tmp_path / "t" / "index.html")
     last = trace.of("state")[-1]
@@ -92,7 +92,7 @@ def test_a_failing_pass_is_in_the_trace_with_its_error(
         raise ValueError("planted")
 
     monkeypatch.setattr(Recognise, "run", fail)
-    assert opt(module, "--pass-pipeline=canonicalise,recognise", "--lower-trace", tmp_path / "t") == 1
+    assert opt(module, "--pass-pipeline=canonicalize,recognise", "--lower-trace", tmp_path / "t") == 1
     last = read_trace(tmp_path / "t" / "index.html").of("pass")[-1]
     assert last["name"] == "recognise" and "planted" in last["failed"]
     assert "fused<" not in capsys.readouterr().err
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 
 def test_dumps_beside_a_trace_are_those_without_it(module: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = (module, "--pass-pipeline=canonicalise,generalise", "--mlir-print-ir-before-all", "--mlir-print-ir-after-all")
+    flags = (module, "--pass-pipeline=canonicalize,generalise", "--mlir-print-ir-before-all", "--mlir-print-ir-after-all")
     shown: list[str] = []
     for more in ((), ("--lower-trace", tmp_path / "t")):
         opt(*flags, "--mlir-print-debuginfo", "-o", tmp_path / "out", *more)
@@ -127,7 +127,7 @@ def test_a_trace_of_several_modules_is_refused(module: Path, tmp_path: Path, cap
 
 
 def test_a_new_trace_replaces_an_old_one(module: Path, tmp_path: Path) -> None:
-    for pipeline in ("canonicalise,generalise", "recognise"):
+    for pipeline in ("canonicalize,generalise", "recognise"):
         opt(module, "--pass-pipeline", pipeline, "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "t" / "ir").iterdir()) == [
         "0000_recognise.after.mlir",
@@ -139,13 +139,13 @@ def test_a_new_trace_replaces_an_old_one(module: Path, tmp_path: Path) -> None:
 def test_a_killed_compilation_leaves_the_trail(module: Path, tmp_path: Path) -> None:
     kill_inside_a_pass(module, tmp_path / "t")
     trace = read_trace(tmp_path / "t" / "index.html")
-    assert [p["name"] for p in trace.of("pass")] == ["canonicalise"]
+    assert [p["name"] for p in trace.of("pass")] == ["canonicalize"]
     assert trace.of("begin")[-1]["name"] == "generalise" and not trace.of("end")
     parse_module(make_context(), (tmp_path / "t" / "ir" / "0001_generalise.before.mlir").read_text())
 
 
 def test_a_page_cut_off_anywhere_still_has_all_whole_pieces(module: Path, tmp_path: Path) -> None:
-    opt(module, "--pass-pipeline=canonicalise,generalise", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
+    opt(module, "--pass-pipeline=canonicalize,generalise", "--lower-trace", tmp_path / "t", "-o", tmp_path / "out")
     text = (tmp_path / "t" / "index.html").read_text()
     start = text.index('<script type="application/json"')
     whole = read_trace(tmp_path / "t" / "index.html")

@@ -15,7 +15,7 @@ from plugins import EXAMPLES, install
 PASS = """
 from dataclasses import dataclass
 from llmc.passes.framework.pass_ import Pass
-from llmc.passes.ir.canonicalise import Canonicalise
+from llmc.passes.ir.canonicalize import Canonicalize
 
 @dataclass(frozen=True)
 class Nothing(Pass):
@@ -91,7 +91,7 @@ def test_passes_of_a_plugin_are_passes():
     (lower,) = parse_pipeline("lower-act", registry)
     assert registry.passes()["lower-act"] is type(lower)
     assert registry.origin(type(lower)) == str(EXAMPLES / "squared_relu.py")
-    assert registry.origin(registry.passes()["canonicalise"]) == "llmc"
+    assert registry.origin(registry.passes()["canonicalize"]) == "llmc"
 
 
 def test_dialects_of_a_plugin_are_read():
@@ -107,7 +107,7 @@ def test_dialects_of_a_plugin_are_read():
         ("x = 1\nimport no_such_module\n", "LLMC0215", "ModuleNotFoundError: No module named 'no_such_module' at"),
         ("raise SystemExit(3)\n", "LLMC0215", "SystemExit: 3"),
         ("x = 1\n", "LLMC0217", "nothing in the plugin"),
-        (PASS.format(name="canonicalise"), "LLMC0216", "'canonicalise', which is there already"),
+        (PASS.format(name="canonicalize"), "LLMC0216", "'canonicalize', which is there already"),
         (
             "from llmc.codegen.schedules.pointwise import Pointwise\n"
             "class Mine(Pointwise):\n    name = 'mine'\n    family = 'every'\nSCHEDULE = Mine()\n",
@@ -154,7 +154,7 @@ def test_plugins_of_installed_distributions_are_found(site):
 def test_installed_plugins_are_read_when_something_unknown_is_looked_up(site):
     install(site, "broken", "llmc.plugins", {"broken": "no_such_module_at_all"})
     registry = Registry(installed=True)
-    assert parse_pipeline("func.func(canonicalise),recognise", registry)
+    assert parse_pipeline("func.func(canonicalize),recognise", registry)
     parse_module(registry.context(), "func.func @f() {\n  func.return\n}")
     with pytest.raises(LlmcError, match=r"no_such_module_at_all of broken can't be loaded") as caught:
         parse_pipeline("lower-act", registry)

@@ -14,7 +14,7 @@ from running import function, run_passes
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.linalg.ops import GenericOp
 
-NN = "canonicalise,recognise,introduce-state,select-token,choose-precision,add-sampling,merge-linears,canonicalise,specialise-sizes"
+NN = "canonicalize,recognise,introduce-state,select-token,choose-precision,add-sampling,merge-linears,canonicalize,specialise-sizes"
 FUSION = "generalise,form-kernels,outline-kernels"
 ANCHORS = (nn.LinearOp, nn.AttentionOp, nn.RmsNormOp, nn.LayerNormOp, nn.EmbeddingOp, nn.SampleOp, nn.SelectTokenOp)
 

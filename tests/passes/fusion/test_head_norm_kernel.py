@@ -31,7 +31,7 @@ def test_norm_rope_and_append_of_q_and_k_in_one_launch() -> None:
     module = decoder(Shape(qk_norm=True, layers=1, elem=bf16))
     run_passes(
         module,
-        "canonicalise,introduce-state,select-token,merge-linears,specialise-sizes,canonicalise,generalise,form-kernels,outline-kernels",
+        "canonicalize,introduce-state,select-token,merge-linears,specialise-sizes,canonicalize,generalise,form-kernels,outline-kernels",
     )
     (source,) = [k for k in module.body.block.ops if isinstance(k, KernelOp) and k.family.data == "row" and "append" in str(k)][
         :1

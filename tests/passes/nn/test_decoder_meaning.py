@@ -6,15 +6,15 @@ from decoder_graphs import Shape, decoder, weights
 from running import empty_states, forward, relative_error, run_passes, step
 from xdsl.dialects.builtin import f32
 
-STATEFUL = "canonicalise,introduce-state"
+STATEFUL = "canonicalize,introduce-state"
 KERNELS = "generalise,form-kernels,outline-kernels"
 STEPS = (
-    "canonicalise",
+    "canonicalize",
     "select-token",
     "choose-precision",
     "add-sampling",
     "merge-linears",
-    "canonicalise",
+    "canonicalize",
     "specialise-sizes",
     "generalise",
     "form-kernels",
@@ -86,7 +86,7 @@ def test_int8_weights_stay_within_their_rounding() -> None:
     run_passes(module, f"{STATEFUL},select-token,choose-precision{{scheme=int8}},quantise-linears")
     (unmerged,), _ = step(module, values, "main", [IDS], [0], empty_states(module, "main", 1))
     assert 1e-5 < relative_error(unmerged, wanted) < 0.1
-    run_passes(module, "merge-linears,canonicalise,specialise-sizes")
+    run_passes(module, "merge-linears,canonicalize,specialise-sizes")
     (merged,), _ = step(module, values, "prefill", [IDS], [0], empty_states(module, "prefill", 1))
     assert relative_error(merged, unmerged) < 1e-4
     run_passes(module, f"expand-quantised,{KERNELS}")

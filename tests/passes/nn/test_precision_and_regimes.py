@@ -9,13 +9,13 @@ from llmc.dialects.quantized.types import ElemType
 from running import function, run_passes
 from xdsl.dialects.builtin import f32
 
-STATE = "canonicalise,introduce-state,select-token"
+STATE = "canonicalize,introduce-state,select-token"
 
 
 @pytest.mark.parametrize("order", ["choose-precision,add-sampling", "add-sampling,choose-precision"])
 def test_logits_keep_the_accumulators_type(order: str) -> None:
     module = decoder(Shape(layers=1))
-    run_passes(module, f"{STATE},{order},canonicalise")
+    run_passes(module, f"{STATE},{order},canonicalize")
     logits = function(module, "main").body.block.last_op.operands[0]  # pyright: ignore
     assert isinstance(logits.owner, nn.LinearOp) and elem_of(logits) == f32
     (sample,) = [op for op in module.walk() if isinstance(op, nn.SampleOp)]

@@ -160,7 +160,7 @@ def test_a_written_out_form_becomes_its_op_and_keeps_its_values(name: str) -> No
         return Interpreter(module, SEMANTICS, environment={"weights": values}).call("main", args, {"T": 5})[0]
 
     wanted = run()
-    run_passes(module, "canonicalise,recognise,canonicalise")
+    run_passes(module, "canonicalize,recognise,canonicalize")
     found = {op.name for op in module.walk()}
     assert name.split("+", maxsplit=1)[0] in found
     assert not found & {"nn.softmax", "nn.matmul", "nn.rsqrt", "nn.tanh", "nn.neg", "nn.cmp", "nn.sigmoid"}
@@ -219,7 +219,7 @@ def test_angles_that_need_not_repeat_are_no_rope(name: str) -> None:
         return Interpreter(module, SEMANTICS).call("main", args, {"T": 5})[0]
 
     wanted = run()
-    run_passes(module, "canonicalise,recognise,canonicalise")
+    run_passes(module, "canonicalize,recognise,canonicalize")
     assert not any(isinstance(op, nn.RopeOp) for op in module.walk())
     assert relative_error(run(), wanted) < 1e-5
 

@@ -1,4 +1,4 @@
-// RUN: %llmc-opt %s --pass-pipeline canonicalise | filecheck %s
+// RUN: %llmc-opt %s --pass-pipeline canonicalize | filecheck %s
 
 func.func @integers(%x: i32) -> (i32, i32, i32, i32, i8) {
   %0 = arith.constant 0 : i32

@@ -20,10 +20,10 @@ from .cse import share_equal
 
 
 @dataclass(frozen=True)
-class Canonicalise(Pass):
+class Canonicalize(Pass):
     """Fold constants, elide identities, join reshapes, transposes and casts, share equal ops, erase unused ones and weights.
 
-    Applies the rules of nn ops, and for ops of other dialects the folders and canonicalisation patterns that they bring. Each
+    Applies the rules of nn ops, and for ops of other dialects the folders and canonicalization patterns that they bring. Each
     pattern may fire `max-iterations` times an op; one that never ends is an error that names it.
 
     ```mlir before
@@ -44,7 +44,7 @@ class Canonicalise(Pass):
     ```
     """
 
-    name: ClassVar[str] = "canonicalise"
+    name: ClassVar[str] = "canonicalize"
     produces: ClassVar[tuple[str, ...] | None] = None
     required: ClassVar[bool] = False
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func", "fusion.kernel", "layout.kernel", "tile.kernel")
@@ -52,7 +52,7 @@ class Canonicalise(Pass):
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         if self.max_iterations < 1:
-            raise LlmcError("LLMC0203", f"max-iterations is {self.max_iterations}", "canonicalise", fix="give 1 or more")
+            raise LlmcError("LLMC0203", f"max-iterations is {self.max_iterations}", "canonicalize", fix="give 1 or more")
         patterns = PatternSet.of((*simplifications.PATTERNS, *arith.PATTERNS), canonical=True, replaced=arith.REPLACED)
         for region in module.regions:
             ctx.count("erased", erase_dead(region))

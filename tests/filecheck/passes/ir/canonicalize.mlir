@@ -1,4 +1,4 @@
-// RUN: %llmc-opt %s --pass-pipeline 'canonicalise' | filecheck %s
+// RUN: %llmc-opt %s --pass-pipeline 'canonicalize' | filecheck %s
 
 // Fold constants, elide identities, join reshapes, transposes and casts, share equal ops, erase unused ones and weights.
 
