@@ -16,11 +16,15 @@ from ..dialects.ir.context import OWN, dialect_loaders
 from ..passes.framework.registry import lookup_pass, pass_names
 
 
-def _pass(name: str) -> Callable[[], type[ModulePass]]:
-    return lambda: lookup_pass(name)
+def _door(name: str) -> tuple[str, Callable[[], type[ModulePass]]]:
+    """A pass of llmc under the name that it has in xDSL."""
+    if name not in XDSL_UNIVERSE.all_passes:
+        return name, lambda: lookup_pass(name)
+    theirs = f"llmc-{name}"
+    return theirs, lambda: type(lookup_pass(name).__name__, (lookup_pass(name),), {"name": theirs})
 
 
 UNIVERSE = Universe(
     all_dialects={name: load for name, load in dialect_loaders().items() if name in OWN},
-    all_passes={f"llmc-{name}" if name in XDSL_UNIVERSE.all_passes else name: _pass(name) for name in pass_names()},
+    all_passes=dict(_door(name) for name in pass_names()),
 )
