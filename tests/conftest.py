@@ -1,6 +1,14 @@
-"""How long property tests run: `LLMC_FUZZ=long` for a search of minutes, nothing for the same few examples in every run."""
+"""What all tests share: how long property tests run, and how a run of all of them keeps two cores busy.
 
+`LLMC_FUZZ=long` makes property tests a search of minutes; without it every run has the same few examples.
+"""
+
+import gc
 import os
+
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")  # the workers share the cores; read when numpy and torch are first imported
+gc.set_threshold(200_000, 20, 100)  # IR is many small objects that live as long as their test
 
 from hypothesis import HealthCheck, Phase, settings
 
