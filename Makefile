@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/python -m llmc.compiler.driver.demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 	$(BIN)/lit -q tests/filecheck
 
 lint: $(STAMP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -17,6 +18,7 @@ from ...dialects.ir.diagnostics import LlmcError
 from .error_text import ErrorStyle
 
 RECURSION = 20_000  # regions nest; xDSL's parser, verifier and printer recurse
+atexit.register(gc.freeze)  # or the interpreter's last collection walks the whole IR, a second for a model's
 
 
 def guarded(body: Callable[[], int], debug: bool = False, style: ErrorStyle | None = None) -> int:

@@ -17,7 +17,7 @@ def ptx(artefact: Path) -> dict[str, str]:
     return {p.name: p.read_text() for p in (artefact / "ptx").iterdir()}
 
 
-@pytest.mark.parametrize("phase", ["nn", "fusion", "quant", "layout", "tile", "ptx"])
+@pytest.mark.parametrize("phase", ["nn", "layout", "ptx"])  # tests/acceptance/test_restart.py compiles on from all six
 def test_an_unchanged_dump_gives_the_same_kernels(command: Command, artefact: Path, tmp_path: Path, phase: str) -> None:
     built = command("build", artefact, "--ir", artefact / "ir" / f"model.{phase}", "-o", tmp_path / "new", *EMULATOR)
     assert built.code == 0, built

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from llmc.compiler.driver import llmc as llmc_command
 from llmc.compiler.driver import opt as opt_command
 from llmc.compiler.trace import LowerTrace
 from llmc.compiler.trace.writer import SCRIPTS, page_head
@@ -17,7 +18,6 @@ from llmc.dialects.ir.parsing import parse_module
 from trace_reading import TEXT, kill_inside_a_pass, read_trace
 
 ROOT = Path(__file__).parents[3]
-STORYTELLER = ROOT / "examples" / "storyteller" / "checkpoint"
 
 
 @pytest.fixture
@@ -200,22 +200,15 @@ def test_remarks_stand_at_the_ops_that_they_speak_of(traced: Path) -> None:
     assert len(named) > len(remarks) / 2
 
 
-def test_a_trace_changes_nothing_in_the_storyteller_down_to_ptx(tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
-    from llmc.compiler.api import build
-    from llmc.compiler.build import Settings
-    from llmc.compiler.knobs import Knobs
-    from llmc.dialects.ir.printer import print_module
-
-    def compiled(trace: LowerTrace | None):
-        settings = Settings(knobs=Knobs(cache_dir=tmp_path / "cache"), assemble=False, cache=False, trace=trace)
-        return build(STORYTELLER, "sm_90a", "none", None, 1, None, settings)[0]
-
-    plain = compiled(None)
-    seen = compiled(LowerTrace(tmp_path / "trace", "storyteller"))
-    assert print_module(seen.module, locations=True) == print_module(plain.module, locations=True)
-    assert {k: v.ptx for k, v in seen.kernels.items()} == {k: v.ptx for k, v in plain.kernels.items()}
-    assert seen.remarks.items == plain.remarks.items
+def test_a_trace_changes_nothing_down_to_ptx(traced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMC_CACHE_DIR", str(tmp_path / "cache"))
+    checkpoint = str(traced.parent / "tiny")
+    assert llmc_command.main(["build", checkpoint, "-o", str(tmp_path / "out"), "--device", "emulator"]) == 0
+    for kind in ("ir", "ptx"):
+        plain, seen = (
+            {f.name: f.read_text() for f in (out / kind).iterdir()} for out in (tmp_path / "out", traced.parent / "out")
+        )
+        assert plain and plain == seen
 
 
 def test_the_page_is_whole_by_itself_and_travels_with_the_package() -> None:
