@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from llmc.compiler.driver import llmc, opt
+from llmc.compiler.phases import lower, phase_of
 from llmc.compiler.reduce import command as reduce_command
 from llmc.compiler.run_pipeline import run_pipeline
+from llmc.dialects.ir.context import make_context
+from llmc.dialects.ir.printer import print_module
+from llmc.passes.framework.manager import PassManager
+from llmc.passes.framework.pass_ import PassContext
 from model_runs import Imported
 
 PLANTED = Path(__file__).parents[1] / "support" / "planted"
@@ -41,13 +47,20 @@ def reduced(case: str, out: Path) -> tuple[str, int]:
 
 
 def test_check_numerics_finds_the_wrong_rewrite_and_it_is_reduced(
-    dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Callable[[str, str], Imported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("LLMC_CACHE_DIR", str(tmp_path / "cache"))
+    dump = tmp_path / "model.nn"  # of two layers: each step of the reduction runs what is left of the model several times
+    given = model("llama", "bfloat16")
+    module = given.model.module.clone()
+    given.options.attach(module)
+    lower(PassManager(PassContext(make_context())), module, phase_of(module), "nn")
+    dump.write_text(print_module(module, locations=True))
     out, flags = tmp_path / "out.nn", [*plugin("wrong_rewrites"), "--check-numerics"]
     assert opt.main([str(dump), "--pass-pipeline=canonicalize,planted-drop-scale,cse", *flags, "-o", str(out)]) == 1
     err = capsys.readouterr().err
     assert "error[LLMC0263]: pass 'planted-drop-scale' changes the numbers of @" in err
-    assert re.search(r"--> %0 = nn\.attention\(.*\n +at .*model\.layers\.3\.self_attn \(", err)
+    assert re.search(r"--> %0 = nn\.attention\(.*\n +at .*model\.layers\.1\.self_attn \(", err)
     assert re.search(r"there, \[[\d, ]+\] was \S+ and is \S+", err)
     assert not out.exists()
     text, ops = reduced(reproducer(err), tmp_path / "small.mlir")
