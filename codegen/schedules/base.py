@@ -89,7 +89,7 @@ class Schedule(Protocol):
 
 # family → modules of this folder, in order of preference; each exports SCHEDULE. "generic" is the last resort of all.
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "linear": ("skinny", "gemm_wgmma", "gemm"),
+    "linear": ("skinny", "gemm_tma", "gemm_wgmma", "gemm"),
     "attention": ("attention_decode", "attention_prefill"),
     "row": ("row",),
     "pointwise": ("pointwise",),

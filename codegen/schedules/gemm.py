@@ -26,7 +26,7 @@ from .base import Abi, Parameter, bad_parameter, checked_parameters
 from .body import LinearBody, Unsupported, analyse_linear, row_granule
 from .builder import Index, TileBuilder
 from .epilogue import Epilogue
-from .images import BLOCK, DEPTH, ROWS, elem_width, weight_image
+from .images import BLOCK, DEPTH, ROWS, blocks_layout, elem_width, lane_digits, operand_digits, weight_image
 from .linear import LinearFrame, begin_kernel
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ class _Pipeline:
         elem = elem_of(self.body.linear.weight)
         self.narrow = isinstance(elem, IntegerType)
         self.w_shape = (m // ROWS, k // DEPTH, BLOCK)
-        self.w_smem = b.alloc((stages, *self.w_shape), elem)
+        blocks = (stages, *self.w_shape)
+        self.w_smem = b.alloc(blocks, elem, blocks_layout(blocks, elem))
         plain = MemLayout.row_major((stages, n, k))
         # eight lanes read two rows' first or second 64 bytes: put odd rows' halves the other way round
         self.x_smem = b.alloc((stages, n, k), bf16, MemLayout(plain.dims, (1, 5, 1)) if k >= 64 else plain)
@@ -205,15 +206,16 @@ class _Pipeline:
         b, p, pair = self.b, self.p, self.body.pair
         m, n, wm, wn = p["m"], p["n"], p["warps_m"], p["warps_n"]
         tiles, columns = m // ROWS // wm, n // wn
-        inner = [(16, (0, 0, 1))] if self.narrow else [(8, (0, 0, 1)), (2, (0, 0, 256))]
+        elem = elem_of(self.body.linear.weight)
+        inner, lane = lane_digits(elem)
         raw = Tv(
             (m // ROWS, 1, BLOCK),
-            _kept([*inner, (tiles, (1, 0, 0))]),
-            ((32, (0, 0, 16 if self.narrow else 8)),),
+            _kept([*((size, (0, 0, step)) for size, step in inner), (tiles, (1, 0, 0))]),
+            ((32, (0, 0, lane)),),
             _kept([(wm, (tiles, 0, 0)), (wn, (0, 0, 0))]),
         )
         slot_step, group, tile = (m // 2, 1, 8) if pair else (1, 2, 16)
-        a_reg = [(2, (0, 1)), (2, (slot_step, 0)), (2, (0, 2)), (2, (0, 4)), (tiles, (tile, 0))]
+        a_reg = [*operand_digits(elem, slot_step), (tiles, (tile, 0))]
         a_tv = Tv((m, DEPTH), _kept(a_reg), ((4, (0, 8)), (8, (group, 0))), _kept([(wm, (tile * tiles, 0)), (wn, (0, 0))]))
         b_reg = [(8, (0, 1)), (columns // 8, (8 * wn, 0))]
         b_tv = Tv((n, DEPTH), _kept(b_reg), ((4, (0, 8)), (8, (1, 0))), _kept([(wm, (0, 0)), (wn, (8, 0))]))

@@ -29,7 +29,7 @@ from .builder import Index
 from .epilogue import Epilogue
 from .gemm import SCHEDULE as PLAIN
 from .gemm import columns_first, grouped
-from .images import BLOCK, DEPTH, ROWS, weight_image
+from .images import BLOCK, DEPTH, ROWS, elem_width, lane_digits, operand_digits, weight_image
 from .linear import LinearFrame, begin_kernel
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class GemmWgmma:
         large = body.n >= 16384
         if most <= 64 or (most <= 256 and not large):
             return []
-        wide = dict(m=256, n=128, stages=8, groups=4, grain=32, ahead=3)
+        wide = dict(m=256, n=128, stages=8, groups=4, grain=32, ahead=1 if elem_width(elem_of(body.linear.weight)) == 16 else 3)
         deep = dict(m=128, n=128, stages=8, groups=2, ahead=3, piece=64)
         paired = dict(m=128, n=128, stages=4, groups=2, min_ctas=2)
         order = [wide, deep, paired] if large or most > 512 else [deep, paired] if body.pair == 0 else [paired, deep]
@@ -178,22 +178,33 @@ class GemmWgmma:
         return frame.finish()
 
     def _epilogue(self, frame: LinearFrame, p: dict[str, int], product: SSAValue, place: Place) -> None:
-        b, body, half, (token, row_task) = frame.b, frame.body, p["m"] // 2, place
-        flat = b.relabel(product, _rows(p, body.pair, tokens_first=True))
-        base = frame.column_base(row_task, half if body.pair else p["m"])
-        for first in range(0, p["n"], p["piece"]):
-            piece = b.slice(flat, 0, first, min(p["piece"], p["n"] - first))
+        store_product(frame, frame.b.relabel(product, product_rows(p, frame.body.pair, tokens_first=True)), p["piece"], place)
+
+
+def store_product(frame: LinearFrame, product: SSAValue, size: int, place: Place, runs: bool = False) -> None:
+    """The epilogue on a task's product [tokens, rows], rows in the order of the image, `size` tokens at a time.
+
+    `runs`: through shared memory first, so that a thread has eight rows of few tokens instead of few rows of many tokens.
+    """
+    b, body, (n, m), (token, row_task) = frame.b, frame.body, frag_of(product).shape, place
+    half = m // 2
+    base = frame.column_base(row_task, half if body.pair else m)
+    for first in range(0, n, size):
+        piece = b.slice(product, 0, first, min(size, n - first))
+        if not runs:
             piece = b.relayout(piece, columns_first(frag_of(piece).tv))
-            parts = {0: piece} if not body.pair else {i: b.slice(piece, 1, i * half, half) for i in range(2)}
-            at = b.add(token, first)
-            Epilogue(b, body, frame.buffers, at, base, frame.bound, parts, guard_columns=body.n % p["m"] != 0).run()
+        parts = {0: piece} if not body.pair else {i: b.slice(piece, 1, i * half, half) for i in range(2)}
+        if runs:
+            parts = {i: b.relayout(p, Tv.blocked(frag_of(p).shape, 8, (1, 0), b.role_warps)) for i, p in parts.items()}
+        at = b.add(token, first)
+        Epilogue(b, body, frame.buffers, at, base, frame.bound, parts, guard_columns=body.n % m != 0).run()
 
 
 def _kept(digits: list[tuple[int, tuple[int, ...]]]) -> tuple[tuple[int, tuple[int, ...]], ...]:
     return tuple(d for d in digits if d[0] > 1)
 
 
-def _rows(p: dict[str, int], pair: int, tokens_first: bool) -> Tv:
+def product_rows(p: dict[str, int], pair: int, tokens_first: bool) -> Tv:
     """The accumulator [m, n] or [n, m], rows in the order of the image: a warp has every fourth row tile of its warpgroup."""
     m, n, groups = p["m"], p["n"], p["groups"]
     tiles = m // 64 // groups
@@ -218,7 +229,8 @@ class _Pipeline:
     def __init__(self, frame: LinearFrame, p: dict[str, int]):
         self.b, self.frame, self.p, self.body = frame.b, frame, p, frame.body
         n, k = p["n"], p["k"]
-        self.narrow = isinstance(elem_of(self.body.linear.weight), IntegerType)
+        self.elem = elem_of(self.body.linear.weight)
+        self.narrow = isinstance(self.elem, IntegerType)
         self.steps = self.body.k // k
         self.grain = p["grain"] if p["overlap"] else k
         self.grains = self.body.k // self.grain
@@ -265,11 +277,11 @@ class _Pipeline:
         """The operands of a grain as they lie in memory: 16 bytes a lane, row tile and k-block (int8), or twice that."""
         b, p = self.b, self.p
         groups, blocks, tiles = p["groups"], self.grain // DEPTH, p["m"] // 64 // p["groups"]
-        inner = [(16, (0, 0, 1))] if self.narrow else [(8, (0, 0, 1)), (2, (0, 0, 256))]
+        inner, lane = lane_digits(self.elem)
         raw = Tv(
             (p["m"] // ROWS, blocks, BLOCK),
-            _kept([*inner, (blocks, (0, 1, 0)), (tiles, (4, 0, 0))]),
-            ((32, (0, 0, 16 if self.narrow else 8)),),
+            _kept([*((size, (0, 0, step)) for size, step in inner), (blocks, (0, 1, 0)), (tiles, (4, 0, 0))]),
+            ((32, (0, 0, lane)),),
             _kept([(4, (1, 0, 0)), (groups, (4 * tiles, 0, 0))]),
         )
         guard = self.body.n % p["m"] != 0
@@ -282,7 +294,7 @@ class _Pipeline:
         m, groups = p["m"], p["groups"]
         tiles = m // 64 // groups
         slot, lane, tile = (m // 2, 1, 8) if pair else (1, 2, 16)
-        reg = [(2, (0, 1)), (2, (slot, 0)), (2, (0, 2)), (2, (0, 4)), (self.grain // DEPTH, (0, DEPTH)), (tiles, (4 * tile, 0))]
+        reg = [*operand_digits(self.elem, slot), (self.grain // DEPTH, (0, DEPTH)), (tiles, (4 * tile, 0))]
         warp = [(4, (tile, 0)), (groups, (4 * tile * tiles, 0))]
         w = b.relabel(raw, Tv((m, self.grain), _kept(reg), ((4, (0, 8)), (8, (lane, 0))), _kept(warp)))
         return b.unpack(w, bf16) if self.narrow else w
@@ -322,7 +334,7 @@ class _Pipeline:
                     self.fetch_ahead(place, step)
             return [acc, *weights]
 
-        zero = b.wgmma_begin(b.full(0.0, _rows(self.p, self.body.pair, tokens_first=False)))
+        zero = b.wgmma_begin(b.full(0.0, product_rows(self.p, self.body.pair, tokens_first=False)))
         product = b.for_(0, self.steps, unrolled // a_stage, [zero, *first], body)[0]
         b.cp_async_wait(0)
         return b.wgmma_wait(product)
@@ -337,7 +349,7 @@ class _Pipeline:
             self.copy_group(place, b.add(i, self.ahead))
             return [b.wgmma_wait(flying), following]
 
-        zero = b.full(0.0, _rows(self.p, self.body.pair, tokens_first=False))
+        zero = b.full(0.0, product_rows(self.p, self.body.pair, tokens_first=False))
         product, _ = b.for_(0, self.steps, 1, [zero, first], body)
         b.cp_async_wait(0)
         return product

@@ -3,7 +3,10 @@
 The image is a row of blocks of 16 rows × 32 k, k-block innermost. In a block lane l = c + 4 g holds k = 8 c … 8 c + 7 of two rows:
 `e` and `q` count pairs and quads of k, `p` the k-step of m16n8k16, `h` the row slot (g or g + 8 of the instruction).
 
-    bf16   e + 2 h + 4 q + 8 (c + 4 g) + 256 p          int8   e + 2 h + 4 q + 8 p + 16 (c + 4 g)
+    bf16   e + 2 q + 4 p + 8 (c ^ (g / 2)) + 32 g + 256 h          int8   e + 2 h + 4 q + 8 p + 16 (c + 4 g)
+
+A slot's eight rows of bf16 are a pattern of wgmma's K-major 64-byte swizzle, so that a copied block is an operand as it lies in shared
+memory, too. A quarter of a warp still finds its lanes' 16 bytes in one line of 128.
 
 Which rows share a block is free. `pair = 0`: row 2 g + h of 16 in a row. `pair = P`: slots hold row i and row i + P of every 2 P rows,
 so that gate and up (P = half of N) or the halves of rotary heads (P = half a head) meet in one thread.
@@ -11,15 +14,22 @@ so that gate and up (P = half of N) or the halves of rotary heads (P = half a he
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xdsl.dialects.builtin import BFloat16Type, Float16Type, IntegerType
 from xdsl.ir import Attribute
 
 from ...dialects.layout.mem import MemLayout
 from ...dialects.layout.types import BufferType
+from ...dialects.tile.wgmma import PATTERNS
 
 ROWS = 16
 DEPTH = 32
 BLOCK = ROWS * DEPTH
+SLOT = BLOCK // 2
+"""Elements of 16 bits from one row slot of a block to the other."""
+SWIZZLE = PATTERNS[DEPTH]
+"""The swizzle of a row of 32 elements of 16 bits."""
 
 
 def elem_width(elem: Attribute) -> int | None:
@@ -47,20 +57,37 @@ def weight_image(n: int, k: int, elem: Attribute, pair: int = 0) -> MemLayout:
     blocks = k // DEPTH
     tile = BLOCK * blocks
     if elem_width(elem) == 16:
-        lane, depth = 8, ((2, 1), (2, 4), (2, 256), (4, 8), (blocks, BLOCK))
+        slot, group, depth = SLOT, DEPTH, ((DEPTH, 1), (blocks, BLOCK))
     else:
-        lane, depth = 16, ((2, 1), (2, 4), (2, 8), (4, 16), (blocks, BLOCK))
-    slot, group = 2, 4 * lane
+        slot, group, depth = 2, 64, ((2, 1), (2, 4), (2, 8), (4, 16), (blocks, BLOCK))
     if pair == 0:
         rows = ((2, slot), (8, group), (-(-n // ROWS), tile))
     else:
         rows = ((8, group), (pair // 8, tile), (2, slot), (n // (2 * pair), pair // 8 * tile))
-    return MemLayout((tuple(d for d in rows if d[0] > 1) or ((1, 0),), tuple(d for d in depth if d[0] > 1)))
+    kept = tuple(d for d in rows if d[0] > 1) or ((1, 0),), tuple(d for d in depth if d[0] > 1)
+    return MemLayout(kept, SWIZZLE if elem_width(elem) == 16 else None)
 
 
 def image_blocks(n: int, k: int, elem: Attribute) -> BufferType:
     """The same memory seen as blocks [row tiles, k-blocks, 512], in order: what the kernels address."""
-    return BufferType.of((-(-n // ROWS), k // DEPTH, BLOCK), elem)
+    shape = (-(-n // ROWS), k // DEPTH, BLOCK)
+    return BufferType.of(shape, elem, blocks_layout(shape, elem))
+
+
+def blocks_layout(shape: Sequence[int], elem: Attribute) -> MemLayout:
+    """Blocks of an image in order, as one finds them by lane: 16 bytes at 16 l (int8), or at 16 l of each slot."""
+    return MemLayout(MemLayout.row_major(shape).dims, SWIZZLE if elem_width(elem) == 16 else None)
+
+
+def lane_digits(elem: Attribute) -> tuple[tuple[tuple[int, int], ...], int]:
+    """The elements of a block that a lane holds, as digits (size, step) of its registers, and the step from lane to lane."""
+    return (((8, 1), (2, SLOT)), 8) if elem_width(elem) == 16 else (((16, 1),), 16)
+
+
+def operand_digits(elem: Attribute, slot: int) -> tuple[tuple[int, tuple[int, int]], ...]:
+    """The same registers as coordinates (row, k) of operand A; `slot` rows are between the row slots."""
+    e, q, p, h = (2, (0, 1)), (2, (0, 2)), (2, (0, 4)), (2, (slot, 0))
+    return (e, q, p, h) if elem_width(elem) == 16 else (e, h, q, p)
 
 
 def pair_of_image(layout: MemLayout, n: int, k: int, elem: Attribute) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,7 +19,7 @@ from .images import image_blocks, weight_image
 
 @dataclass
 class LinearFrame:
-    """A tile kernel in the making and its operands. `bound`: number of tokens."""
+    """A tile kernel in the making and its operands. `bound`: number of tokens; `maps`: the tensor maps of its ABI."""
 
     b: TileBuilder
     body: LinearBody
@@ -27,6 +28,7 @@ class LinearFrame:
     weight: SSAValue
     gamma: SSAValue | None
     bound: SSAValue
+    maps: tuple[SSAValue, ...] = ()
 
     def column_base(self, task: Index, rows: int) -> Index:
         """The column of y where part 0 of row task `task` starts; each task takes `rows` rows of each part."""
@@ -43,11 +45,11 @@ class LinearFrame:
         return self.b.finish()
 
 
-def tile_arguments(body: LinearBody) -> list[Attribute]:
-    """The buffer types of the tile kernel: the weight as blocks of its image, x and outputs as matrices."""
+def tile_arguments(body: LinearBody, mapped: bool) -> list[Attribute]:
+    """The buffer types of the tile kernel: the weight as blocks of its image, outputs and x (unless a tensor map is of it) as matrices."""
     types: dict[BlockArgument, Attribute] = {a: a.type for a in body.kernel.buffers}
     x = cast(BufferType, body.x.type)
-    if x.rank != 2:
+    if x.rank != 2 and not mapped:
         types[body.x] = BufferType.of((body.tokens, body.k), x.element_type)
     types[body.weight] = image_blocks(body.n, body.k, elem_of(body.linear.weight))
     for effect in body.effects:
@@ -59,12 +61,19 @@ def tile_arguments(body: LinearBody) -> list[Attribute]:
     return [types[a] for a in body.kernel.buffers]
 
 
-def begin_kernel(body: LinearBody, abi: Abi, schedule: ScheduleAttr, min_ctas: int | None = None) -> LinearFrame:
+def begin_kernel(
+    body: LinearBody,
+    abi: Abi,
+    schedule: ScheduleAttr,
+    min_ctas: int | None = None,
+    cluster: int = 1,
+    features: Sequence[str] = (),
+) -> LinearFrame:
     """An empty tile kernel for a linear."""
     kernel = body.kernel
     op = ops.KernelOp(
         kernel.sym_name.data,
-        tile_arguments(body),
+        tile_arguments(body, bool(abi.maps)),
         [e.data for e in kernel.arg_effects.data],
         [s.data for s in kernel.sizes.data],
         warps=abi.warps,
@@ -73,10 +82,14 @@ def begin_kernel(body: LinearBody, abi: Abi, schedule: ScheduleAttr, min_ctas: i
         min_ctas=min_ctas,
         family=kernel.family.data,
         schedule=schedule,
+        maps=abi.maps,
+        cluster=cluster,
+        target_features=features,
         location=body.linear.location,
     )
     b = TileBuilder(op)
-    buffers = dict(zip(kernel.block.args, op.block.args, strict=True))
+    arguments = [a for a in op.block.args if a not in op.map_args]
+    buffers = dict(zip(kernel.block.args, arguments, strict=True))
     return LinearFrame(
         b,
         body,
@@ -85,6 +98,7 @@ def begin_kernel(body: LinearBody, abi: Abi, schedule: ScheduleAttr, min_ctas: i
         buffers[body.weight],
         None if body.norm is None else buffers[buffer_behind(body.norm.weight)],
         b.i32(b.dim(body.tokens)),
+        op.map_args,
     )
 
 

@@ -6,8 +6,8 @@
 
 `min_ctas` also stops ptxas from aiming at full occupancy: without it, it takes 32 registers and sinks every load to its use.
 
-The weight is operand A (16 rows), the tokens are operand B (8 columns), both with the permuted k of `images.py`, so that every load
-is 16 bytes a lane. An rms_norm in front is split: x·γ goes in, Σx² is collected on the way, the epilogue multiplies by 1/rms.
+One of weight and tokens is operand A (16 rows), the other operand B (8 columns), see `tokens_lead`; both have the permuted k of
+`images.py`, so that every load is 16 bytes a lane. An rms_norm in front is split: x·γ goes in, Σx² is collected on the way, the epilogue multiplies by 1/rms.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xdsl.dialects.builtin import BFloat16Type, IntegerType, bf16, f32
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
 
 from ...dialects.layout.mem import MemLayout
 from ...dialects.layout.ops import KernelOp
@@ -27,7 +27,7 @@ from .base import Abi, Parameter, bad_parameter, checked_parameters
 from .body import LinearBody, Unsupported, analyse_linear, row_granule
 from .builder import Index, TileBuilder
 from .epilogue import Epilogue, widened
-from .images import BLOCK, DEPTH, elem_width
+from .images import BLOCK, DEPTH, elem_width, lane_digits, operand_digits
 from .linear import LinearFrame, begin_kernel, linear_abi, scale_rows
 from .scalar import ScalarBuilder
 
@@ -141,7 +141,9 @@ def join_warps(
 ) -> None:
     """Sum the warps' products (and Σx²) through shared memory and run the epilogue on the result, spread over all threads."""
     b, body, m, n, warps = frame.b, frame.body, p["m"], p["n"], p["warps"]
-    b.store(b.relabel(product, accumulator(m, n, warps, body.pair, tokens_first=True)), partial, [0, 0, 0])
+    if not tokens_lead(n, elem_of(body.linear.weight)):
+        product = b.relabel(product, accumulator(m, n, warps, body.pair, tokens_first=True))
+    b.store(product, partial, [0, 0, 0])
     if squares is not None and sums is not None:
         total = b.reduce(squares, 2, "add")
         b.store(b.relabel(total, drop_to(frag_of(total).tv, (0, 1))), sums, [0, 0])
@@ -202,10 +204,10 @@ def row_steps(m: int, pair: int) -> tuple[int, int, int]:
     return (m // 2, 1, 8) if pair else (1, 2, 16)
 
 
-def image_share(m: int, depth: int, warps: int, narrow: bool) -> Tv:
+def image_share(m: int, depth: int, warps: int, elem: Attribute) -> Tv:
     """Blocks [m / 16, warps·depth, 512] of a weight's image: `depth` in a row for each warp, 16 bytes in a row for each lane."""
-    inner, lane = ([(16, (0, 0, 1))], 16) if narrow else ([(8, (0, 0, 1)), (2, (0, 0, 256))], 8)
-    reg = [*inner, (depth, (0, 1, 0)), (m // 16, (1, 0, 0))]
+    inner, lane = lane_digits(elem)
+    reg = [*((size, (0, 0, step)) for size, step in inner), (depth, (0, 1, 0)), (m // 16, (1, 0, 0))]
     return Tv(
         (m // 16, warps * depth, BLOCK),
         tuple(d for d in reg if d[0] > 1),
@@ -214,10 +216,20 @@ def image_share(m: int, depth: int, warps: int, narrow: bool) -> Tv:
     )
 
 
-def operand_a(m: int, depth: int, warps: int, pair: int) -> Tv:
+def tokens_lead(n: int, elem: Attribute) -> bool:
+    """Whether tokens are operand A of the product and weights operand B.
+
+    A lane's 16 bytes of a 16-bit image are one row's, as operand B has them; operand A has two rows in four registers, which takes
+    moves. It takes 16 tokens.
+    """
+    return elem_width(elem) == 16 and n % 16 == 0
+
+
+def operand_a(m: int, depth: int, warps: int, pair: int, elem: Attribute) -> Tv:
     """Operand A [warps, m, 32·depth] as the weight's image lies in registers: k-blocks outside the fragment's own digits."""
     slot, group, tile = row_steps(m, pair)
-    reg = [(2, (0, 0, 1)), (2, (0, slot, 0)), (2, (0, 0, 2)), (2, (0, 0, 4)), (depth, (0, 0, DEPTH)), (m // 16, (0, tile, 0))]
+    inner = [(size, (0, *step)) for size, step in operand_digits(elem, slot)]
+    reg = [*inner, (depth, (0, 0, DEPTH)), (m // 16, (0, tile, 0))]
     return Tv(
         (warps, m, DEPTH * depth),
         tuple(d for d in reg if d[0] > 1),
@@ -226,13 +238,25 @@ def operand_a(m: int, depth: int, warps: int, pair: int) -> Tv:
     )
 
 
-def operand_b(n: int, depth: int, warps: int) -> Tv:
-    """Operand B [warps, n, 32·depth]: lane (g, c) holds k = 8 c … of token g."""
+def operand_of_tokens(n: int, depth: int, warps: int) -> Tv:
+    """The tokens [warps, n, 32·depth] as operand A or B: lane (g, c) holds k = 8 c … of token g (and g + 8)."""
     reg = [(8, (0, 0, 1)), (depth, (0, 0, DEPTH)), (n // 8, (0, 8, 0))]
     return Tv(
         (warps, n, DEPTH * depth),
         tuple(d for d in reg if d[0] > 1),
         ((4, (0, 0, 8)), (8, (0, 1, 0))),
+        ((warps, (1, 0, 0)),) if warps > 1 else (),
+    )
+
+
+def tokens_accumulator(m: int, n: int, warps: int, pair: int) -> Tv:
+    """The product [warps, n, m] of each warp's share of k where tokens lead."""
+    slot, group, tile = row_steps(m, pair)
+    reg = [(2, (0, 0, group)), (2, (0, 8, 0)), (2, (0, 0, slot)), (n // 16, (0, 16, 0)), (m // 16, (0, 0, tile))]
+    return Tv(
+        (warps, n, m),
+        tuple(d for d in reg if d[0] > 1),
+        ((4, (0, 0, 2 * group)), (8, (0, 1, 0))),
         ((warps, (1, 0, 0)),) if warps > 1 else (),
     )
 
@@ -273,13 +297,23 @@ class Streams:
         self.token, self.bound, self.row_tile = token, bound, row_tile
         self.m, self.n, self.warps, self.unroll = p["m"], p["n"], p["warps"], p["unroll"]
         self.prefetch = bool(p.get("prefetch"))
-        self.narrow = isinstance(elem_of(body.linear.weight), IntegerType)
+        self.elem = elem_of(body.linear.weight)
+        self.narrow = isinstance(self.elem, IntegerType)
+        self.lead = tokens_lead(self.n, self.elem)
+
+    def zero(self) -> list[SSAValue]:
+        """The accumulators to begin with: [warps, m, n], or [warps, n, m] where tokens lead; and of Σx² where a norm wants it."""
+        form = tokens_accumulator if self.lead else accumulator
+        carried = [self.b.full(0.0, form(self.m, self.n, self.warps, self.body.pair))]
+        if self.gamma is not None:
+            carried.append(self.b.full(0.0, lanes_apart(self.n, 1, self.warps).project(3)))
+        return carried
 
     def load(self, block: Index, depth: int) -> list[SSAValue]:
         """Weights, tokens and norm weights of warps·depth k-blocks from `block` on, as they lie in registers."""
         b = self.b
         guard = self.body.n % self.m != 0
-        tv = image_share(self.m, depth, self.warps, self.narrow)
+        tv = image_share(self.m, depth, self.warps, self.elem)
         w = b.load(self.weight, [self.row_tile, block, 0], tv, checked=[guard, False, False], cache="no_allocate")
         return [w, *self.tokens(block, depth)]
 
@@ -305,7 +339,7 @@ class Streams:
         """Add the products of loaded blocks to the accumulator, and Σx² to its own."""
         b, n, warps = self.b, self.n, self.warps
         w, x = loaded[:2]
-        a = b.relabel(w, operand_a(self.m, depth, warps, self.body.pair))
+        a = b.relabel(w, operand_a(self.m, depth, warps, self.body.pair, self.elem))
         if self.narrow:
             a = b.unpack(a, bf16)
         results: list[SSAValue] = []
@@ -324,18 +358,17 @@ class Streams:
 
             gamma = b.relabel(loaded[2], self._along_k(n, depth).project(0))
             x = b.map(scaled, x, gamma)
-        product = b.mma(a, b.relabel(x, operand_b(n, depth, warps)), carried[0])
+        tokens = b.relabel(x, operand_of_tokens(n, depth, warps))
+        product = b.mma(tokens, a, carried[0]) if self.lead else b.mma(a, tokens, carried[0])
         return [product, *results]
 
     def run(self) -> tuple[SSAValue, SSAValue | None]:
-        """The accumulator [warps, m, n], and Σx² as [warps, n, 4, 1] where a norm wants it."""
+        """The accumulator (see `zero`), and Σx² as [warps, n, 4, 1] where a norm wants it."""
         b, warps = self.b, self.warps
         share = self.body.k // DEPTH // warps
         unroll = min(self.unroll, share)
         rounds, rest = divmod(share, unroll)
-        carried = [b.full(0.0, accumulator(self.m, self.n, warps, self.body.pair))]
-        if self.gamma is not None:
-            carried.append(b.full(0.0, lanes_apart(self.n, 1, warps).project(3)))
+        carried = self.zero()
         step = warps * unroll
         count = len(carried)
         if self.prefetch and rounds > 1:

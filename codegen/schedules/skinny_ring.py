@@ -20,9 +20,9 @@ from ...dialects.nn.types import elem_of
 from .base import Abi, Parameter, bad_parameter, checked_parameters
 from .body import LinearBody, analyse_linear, row_granule
 from .builder import Index
-from .images import BLOCK, DEPTH, elem_width
+from .images import BLOCK, DEPTH, blocks_layout, elem_width
 from .linear import LinearFrame, begin_kernel, linear_abi
-from .skinny import MAX_TOKENS, Streams, accumulator, image_share, join_warps, lanes_apart, padded
+from .skinny import MAX_TOKENS, Streams, image_share, join_warps, padded
 from .skinny import SCHEDULE as PLAIN
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ class SkinnyRing:
         rounds = b.ceildiv(b.sub(tiles, task), ctas)
         pieces, steps = p["m"] // 16, body.k // DEPTH // (warps * depth)
         elem = elem_of(body.linear.weight)
-        ring = b.ring(p["stages"], (pieces, warps * depth, BLOCK), elem, consumers=warps, copies=pieces)
+        stage = (pieces, warps * depth, BLOCK)
+        ring = b.ring(p["stages"], stage, elem, blocks_layout(stage, elem), consumers=warps, copies=pieces)
         partial = b.alloc((warps, p["n"], p["m"]), f32, padded((warps, p["n"], p["m"])))
         sums = b.alloc((warps, p["n"]), f32) if body.norm is not None else None
         nbytes = warps * depth * BLOCK * (elem_width(elem) or 16) // 8
@@ -139,7 +140,7 @@ class SkinnyRing:
     ) -> None:
         b, body, warps, depth = frame.b, frame.body, p["warps"], p["unroll"]
         streams = Streams(b, body, frame.x, frame.weight, frame.gamma, token, frame.bound, 0, p)
-        share = image_share(p["m"], depth, warps, streams.narrow)
+        share = image_share(p["m"], depth, warps, streams.elem)
 
         def step(s: SSAValue, *values: SSAValue) -> list[SSAValue]:
             # the next step's tokens fly while this step waits for its weights
@@ -150,9 +151,7 @@ class SkinnyRing:
             b.ring_release(ring, index)
             return [*streams.multiply([w, *values[count:]], depth, list(values[:count])), *ahead]
 
-        carried = [b.full(0.0, accumulator(p["m"], p["n"], warps, body.pair))]
-        if body.norm is not None:
-            carried.append(b.full(0.0, lanes_apart(p["n"], 1, warps).project(3)))
+        carried = streams.zero()
         count = len(carried)
         results = b.for_(0, steps, 1, [*carried, *streams.tokens(0, depth)], step)
         join_warps(frame, p, results[0], results[1] if sums is not None else None, partial, sums, tile, token)

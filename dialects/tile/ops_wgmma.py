@@ -1,6 +1,6 @@
 """Asynchronous mma of warpgroups: the accumulator is in flight until `tile.wgmma_wait`.
 
-    %f = tile.wgmma %a, %b, %c : …               one group of instructions starts; b (shared memory) and a must stay as they are
+    %f = tile.wgmma %a, %b, %c : …               one group of instructions starts; a and b must stay as they are
     … loads, copies to other stages …
     %g = tile.wgmma %a2, %b2, %f : …             the next one on the same accumulator
     %h = tile.wgmma_wait %g {pending = 1} : …    all but the last group are done: %a and %b are free
@@ -8,7 +8,7 @@
 
 `tile.wgmma_begin` hands a fragment over before any group has started, for accumulators in flight that loops carry.
 
-Writes to b by threads (st.shared, cp.async) are made visible to wgmma by the barrier that separates them from it: kernels with wgmma
+b lies in shared memory, a in registers or there, too. Writes to them by threads (st.shared, cp.async) are made visible to wgmma by the barrier that separates them from it: kernels with wgmma
 fence the asynchronous proxy at every barrier, or earlier, off the critical path, by `tile.async_fence`. Stages that wgmma reads may be written again after the wait and a barrier.
 """
 
@@ -22,7 +22,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from ..ir.located import LocatedOp
 from .types import FragType, InflightType, SmemType, frag_of
-from .wgmma import WgmmaMismatch, wgmma_plan
+from .wgmma import WgmmaMismatch, wgmma_plan, wgmma_shared_plan
 
 
 def accumulator_of(value: SSAValue | Attribute) -> FragType:
@@ -73,14 +73,15 @@ class WgmmaBeginOp(LocatedOp):
 
 @irdl_op_definition
 class WgmmaOp(LocatedOp):
-    """Starts `c + a · b[:, start : start + K]ᵀ`: a [M, K] in registers, b [N, …] in shared memory, c [M, N] f32.
+    """Starts `c + a · b[:, start : start + K]ᵀ`: a [M, K] in registers or in shared memory, b [N, …] in shared memory, c [M, N] f32.
 
-    `wgmma.wgmma_plan` gives the instructions: by the coordinates in registers, and by where b's layout puts each k.
+    `wgmma.wgmma_plan` (`wgmma_shared_plan`) gives the instructions: by the coordinates in registers, and by where b's layout puts each
+    k, and a's its rows.
     """
 
     name = "tile.wgmma"
 
-    a = operand_def(FragType)
+    a = operand_def(FragType | SmemType)
     b = operand_def(SmemType)
     c = operand_def(FragType | InflightType)
     start = opt_prop_def(IntegerAttr)
@@ -105,8 +106,8 @@ class WgmmaOp(LocatedOp):
         return self.start.value.data if self.start is not None else 0
 
     def verify_(self) -> None:
-        a, c, b = frag_of(self.a), accumulator_of(self.c), self.b.type
-        assert isinstance(b, SmemType)
+        a, c, b = self.a.type, accumulator_of(self.c), self.b.type
+        assert isinstance(a, FragType | SmemType) and isinstance(b, SmemType)
         if self.result.type.frag != c:
             raise VerifyException(f"the result is {self.result.type}, the accumulator {c}")
         if a.element_type != b.element_type or not isinstance(a.element_type, BFloat16Type | Float16Type):
@@ -116,7 +117,10 @@ class WgmmaOp(LocatedOp):
         verify_one_user(self.c)
         verify_one_user(self.result)
         try:
-            wgmma_plan(a.tv, b.shape, b.layout, c.tv, self.first)
+            if isinstance(a, SmemType):
+                wgmma_shared_plan(a.shape, a.layout, b.shape, b.layout, c.tv, self.first)
+            else:
+                wgmma_plan(a.tv, b.shape, b.layout, c.tv, self.first)
         except WgmmaMismatch as problem:
             raise VerifyException(f"wgmma: {problem}") from problem
 

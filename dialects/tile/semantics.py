@@ -207,6 +207,8 @@ def _mma(op: Operation, args: Values, frame: Frame) -> Values:
 def _wgmma(op: Operation, args: Values, frame: Frame) -> Values:
     a, memory, c = args
     wgmma = cast(ops.WgmmaOp, op)
+    if isinstance(a, Memory):
+        a = a.data[a.layout.all_offsets(cast(SmemType, wgmma.a.type).shape)]
     shape = cast(SmemType, wgmma.b.type).shape
     b = memory.data[memory.layout.all_offsets(shape)][:, wgmma.first : wgmma.first + a.shape[1]]
     wide = [widen(x, frame.options) for x in (a, b, c)]

@@ -117,7 +117,9 @@ class Mbarrier:
     copies: list[tuple[int, Callable[[], None]]] = field(default_factory=list[tuple[int, Callable[[], None]]])
 
     def complete(self) -> None:
-        """The next phase, if this one waits for nothing any more."""
+        """The next phase, if this one waits for nothing any more. A peer's copies may come before the arrival that expects them."""
+        if self.pending == 0 and self.bytes < 0:
+            raise RuntimeError(f"copies bring {-self.bytes} bytes more than their mbarrier expects")
         if self.pending == 0 and self.bytes == 0:
             self.phase += 1
             self.pending = self.count
@@ -129,8 +131,6 @@ class Mbarrier:
             self.bytes -= nbytes
         if self.copies:
             self.copies.clear()
-            if self.bytes < 0:
-                raise RuntimeError(f"copies bring {-self.bytes} bytes more than their mbarrier expects")
             self.complete()
 
 

@@ -7,6 +7,9 @@ Level Matrix Multiply-Accumulate", register fragments; they are those of mma.m16
     D  (row 16 w + g + 8 h, column 8 j + 2 c + e)       register e + 2 h + 4 j
     B  [N, 16 slots] in shared memory: rows of 128 bytes (four k16 steps), eight rows a pattern of 128-byte swizzle
 
+A may lie in shared memory as well, eight rows a pattern of the 128-, 64- or 32-byte swizzle: then the rows 8 j … 8 j + 7 of an instruction
+(warp w has j = 2 w and 2 w + 1) begin at a constant stride from each other, which need not be that of neighbouring rows of a.
+
 As with mma.sync the hardware sums over slots, not over the numbers in them: any order of m (the same in A and D) and of k is as good,
 as long as element (n, k) of B lies at the slot that A's register gives to k.
 """
@@ -25,6 +28,8 @@ SPAN = 64
 """Elements (of 16 bits) in a row of a panel: 128 bytes."""
 PATTERN = (3, 3, 3)
 """The 128-byte swizzle in units of 16-bit elements."""
+PATTERNS = {64: PATTERN, 32: (2, 3, 3), 16: (1, 3, 3)}
+"""Elements in a row → the swizzle of such rows: of 128, 64 or 32 bytes."""
 
 
 class WgmmaMismatch(ValueError):
@@ -38,6 +43,36 @@ class WgmmaAtom:
     a: tuple[int, ...]
     b: int
     d: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SharedAtom:
+    """One instruction with both operands in shared memory: where their slots start for the first warpgroup (in elements, before the
+    swizzle), and element indices of D in PTX order."""
+
+    a: int
+    b: int
+    d: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An operand in shared memory: rows of `span` elements, eight of them every `stride`, those of warpgroup i `group` times i further
+    on."""
+
+    span: int
+    stride: int
+    group: int
+
+
+@dataclass(frozen=True)
+class SharedPlan:
+    """Instructions `columns` wide with both operands in shared memory."""
+
+    atoms: tuple[SharedAtom, ...]
+    columns: int
+    a: Rows
+    b: Rows
 
 
 def linear_offset(mem: MemLayout, coords: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -83,7 +118,8 @@ def wgmma_plan(a: Tv, b_shape: tuple[int, ...], b: MemLayout, d: Tv, start: int 
     if n % 8 or not 8 <= n <= 256:
         raise WgmmaMismatch(f"N = {n}: wgmma takes 8 to 256 columns in eights")
     _check_panels(b, b_shape)
-    tiles = _accumulators(d, n)
+    coords = _groups(d, "d")
+    tiles = _accumulators(_rows(coords, "d"), coords[..., 1], n)
     left = _groups(a, "a")
     a_rows = _rows(left, "a")
     k_of = left[..., 1]
@@ -116,6 +152,95 @@ def wgmma_plan(a: Tv, b_shape: tuple[int, ...], b: MemLayout, d: Tv, start: int 
     return tuple(plan)
 
 
+@lru_cache(maxsize=64)
+def wgmma_shared_plan(
+    a_shape: tuple[int, ...], a: MemLayout, b_shape: tuple[int, ...], b: MemLayout, d: Tv, start: int = 0
+) -> SharedPlan:
+    """The instructions of `d += a · b[:, start : start + K]ᵀ` for a [M, K] in shared memory, too.
+
+    Warpgroups divide the rows of d or its columns, in whole or by turns with eights of them. Ordered by k, then as the registers of d stand. Raises WgmmaMismatch when the
+    layouts do not agree.
+    """
+    if not len(a_shape) == d.rank == len(b_shape) == 2:
+        raise WgmmaMismatch(f"ranks {len(a_shape)}, {len(b_shape)}, {d.rank}: all must be 2")
+    (m, k), n = a_shape, b_shape[0]
+    if not 0 <= start <= b_shape[1] - k or d.shape != (m, n):
+        raise WgmmaMismatch(f"a {list(a_shape)}, b {list(b_shape)}, d {list(d.shape)}: expected [M, K], [N, K], [M, N]")
+    _check_panels(b, b_shape)
+    coords = _groups(d, "d")
+    group = _step(coords[:, 0, 0, 0, 0, 1], "d: the columns of its warpgroups")
+    columns = coords[..., 1] - group * np.arange(len(coords)).reshape(-1, 1, 1, 1, 1)
+    taken = np.unique(columns)
+    if (
+        len(taken) % 8
+        or not 8 <= len(taken) <= 256
+        or group % 8
+        or (taken - np.repeat(taken[::8], 8) != np.arange(len(taken)) % 8).any()
+    ):
+        raise WgmmaMismatch(f"d: a warpgroup has {len(taken)} columns; wgmma takes 8 to 256 in eights")
+    right = Rows(SPAN, SPAN * (_step(taken[::8], "d: the eights of columns of a warpgroup") or 8), SPAN * group)
+    tiles = _accumulators(_rows(coords, "d"), np.searchsorted(taken, columns), len(taken))
+    span = next((s for s, pattern in PATTERNS.items() if a.swizzle == pattern), None)
+    if span is None:
+        raise WgmmaMismatch(f"a: swizzle {a.swizzle}; descriptors have {', '.join(str(list(p)) for p in PATTERNS.values())}")
+    steps = _shared_steps(a, k, b, start, span)
+    starts: list[int] = []
+    found: set[Rows] = set()
+    for halves, _ in tiles:
+        rows = np.stack([np.frombuffer(half, np.int64).reshape(-1, 4, 8) for half in halves], 2)
+        first, left = _row_groups(a, rows, span)
+        starts.append(first)
+        found.add(left)
+    if len(found) != 1:
+        raise WgmmaMismatch(f"a: its instructions have rows at different strides, {sorted(r.stride for r in found)}")
+    atoms = [
+        SharedAtom(first + a_slot, b_slot, registers)
+        for a_slot, b_slot in steps
+        for first, (_, registers) in zip(starts, tiles, strict=True)
+    ]
+    return SharedPlan(tuple(atoms), len(taken), found.pop(), right)
+
+
+def _step(values: np.ndarray, what: str) -> int:
+    """The constant difference of neighbouring values."""
+    steps = {int(step) for step in np.diff(values)}
+    if len(steps) > 1:
+        raise WgmmaMismatch(f"{what} are at {values.tolist()}, not one step apart")
+    return steps.pop() if steps else 0
+
+
+def _shared_steps(a: MemLayout, k: int, b: MemLayout, start: int, span: int) -> list[tuple[int, int]]:
+    """Where each sixteen of k lie in a row of a and of b."""
+    zero, along = np.zeros(1, np.int64), np.arange(k)
+    left, right = linear_offset(a, (zero, along)), linear_offset(b, (zero, along + start))
+    order = np.argsort(right)
+    if k % 16:
+        raise WgmmaMismatch(f"K = {k} is no multiple of 16")
+    steps: list[tuple[int, int]] = []
+    for chosen in order.reshape(-1, 16):
+        first, second = int(left[chosen[0]]), int(right[chosen[0]])
+        for name, offsets, base in (("a", left[chosen], first), ("b", right[chosen], second)):
+            if base % 16 or (offsets - base != np.arange(16)).any():
+                raise WgmmaMismatch(f"{name}: the places of k = {chosen.tolist()}, {offsets.tolist()}, are no 16 in a row")
+        if first // span % 8:
+            raise WgmmaMismatch(f"a: k = {int(chosen[0])} lies {first} elements on, inside a pattern of eight rows of {span}")
+        steps.append((first, second))
+    return steps
+
+
+def _row_groups(a: MemLayout, rows: np.ndarray, span: int) -> tuple[int, Rows]:
+    """For the rows [group, warp, half, g] of an instruction: where the first lies, and how the others follow."""
+    offsets = linear_offset(a, (rows.reshape(len(rows), 8, 8), np.zeros(1, np.int64)))
+    if (offsets - offsets[..., :1] != span * np.arange(8)).any():
+        raise WgmmaMismatch(f"a: the eight rows of a quad lie at {offsets[0, 0].tolist()}; they must be {span} elements apart")
+    if (offsets[..., 0] % (8 * span)).any():
+        raise WgmmaMismatch(f"a: eight rows begin at {offsets[0, :, 0].tolist()}, not all at patterns of {8 * span} elements")
+    strides = {_step(group[:, 0], "a: the eights of rows of an instruction") for group in offsets}
+    if len(strides) != 1:
+        raise WgmmaMismatch(f"a: the strides of its warpgroups differ, {sorted(strides)}")
+    return int(offsets[0, 0, 0]), Rows(span, strides.pop(), _step(offsets[:, 0, 0], "a: its warpgroups"))
+
+
 def _check_panels(b: MemLayout, shape: tuple[int, ...]) -> None:
     """Rows of 128 bytes under each other, swizzled: what a descriptor of mode 1 with a stride of 1024 bytes says."""
     n = shape[0]
@@ -128,16 +253,14 @@ def _check_panels(b: MemLayout, shape: tuple[int, ...]) -> None:
         raise WgmmaMismatch(f"b: k does not fill panels of {SPAN} elements by {n} rows")
 
 
-def _accumulators(d: Tv, n: int) -> list[tuple[tuple[bytes, bytes], tuple[int, ...]]]:
+def _accumulators(rows: np.ndarray, columns: np.ndarray, n: int) -> list[tuple[tuple[bytes, bytes], tuple[int, ...]]]:
     """For each m64 tile of a warpgroup: the rows of its two halves, and the registers in PTX order."""
-    coords = _groups(d, "d")
-    rows, columns = _rows(coords, "d"), coords[..., 1]
     if (columns != columns[:1, :1, :1]).any():
         raise WgmmaMismatch("d: n varies between warps or quads (lane / 4)")
     column_of = columns[0, 0, 0]  # c, register
     places: dict[bytes, dict[int, int]] = {}
     order: list[bytes] = []
-    for register in range(d.num_regs):
+    for register in range(rows.shape[-1]):
         first = int(column_of[0, register])
         if (column_of[:, register] != first + 2 * np.arange(4)).any() or first % 8 > 1:
             raise WgmmaMismatch(

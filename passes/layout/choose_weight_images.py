@@ -47,7 +47,7 @@ class ChooseWeightImages(Pass):
     }
     ```
     ```mlir after
-    #mem = #layout.mem<[[2, 2], [8, 32], [2, 1024]], [[2, 1], [2, 4], [2, 256], [4, 8], [2, 512]]>
+    #mem = #layout.mem<[[2, 256], [8, 32], [2, 1024]], [[32, 1], [2, 512]], swizzle = [2, 3, 3]>
     #dims = #nn.dims<["T", "_"]>
     nn.weight @w {
       %0 = nn.entry "w" : tensor<32x64xbf16>

@@ -128,7 +128,7 @@ def accesses(op: Operation) -> Iterator[tuple[str, Key]]:
         case CpAsyncOp():
             found += [("read", op.src), ("copy", op.dst)]
         case WgmmaOp():
-            found.append(("read", op.b))
+            found.extend(("read", operand) for operand in (op.a, op.b))
         case BulkStoreOp() | TmaStoreOp():
             found.append(("store", op.src))
         case MbarrierInitOp():

@@ -28,8 +28,10 @@ from llmc.codegen.ptx.assemble import assemble
 from llmc.codegen.schedules.base import load_schedule
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.layout import expressions
+from llmc.dialects.layout.tensor_map import TensorMap
 from llmc.dialects.layout.types import ScheduleAttr
 from llmc.runtime.device import KernelImage, open_device
+from llmc.runtime.tensor_map import tensor_map
 
 HEADS = (32, 8, 128)
 SHAPES = {
@@ -84,6 +86,7 @@ class Built:
     grid: tuple[int, int, int]
     sizes: list[int]
     layout: Any
+    maps: list[tuple[TensorMap, Any]]
     registers: int
     codes: tuple[str, ...]
 
@@ -105,7 +108,8 @@ def prepare(shape: str, tokens: int, weight: str, text: str) -> Built | str:
         grid = tuple(expressions.evaluate(g.data, case.sizes) for g in program.grid.data)
         whole = KernelImage(image.name, image.ptx, done.cubin, dyn_smem=image.dyn_smem, threads=image.threads)
         sizes = [case.sizes[s.data] for s in program.sizes.data]
-        return Built(whole, grid, sizes, layouts[case.names.index("w")], done.registers, done.codes)
+        maps = [(m, program.buffers[m.buffer].type) for m in program.tensor_maps]
+        return Built(whole, grid, sizes, layouts[case.names.index("w")], maps, done.registers, done.codes)
     except (LlmcError, AssertionError, ValueError) as error:
         return str(error).split("\n")[0][:100]
 
@@ -221,10 +225,11 @@ def bench(
             stored = image_of_weight(a["w"], made.layout, torch)
             images[key] = [stored] + [stored.clone() for _ in range(copies - 1)]
         outputs = {name: a[name].clone() for name in expected}
-        arguments = [
-            [(images[key][c] if name == "w" else outputs.get(name, a[name])).data_ptr() for name in case.names]
-            for c in range(copies)
-        ]
+        arguments: list[list[Any]] = []
+        for c in range(copies):
+            pointers = [(images[key][c] if name == "w" else outputs.get(name, a[name])).data_ptr() for name in case.names]
+            maps = [tensor_map(spec, type_, case.sizes, pointers[spec.buffer]) for spec, type_ in made.maps]
+            arguments.append([*pointers, *maps])
         torch.cuda.synchronize()
         function = device.load(made.image)
         device.launch(function, made.grid, [*arguments[0], *made.sizes])

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from llmc.codegen.ptx.assemble import assemble, find_ptxas
+from llmc.codegen.schedules.images import image_blocks, weight_image
 from llmc.dialects.layout import expressions
 from llmc.dialects.layout.mem import MemLayout
 from llmc.dialects.layout.tensor_map import TensorMap
 from llmc.dialects.layout.tv import Tv
 from llmc.dialects.layout.types import BufferType
 from llmc.dialects.tile.ops import KernelOp
-from llmc.dialects.tile.semantics import run_kernel
+from llmc.dialects.tile.semantics import run_kernel, storage_of
 from llmc.runtime.device import KernelImage
 from llmc.runtime.tensor_map import tensor_map
 from ml_dtypes import bfloat16
@@ -228,6 +229,39 @@ def ring_of_boxes() -> Feature:
     return Feature(b.finish(), [x, np.zeros((rows, 128), np.float32)], {1: total})
 
 
+# -- products ---------------------------------------------------------------------------------------------------------
+def products_of_images(by_rows: bool, pair: int) -> Feature:
+    """Blocks of a weight's image and a box of tokens meet in wgmma: two warpgroups divide the rows, or by turns eights of tokens."""
+    m, n, k = (256, 24, 128) if by_rows else (128, 32, 128)
+    types = [image_blocks(m, k, bf16), BufferType.of(["T", k], bf16), BufferType.of([m, n], f32)]
+    maps = [TensorMap(1, (n, 64), 128)]
+    b = start("products", types, ["r", "r", "w"], ["T"], 8, features=["wgmma"], maps=maps)
+    stage = weight_image(m, 64, bf16, pair)
+    a_smem = b.alloc([2, m, 64], bf16, MemLayout((((2, m * 64),), *stage.dims), stage.swizzle))
+    x_smem = b.alloc([2, n, 64], bf16, MemLayout.swizzled((2, n, 64), 2))
+    full = b.mbarriers(2, 1)
+    slot, lane, tile = (m // 2, 1, 8) if pair else (1, 2, 16)
+    columns, groups = ((n // 8, (0, 8)), (2, (8 * tile, 0))) if by_rows else ((n // 16, (0, 16)), (2, (0, 8)))
+    reg = ((2, (0, 1)), (2, (tile, 0)), columns, (2, (slot, 0)))
+    tv = Tv((m, n), reg, ((4, (0, 2)), (8, (lane, 0))), ((4, (2 * tile, 0)), groups))
+    for step in range(2):
+        b.mbarrier_expect(full, step, 128 * (m + n))
+        for row in range(m // 16):
+            b.bulk_copy(b.arg(0), [row, 2 * step, 0], b.stage(a_smem, step), full, step, 2048, at=2048 * row)
+        b.tma_copy(b.arg(3), [0, 64 * step], b.stage(x_smem, step), full, step)
+    product = b.wgmma_begin(b.full(0.0, tv))
+    for step in range(2):
+        b.mbarrier_wait(full, step, 0)
+        product = b.wgmma(b.stage(a_smem, step), b.stage(x_smem, step), product)
+    b.store(b.wgmma_wait(product), b.arg(2), [0, 0])
+    w, x = numbers(m, k).astype(bfloat16), numbers(n - 3, k).astype(bfloat16)
+    wanted = np.zeros((m, n), np.float32)
+    wanted[:, : n - 3] = w.astype(np.float32) @ x.astype(np.float32).T
+    return Feature(
+        b.finish(), [storage_of(w, weight_image(m, k, bf16, pair)), x, np.zeros_like(wanted)], {2: wanted}, {"T": n - 3}
+    )
+
+
 # -- dependencies -----------------------------------------------------------------------------------------------------
 def grid_dependency() -> Feature:
     """Launches in a row, each started before the one in front of it has ended."""
@@ -399,6 +433,9 @@ FEATURES: dict[str, Callable[[], Feature]] = {
     "split_reduce_of_a_cluster": split_reduce_of_a_cluster,
     "split_reduce_of_a_cta": split_reduce_of_a_cta,
     "elected": elected,
+    "products_by_rows": partial(products_of_images, True, 0),
+    "products_by_tokens": partial(products_of_images, False, 0),
+    "products_of_pairs": partial(products_of_images, True, 128),
     "grid_dependency": grid_dependency,
     "counters": counters,
     "counters_between_roles": counters_between_roles,

@@ -189,14 +189,16 @@ def linear_case(
     heads: tuple[int, int, int] | None = None,
     schedule: ScheduleAttr | None = None,
     lengths: list[int] | None = None,
+    x_heads: int | None = None,
 ) -> Case:
     """A linear [T, K] · [N, K]ᵀ with `epilogue` "none", "residual", "silu_mul" (N = gate and up) or "qkv" (rope and append).
 
     `heads` = (query heads, key heads, head size) for "qkv"; `weight` "bf16" or "int8" (scales per row in the epilogue).
+    `x_heads`: x is [T, x_heads, K / x_heads] in memory.
     """
     sizes = {"T": T}
     maker = _Maker(f"linear_{epilogue}", "linear", sizes)
-    maker.buffer("x", ["T", K], bf16)
+    maker.buffer("x", ["T", K] if x_heads is None else ["T", x_heads, K // x_heads], bf16)
     if norm:
         maker.buffer("gamma", [K], bf16)
     maker.buffer("w", [N, K], i8 if weight == "int8" else bf16)
@@ -234,6 +236,8 @@ def linear_case(
             raise ValueError(epilogue)
     maker.begin(f"model.layers.0.{epilogue}")
     x = maker.read("x")
+    if x_heads is not None:
+        x = maker.add(nn.ReshapeOp(x, ["T", K]))
     if norm:
         x = maker.add(nn.RmsNormOp(x, maker.read("gamma"), eps=1e-5))
     w = maker.read("w")

@@ -22,6 +22,7 @@ from llmc.passes.tile.expand_rings import expand_rings
 from llmc.passes.tile.insert_fences import insert_fences
 from llmc.passes.tile.tile_to_ptx import lower_kernel
 from llmc.runtime.device import KernelImage
+from llmc.runtime.tensor_map import tensor_map
 
 TARGET = find_target("sm_90a")
 
@@ -95,7 +96,10 @@ def _on_device(case: Case, programs: list[TileKernelOp], storage: list[np.ndarra
         grid = tuple(expressions.evaluate(g.data, case.sizes) for g in program.grid.data)
         sizes = [case.sizes[s.data] for s in program.sizes.data]
         function = device.load(image_of(program))
-        device.launch(function, grid, [*(a.ptr for a in allocations), *sizes])
+        maps = [
+            tensor_map(m, program.buffers[m.buffer].type, case.sizes, allocations[m.buffer].ptr) for m in program.tensor_maps
+        ]
+        device.launch(function, grid, [*(a.ptr for a in allocations), *maps, *sizes])
     return [
         device.download(allocation, array.nbytes).view(array.dtype).reshape(array.shape)
         for allocation, array in zip(allocations, storage, strict=True)

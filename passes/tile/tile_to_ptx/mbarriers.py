@@ -23,7 +23,7 @@ from ..divisibility import known_divisor
 from .addressing import origin_digits
 from .emitter import Predicate, Scalar
 from .memory import policy_of
-from .values import Buffer, Mapped, Mbarriers, Smem, elem_size
+from .values import Buffer, Mapped, Mbarriers, Smem, elem_size, unsupported
 
 if TYPE_CHECKING:
     from .kernel import KernelLowering
@@ -86,8 +86,15 @@ def global_address(k: KernelLowering, memory: Buffer, offsets: Sequence[SSAValue
             return Addr(cast(SSAValue, e.add64(base, e.op("mul.lo.s64", offset, size))))
         return Addr(cast(SSAValue, e.mad_wide(offset, size, base)))
     terms: list[tuple[Scalar, int]] = []
+    pattern = 1 << sum(memory.layout.swizzle or ())
     for offset, digits in zip(offsets, memory.layout.normalised().dims, strict=True):
-        terms.extend(origin_digits(e, k.scalar(offset), digits, known_divisor(offset)))
+        divisor, scalar = known_divisor(offset), k.scalar(offset)
+        found = origin_digits(e, scalar, digits, divisor)
+        terms.extend(found)
+        if memory.layout.swizzle is not None and any(
+            (s if v is not scalar else s * divisor) % pattern for v, s in found if v != 0
+        ):
+            raise unsupported(f"a bulk copy from inside a pattern of {pattern} elements of swizzled memory", offset)
     for value, stride in sorted(terms, key=lambda term: e.depth(term[0])):
         base = e.mad_wide(value, stride * size, base)
     return Addr(base)

@@ -95,16 +95,16 @@ class Pointers:
         part = self.plan.part_of[register]
         key = (part, walked_key)
         walked_register = register if access.walked else None
+        if access.layout.swizzle is not None:
+            return self._swizzled(self.memory, part, register, key, walked_register)
         if isinstance(self.memory, Buffer):
             if key not in self._bases:
                 self._bases[key] = self._global_base(self.memory, part, walked_register)
             return Addr(self._bases[key], self.plan.imm[register] * self.size)
-        if access.layout.swizzle is None:
-            if key not in self._bases:
-                self._bases[key] = self._shared_base(self.memory, part, walked_register)
-            base, constant = self._bases[key]
-            return Addr(base, constant + self.plan.imm[register] * self.size)
-        return self._swizzled(self.memory, part, register, key, walked_register)
+        if key not in self._bases:
+            self._bases[key] = self._shared_base(self.memory, part, walked_register)
+        base, constant = self._bases[key]
+        return Addr(base, constant + self.plan.imm[register] * self.size)
 
     def _global_base(self, memory: Buffer, part: int, register: int | None) -> SSAValue:
         thread = emit_thread_part(self.e, self.plan.parts[part], self.lane, self.warp)
@@ -127,9 +127,12 @@ class Pointers:
             base = self.e.mad(value, stride * self.size, base)
         return self.e.reg(base), constant
 
-    def _swizzled(self, memory: Smem, part: int, register: int, key: Any, walked: int | None) -> Addr:
-        """base + swizzle(linear), the register's bits xored or added after the thread's swizzle is done."""
-        e, size = self.e, self.size
+    def _swizzled(self, memory: Memory, part: int, register: int, key: Any, walked: int | None) -> Addr:
+        """base + swizzle(linear), the register's bits xored or added after the thread's swizzle is done.
+
+        Linear offsets are bytes in shared memory; elements in global memory, whose bytes may need 64 bits.
+        """
+        e, size = self.e, 1 if isinstance(memory, Buffer) else self.size
         assert self.access.layout.swizzle is not None
         bits, base, shift = self.access.layout.swizzle
         base += size.bit_length() - 1
@@ -145,12 +148,12 @@ class Pointers:
             possible = 0
             for value in set((table * size).reshape(-1).tolist()):
                 possible |= int(value)
-            outside: Scalar = memory.base
+            outside: list[tuple[Scalar, int]] = []
             inside: Scalar = thread
             for value, stride in self._terms(walked):
                 dim_step = self._known_step(value, stride) * size
                 if dim_step % block == 0:
-                    outside = e.mad(value, stride * size, outside)
+                    outside.append((value, stride))
                     continue
                 inside = e.mad(value, stride * size, inside)
                 low = dim_step & -dim_step
@@ -161,12 +164,24 @@ class Pointers:
         high, low = own - own % block, own % block
         if low & possible:
             total = self._swizzle_register(e.add(inside, low), mask, shift)
-            return Addr(e.reg(e.add(total, outside)), memory.offset + high)
+            return self._joined(memory, total, outside, high)
         moved = swizzle(low)
         reachable = possible | ((possible & mask) >> shift)
         overlap = moved & reachable
-        address = e.add(e.xor(swizzled, overlap), outside)
-        return Addr(e.reg(address), memory.offset + high + (moved & ~reachable))
+        return self._joined(memory, e.xor(swizzled, overlap), outside, high + (moved & ~reachable))
+
+    def _joined(self, memory: Memory, swizzled: Scalar, outside: list[tuple[Scalar, int]], constant: int) -> Addr:
+        """A swizzled offset, whole swizzle blocks and a constant added to the memory's start: in global memory what varies least first."""
+        e = self.e
+        if isinstance(memory, Buffer):
+            pointer: Any = e.mad_wide(swizzled, self.size, memory.pointer)
+            for value, stride in outside:
+                pointer = e.mad_wide(value, stride * self.size, pointer)
+            return Addr(pointer, constant * self.size)
+        base = memory.base
+        for value, stride in outside:
+            base = e.mad(value, stride * self.size, base)
+        return Addr(e.reg(e.add(swizzled, base)), memory.offset + constant)
 
     def _known_step(self, value: Scalar, stride: int) -> int:
         """A divisor, in elements, of value * stride."""

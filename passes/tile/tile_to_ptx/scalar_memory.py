@@ -33,18 +33,23 @@ def scalar_address(k: KernelLowering, memory: Memory, offsets: Sequence[SSAValue
         else:
             terms.extend(origin_digits(e, scalar, digits, known_divisor(offset)))
     terms.sort(key=lambda term: e.depth(term[0]))
-    if isinstance(memory, Buffer):
+    swizzle = memory.layout.swizzle
+    if isinstance(memory, Buffer) and swizzle is None:
         base: Any = memory.pointer
         for value, stride in terms:
             base = e.mad_wide(value, stride * size, base)
         return Addr(base, constant * size)
-    linear: Scalar = constant * size
+    unit = 1 if isinstance(memory, Buffer) else size  # the bytes of global memory may need 64 bits
+    linear: Scalar = constant * unit
     for value, stride in terms:
-        linear = e.mad(value, stride * size, linear)
-    if memory.layout.swizzle is not None:
-        bits, base_bits, shift = memory.layout.swizzle
-        mask = ((1 << bits) - 1) << (base_bits + size.bit_length() - 1 + shift)
+        linear = e.mad(value, stride * unit, linear)
+    if swizzle is not None:
+        bits, base_bits, shift = swizzle
+        mask = ((1 << bits) - 1) << (base_bits + unit.bit_length() - 1 + shift)
         linear = e.xor(linear, e.shr(e.and_(linear, mask), shift))
+    if isinstance(memory, Buffer):
+        pointer: Any = e.mad_wide(linear, size, memory.pointer)
+        return Addr(pointer)
     return Addr(e.reg(e.add(linear, memory.base)), memory.offset)
 
 

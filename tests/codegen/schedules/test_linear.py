@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import bf16, i8
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 from kernel_cases import linear_case
-from kernel_runs import run
+from kernel_runs import image_of, programs_of, run
 
 Heads = tuple[int, int, int] | None
 
@@ -26,7 +26,7 @@ Heads = tuple[int, int, int] | None
 def reference(arrays: dict[str, np.ndarray], epilogue: str, heads: Heads) -> dict[str, np.ndarray]:
     """What the kernel should leave in its outputs, in f64."""
     a = {k: v.astype(np.float64) if v.dtype.kind not in "iu" or k == "w" else v for k, v in arrays.items()}
-    x = a["x"]
+    x = a["x"].reshape(len(a["x"]), -1)
     if "gamma" in a:
         x = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5) * a["gamma"]
     y = x @ a["w"].T
@@ -136,7 +136,16 @@ def test_weight_images_hold_every_element_once(pair: int, elem: Any) -> None:
 def test_the_plain_image_is_the_documented_one() -> None:
     layout = weight_image(32, 64, bf16)
     row, k = 16 + 2 * 5 + 1, 32 + 8 * 3 + 4 + 2 + 1
-    assert layout.offset((row, k)) == (1 * 2 + 1) * 512 + 1 + 2 + 4 + 8 * (3 + 4 * 5) + 256
+    assert layout.offset((row, k)) == (1 * 2 + 1) * 512 + 1 + 2 + 4 + 8 * (3 ^ 2) + 32 * 5 + 256
+
+
+def test_decode_swizzles_its_lane_once() -> None:
+    case = linear_case(T=8, N=256, K=4096, epilogue="residual")
+    (program,) = programs_of(case, ScheduleAttr.of("skinny", m=16, n=8, warps=4, unroll=4))
+    text = image_of(program).ptx
+    assert text.count("xor.b32") == 1
+    assert text.index("xor.b32") < text.index("mma.sync")
+    assert text.count("ld.global.nc.L1::no_allocate.v4.b32") == 8
 
 
 def test_schedules_of_one_weight_agree_on_its_image() -> None:

@@ -14,7 +14,7 @@ from llmc.dialects.layout.mem import MemLayout
 from llmc.dialects.layout.tv import Tv
 from llmc.dialects.layout.types import BufferType
 from llmc.dialects.tile.ops import KernelOp
-from llmc.dialects.tile.wgmma import PATTERN, WgmmaMismatch, wgmma_plan
+from llmc.dialects.tile.wgmma import PATTERN, PATTERNS, Rows, WgmmaMismatch, wgmma_plan, wgmma_shared_plan
 from ml_dtypes import bfloat16
 from xdsl.dialects.builtin import bf16, f32
 
@@ -69,6 +69,66 @@ def test_misfits_are_named(change: dict[str, object], message: str) -> None:
     parts: dict[str, object] = {"a": operand(64), "b": shared(24, 64), "d": accumulator(24)} | change
     with pytest.raises(WgmmaMismatch, match=message):
         wgmma_plan(parts["a"], (24, 64), parts["b"], parts["d"])  # pyright: ignore
+
+
+def blocks(m: int, k: int) -> MemLayout:
+    """Tiles of 16 rows: for each 32 k the even rows of the tile, then the odd ones, as patterns of the 64-byte swizzle."""
+    return MemLayout((((2, 256), (8, 32), (m // 16, 16 * k)), ((32, 1), (k // 32, 512))), PATTERNS[32])
+
+
+def halves(m: int, n: int, groups: tuple[int, int] = (0, 0)) -> Tv:
+    """An accumulator whose instructions take the even or the odd rows of eight tiles; warpgroups are `groups` apart."""
+    reg = ((2, (0, 1)), (2, (16, 0)), (n // 8, (0, 8 if groups != (0, 8) else 16)), (2, (1, 0)))
+    return Tv(
+        (m, 2 * n if groups[1] else n),
+        reg,
+        ((4, (0, 2)), (8, (2, 0))),
+        ((4, (32, 0)), *(((2, groups),) if any(groups) else ())),
+    )
+
+
+def test_rows_in_shared_memory_may_be_tiles_apart() -> None:
+    plan = wgmma_shared_plan((128, 64), blocks(128, 64), (24, 64), shared(24, 64), halves(128, 24))
+    assert [(item.a, item.b) for item in plan.atoms] == [
+        (a + h, b) for a, b in ((0, 0), (16, 16), (512, 32), (528, 48)) for h in (0, 256)
+    ]
+    assert (plan.columns, plan.a, plan.b) == (24, Rows(32, 1024, 0), Rows(64, 512, 0))
+    assert plan.atoms[1].d == tuple(12 + r for r in plan.atoms[0].d)
+
+
+def test_warpgroups_divide_rows_or_columns() -> None:
+    rows = wgmma_shared_plan((256, 64), blocks(256, 64), (24, 64), shared(24, 64), halves(256, 24, (128, 0)))
+    assert (rows.columns, rows.a.group, rows.b.group) == (24, 8192, 0)
+    columns = wgmma_shared_plan((128, 64), blocks(128, 64), (32, 64), shared(32, 64), halves(128, 16, (0, 16)))
+    assert (columns.columns, columns.a.group, columns.b) == (16, 0, Rows(64, 512, 1024))
+    turns = wgmma_shared_plan((128, 64), blocks(128, 64), (32, 64), shared(32, 64), halves(128, 16, (0, 8)))
+    assert (turns.columns, turns.a.group, turns.b) == (16, 0, Rows(64, 1024, 512))
+
+
+@pytest.mark.parametrize("width", [32, 64, 128])
+def test_every_swizzle_is_an_operand(width: int) -> None:
+    span = width // 2
+    a = MemLayout((((64, span),), ((span, 1), (128 // span, 64 * span))), PATTERNS[span])
+    plan = wgmma_shared_plan((64, 128), a, (24, 128), shared(24, 128), accumulator(24))
+    assert plan.a == Rows(span, 8 * span, 0)
+    assert len(plan.atoms) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"a": MemLayout(blocks(128, 64).dims)}, "a: swizzle"),
+        ({"a": MemLayout((((2, 256), (8, 32), (8, 1024)), ((2, 16), (16, 1), (2, 512))), PATTERNS[32])}, "16 in a row"),
+        ({"a": MemLayout((((128, 32),), ((32, 1), (2, 4096))), PATTERNS[32])}, "eight rows of a quad"),
+        ({"a": MemLayout((((2, 256), (8, 32), (8, 1056)), ((32, 1), (2, 512))), PATTERNS[32])}, "not all at patterns"),
+        ({"a": MemLayout((((2, 256), (8, 32), (2, 1024), (4, 4096)), ((32, 1), (2, 512))), PATTERNS[32])}, "one step apart"),
+        ({"d": halves(128, 32)}, "expected"),
+    ],
+)
+def test_misfits_in_shared_memory_are_named(change: dict[str, object], message: str) -> None:
+    parts: dict[str, object] = {"a": blocks(128, 64), "d": halves(128, 24)} | change
+    with pytest.raises(WgmmaMismatch, match=message):
+        wgmma_shared_plan((128, 64), parts["a"], (24, 64), shared(24, 64), parts["d"])  # pyright: ignore
 
 
 def kernel(n: int, k: int, rounds: int = 1) -> KernelOp:

@@ -651,6 +651,17 @@ tile.kernel @full(%T: i32) attributes {effects = [], grid = ["1", "1", "1"], siz
 
 // -----
 
+tile.kernel @wgmma_of_shared_memory() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 4 : i32} {
+  %0 = tile.full 0.000000e+00 : f32 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %1 = tile.alloc : !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %2 = tile.alloc : !tile.smem<64x64xbf16>
+  // expected-error @below {{wgmma: a: swizzle None; descriptors have [3, 3, 3], [2, 3, 3], [1, 3, 3]}}
+  %3 = tile.wgmma %2, %1, %0 : !tile.smem<64x64xbf16>, !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>, !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  tile.return
+}
+
+// -----
+
 tile.kernel @wgmma_wait() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 4 : i32} {
   %0 = tile.full 0.000000e+00 : f32 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
   %1 = tile.alloc : !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>

@@ -217,6 +217,17 @@ tile.kernel @wgmma() attributes {effects = [], grid = ["1", "1", "1"], sizes = [
   // CHECK: tile.return
   tile.return
 }
+// CHECK: tile.kernel @wgmma_of_shared_memory()
+tile.kernel @wgmma_of_shared_memory() attributes {effects = [], grid = ["1", "1", "1"], sizes = [], warps = 4 : i32} {
+  %0 = tile.full 0.000000e+00 : f32 : !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %1 = tile.alloc : !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  %2 = tile.alloc : !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>
+  // CHECK: %3 = tile.wgmma %2, %1, %0 : !tile.smem<64x64xbf16, #layout.mem<{{\[\[}}64, 64]], {{\[\[}}64, 1]], swizzle = [3, 3, 3]>>, !tile.smem<8x64xbf16,
+  %3 = tile.wgmma %2, %1, %0 : !tile.smem<64x64xbf16, #layout.mem<[[64, 64]], [[64, 1]], swizzle = [3, 3, 3]>>, !tile.smem<8x64xbf16, #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>>, !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  %4 = tile.wgmma_wait %3 {pending = 0 : i64} : !tile.inflight<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>> -> !tile.frag<64x8xf32, #layout.tv<shape = [64, 8], reg = [[2, [0, 1]], [2, [8, 0]]], lane = [[4, [0, 2]], [8, [1, 0]]], warp = [[4, [16, 0]]]>>
+  // CHECK: tile.return
+  tile.return
+}
 // CHECK: tile.kernel @mbarriers(%b0: !layout.buffer<[64, 64], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [],
 tile.kernel @mbarriers(%b0: !layout.buffer<[64, 64], bf16>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
   // CHECK: %0 = arith.constant 1 : i32

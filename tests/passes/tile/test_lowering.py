@@ -116,7 +116,7 @@ def test_softmax_in_a_loop_reuses_its_scratch():
 
 
 def mma_image(n, k):
-    """The weight order of the contract: a lane's A fragment of an m16k32 block is contiguous."""
+    """A weight order in which a lane's A fragment of an m16k32 block is contiguous."""
     rows = ((8, 32), (2, 2), (n // 16, 512 * (k // 32)))
     columns = ((2, 1), (2, 4), (2, 256), (4, 8), (k // 32, 512))
     return MemLayout((rows, columns))
@@ -150,6 +150,43 @@ def test_gemm_from_a_weight_image_takes_16_byte_loads():
     assert np.allclose(wanted[2], x.astype(np.float32) @ w.astype(np.float32).T, atol=1e-3)
     assert np.allclose(got[2], wanted[2], atol=1e-3)
     assemble(text, "sm_90a")
+
+
+@pytest.mark.parametrize(("vector", "at"), [(8, 0), (2, 32), (1, 5)])
+def test_tiles_of_swizzled_global_memory(vector, at):
+    image = MemLayout((((2, 256), (8, 32), (4, 1536)), ((32, 1), (3, 512))), (2, 3, 3))
+    types = [BufferType.of([64, 96], bf16, image), BufferType.of([64, 96], bf16, image), BufferType.of([64, 96], bf16)]
+    b = start("moved", types, ["r", "w", "w"], warps=2, grid=[4, 1, 1])
+    tv = Tv.blocked((16, 64 if vector > 1 else 32), vector, None, 2)
+    row = b.mul(b.task()[0], 16)
+    x = b.load(b.arg(0), [row, at], tv)
+    b.store(x, b.arg(1), [row, at])
+    b.store(x, b.arg(2), [row, at])
+    x = np.zeros(64 * 96, bfloat16)
+    x[image.all_offsets().reshape(-1)] = rng.standard_normal(64 * 96).astype(bfloat16)
+    check(b, [x, np.zeros_like(x), np.zeros((64, 96), bfloat16)])
+
+
+def test_elements_of_swizzled_global_memory():
+    image = MemLayout((((2, 256), (8, 32)), ((32, 1), (2, 512))), (2, 3, 3))
+    b = start("one", [BufferType.of([16, 64], f32, image), BufferType.of([16, 64], f32)], ["r", "w"], grid=[16, 64, 1])
+    row, column, _ = b.task()
+    b.store_scalar(b.load_scalar(b.arg(0), row, column), b.arg(1), row, column)
+    check(b, [np.arange(1024, dtype=np.float32), np.zeros((16, 64), np.float32)])
+
+
+def test_bulk_copies_cut_no_swizzle_of_global_memory():
+    layout = MemLayout(MemLayout.row_major((4, 512)).dims, (2, 3, 3))
+    for step, fits in ((1, True), (32, False)):
+        b = start("cut", [BufferType.of([4, 512], bf16, layout)], ["r"], grid=[4, 8, 1])
+        stage, full = b.alloc([256], bf16, MemLayout(((((256, 1)),),), (2, 3, 3))), b.mbarriers(1, 1)
+        row, column, _ = b.task()
+        b.bulk_copy(b.arg(0), [row, 0] if fits else [row, b.mul(column, step)], stage, full, 0, 512)
+        if fits:
+            to_text(b.finish())
+        else:
+            with pytest.raises(LlmcError, match="pattern"):
+                to_text(b.finish())
 
 
 @pytest.mark.parametrize("transposed", [False, True])

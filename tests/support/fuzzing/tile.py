@@ -339,7 +339,9 @@ def warpgroup(b: Scope) -> None:
     panel = MemLayout(MemLayout.row_major([8 * n, 64]).dims, (3, 3, 3))
     b.put(wgmma.AsyncFenceOp())
     kind = b.pick(bf16, f16)
-    a, right = fragment(b, kind, left), b.value(SmemType.of([8 * n, 64], kind, panel))
+    right = b.value(SmemType.of([8 * n, 64], kind, panel))
+    rows = MemLayout(MemLayout.row_major([left.shape[0], 64]).dims, (3, 3, 3))
+    a = b.value(SmemType.of([left.shape[0], 64], kind, rows)) if b.flag() else fragment(b, kind, left)
     flying = fragment(b, f32, acc)
     for op in (*((wgmma.WgmmaBeginOp,) if b.flag() else ()), wgmma.WgmmaOp, wgmma.WgmmaWaitOp):
         flying = b.put(

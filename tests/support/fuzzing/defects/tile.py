@@ -142,6 +142,7 @@ DEFECTS = [
         ("an accumulator of halves", "tile.full 0.000000e+00 : f32 : !tile.frag<64x8xf32, #c>", "tile.full 0.000000e+00 : bf16 : !tile.frag<64x8xbf16, #c>", "operand is used with type", "LLMC0001"),
         ("a panel without swizzle", "#p = #layout.mem<[[8, 64]], [[64, 1]], swizzle = [3, 3, 3]>", "#p = #layout.mem<[[8, 64]], [[64, 1]]>", "descriptors here have the 128-byte one"),
         ("fragments that are no wgmma's", "#a = #layout.tv<shape = [64, 64], reg = [[2, [0, 1]], [2, [8, 0]], [2, [0, 8]], [4, [0, 16]]]", "#a = #layout.tv<shape = [64, 64], reg = [[2, [0, 8]], [2, [8, 0]], [2, [0, 1]], [4, [0, 16]]]", "wgmma: a"),
+        ("rows of a without swizzle", "%2 = tile.full 0.000000e+00 : bf16 : !tile.frag<64x64xbf16, #a>\n  %3 = tile.wgmma %2, %1, %0 : !tile.frag<64x64xbf16, #a>", "%2 = tile.alloc : !tile.smem<64x64xbf16>\n  %3 = tile.wgmma %2, %1, %0 : !tile.smem<64x64xbf16>", "wgmma: a: swizzle None"),
         ("a start beyond k", "tile.wgmma %2, %1, %0 :", "tile.wgmma %2, %1, %0 {start = 16 : i64} :", "wgmma: "),
     ),
     *planted(
