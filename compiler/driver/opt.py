@@ -128,6 +128,7 @@ def process(
 def transform(passes: PassContext, text: str, name: str, arguments: argparse.Namespace) -> str:
     """`process` without what it reports at the end."""
     from ...dialects.ir.diagnostics import LlmcError
+    from ...dialects.ir.text_places import tell_place
     from ...passes.framework.manager import PassManager
     from .instruments import make_instruments
     from .instruments.counting import counters_of
@@ -154,6 +155,7 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     try:
         manager.run(elements, module)
     except LlmcError as error:
+        tell_place(error, passes.xdsl, text, name)
         write_reproducer(error, text, name, arguments, elements, registry)
         raise
     finally:
