@@ -156,7 +156,13 @@ class _Former:
             return False
         loops = loops_of(generic)
         if any(not _in_order(m) for m in loops):
-            self.ctx.remark("missed", "fusion", generic, "not taken as an epilogue: it reads an operand transposed")
+            self.ctx.remark(
+                "missed",
+                "fusion",
+                generic,
+                "not taken as an epilogue: it reads an operand transposed",
+                "transpose that operand before, in a kernel of its own",
+            )
             return False
         out = dims_of(generic.results[0])
         rows = dims_of(anchor.results[0])[0] if dims_of(anchor.results[0]) else ONE
@@ -188,7 +194,13 @@ class _Former:
             return
         linear = readers[0]
         if not isinstance(norm, nn.RmsNormOp):
-            self.ctx.remark("missed", "fusion", norm, f"{norm.name} stays a kernel: only an RMS norm is a prologue")
+            self.ctx.remark(
+                "missed",
+                "fusion",
+                norm,
+                f"{norm.name} stays a kernel: only an RMS norm is a prologue",
+                "nothing: by design, a mean of the row would have to be subtracted before the product",
+            )
             return
         if self.prologue == "cost" and not _on_tensor_cores(linear):
             self.ctx.remark(
@@ -196,11 +208,16 @@ class _Former:
                 "fusion",
                 norm,
                 f"the norm stays a kernel: {linear.weight.type} has no tensor-core image, so each result would compute it again",
+                "use a dtype that the tensor cores take, or form-kernels{prologue=always}",
             )
             return
         if self.prologue == "cost" and self.most(dims_of(norm.results[0])[0]) > self.prologue_tokens:
             self.ctx.remark(
-                "missed", "fusion", norm, f"the norm stays a kernel: this regime has more than {self.prologue_tokens} rows"
+                "missed",
+                "fusion",
+                norm,
+                f"the norm stays a kernel: this regime has more than {self.prologue_tokens} rows",
+                "form-kernels{prologue-tokens=N} thinks about it up to N rows, {prologue=always} takes it",
             )
             return
         rows = self.number(dims_of(norm.results[0])[0])
@@ -216,6 +233,7 @@ class _Former:
                 "fusion",
                 norm,
                 f"the norm stays a kernel: as a prologue at {rows:.0f} tokens it would save {saved:.1f} us",
+                "form-kernels{prologue=always} takes it where the order of kernels lets it",
             )
 
     def leftovers(self) -> None:

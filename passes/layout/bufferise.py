@@ -282,7 +282,9 @@ class _Bufferiser:
         """An op that no kernel took is a kernel of its own."""
         if (op.regions and op.name != "linalg.generic") or not op.results:
             raise LlmcError("LLMC0706", f"{op.name} stands outside every kernel", op, fix="run the fusion passes first")
-        self.ctx.remark("missed", "fusion", op, f"{op.name} is a launch of its own")
+        self.ctx.remark(
+            "missed", "fusion", op, f"{op.name} is a launch of its own", "run form-kernels before, which gives ops a kernel"
+        )
         operands = list(dict.fromkeys(op.operands))
         stem = f"{op.name.replace('.', '_')}_{self.function.sym_name.data}"
         plan = kernel_from_body(
