@@ -27,7 +27,7 @@ from ...dialects.nn.pointwise import PointwiseOp
 from ...dialects.ptx.ops import INSTRUCTIONS
 from ...dialects.ptx.table import TABLE, Row
 from ...passes.framework.named_pipeline import NamedPipeline
-from ...passes.framework.options import MISSING, default_of, option_name, print_value
+from ...passes.framework.options import MISSING, default_of, option_name, print_value, type_text
 from ...passes.framework.pass_ import Pass
 from ...passes.framework.registry import OURS, Registry
 from ..knobs import VARIABLES
@@ -275,7 +275,7 @@ def option_table(cls: type[Pass] | type[NamedPipeline]) -> Iterator[str]:
     for f in fields(cls):
         default = default_of(f)
         shown = "" if default is MISSING else "none" if default == "" else f"`{print_value(default)}`"
-        yield f"| `{option_name(f.name)}` | {str(f.type).replace('|', 'or')} | {shown} |"
+        yield f"| `{option_name(f.name)}` | {type_text(cls, f)} | {shown} |"
 
 
 def dialect_list(names: Sequence[str]) -> str:
@@ -364,11 +364,22 @@ def flag_rows(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in parser._actions:  # pyright: ignore[reportPrivateUsage]
         if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):  # pyright: ignore[reportPrivateUsage]
             continue
-        value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
-        takes = "" if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction) else f" {value}"
-        names = ", ".join(f"`{o}{takes}`" for o in action.option_strings) or f"`{action.metavar or action.dest}`"
-        text = (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%").replace("|", "\\|")
+        names = ", ".join(f"`{name}`" for name in spellings(action))
+        text = help_text(action).replace("|", "\\|")
         yield f"| {names} | {text} |".replace("|sm", "\\|sm")
+
+
+def spellings(action: argparse.Action) -> list[str]:
+    """How an argument is written, with what it takes: `-o OUT`, `--output OUT`; the name of a positional one."""
+    metavar = " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar
+    value = metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    takes = "" if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction) else f" {value}"
+    return [f"{option}{takes}" for option in action.option_strings] or [metavar or action.dest]
+
+
+def help_text(action: argparse.Action) -> str:
+    """What an argument does, in the words of `--help`."""
+    return (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
 
 
 def subparsers(parser: argparse.ArgumentParser) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from xdsl.parser import AttrParser, Parser
 from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import ParseError
 from xdsl.utils.lexer import Input
+from xdsl.utils.mlir_lexer import MLIRTokenKind
 
 from .diagnostics import LlmcError
 from .lexing import IrLexer
@@ -128,7 +129,7 @@ class _OpParser(Parser):
             return super().parse_comma_separated_list(delimiter, parse, context_msg)
         begin = self.pos
         listed = super().parse_comma_separated_list(Parser.Delimiter.PAREN, parse, context_msg)
-        if self._current_token.text != "->":
+        if self._current_token.kind is not MLIRTokenKind.ARROW:
             return listed
         self._resume_from(begin)
         return super().parse_comma_separated_list(delimiter, parse, context_msg)
