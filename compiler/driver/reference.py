@@ -170,12 +170,7 @@ def pointwise_section(ops: Sequence[type[PointwiseOp]], examples: str) -> Iterat
     yield ""
     yield "From the table in `dialects/nn/pointwise.py`. Operands broadcast as in numpy; all have one element type, which is the result's unless it says otherwise."
     yield ""
-    yield "| op | operands | elements | result | PyTorch |"
-    yield "|---|---|---|---|---|"
-    for op in ops:
-        row = op.ROW
-        result = {"bool": "`i1`", "given": "as written", "select": "of the last two"}.get(row.result, "")
-        yield f"| `{op.name}` | {row.arity} | {row.elems} | {result} | {', '.join(f'`{a}`' for a in row.aten)} |"
+    yield from pointwise_row(*ops)
     yield ""
     yield "```mlir"
     yield example("nn.add", examples)
@@ -184,27 +179,48 @@ def pointwise_section(ops: Sequence[type[PointwiseOp]], examples: str) -> Iterat
     yield ""
 
 
+def pointwise_row(*ops: type[PointwiseOp]) -> Iterator[str]:
+    """The rows of some pointwise ops, as a table."""
+    yield "| op | operands | elements | result | PyTorch |"
+    yield "|---|---|---|---|---|"
+    for op in ops:
+        row = op.ROW
+        result = {"bool": "`i1`", "given": "as written", "select": "of the last two"}.get(row.result, "")
+        yield f"| `{op.name}` | {row.arity} | {row.elems} | {result} | {', '.join(f'`{a}`' for a in row.aten)} |"
+
+
+def instruction_rows(rows: Sequence[Row]) -> Iterator[str]:
+    """The forms of an opcode, as a table."""
+    yield "| form | takes | gives | needs |"
+    yield "|---|---|---|---|"
+    for row in rows:
+        needs = f"sm_{row.sm}{'a' if row.arch else ''}, PTX {row.ptx // 10}.{row.ptx % 10}"
+        yield f"| `{row.pattern}` | {f'`{row.operands}`' if row.operands else ''} | {f'`{row.results}`' if row.results else ''} | {needs} |".replace(
+            "a|b", "a\\|b"
+        )
+
+
+def rows_by_base() -> dict[str, list[Row]]:
+    """The rows of the instruction table by the base opcodes that they have."""
+    found: dict[str, list[Row]] = {}
+    for row in TABLE:
+        for base in re.split(r"[.\[]", row.pattern, maxsplit=1)[0].strip("{}").split(","):
+            found.setdefault(base, []).append(row)
+    return found
+
+
 def instruction_section(examples: str) -> Iterator[str]:
     yield "## Instructions"
     yield ""
     yield "One op for each base opcode, one row of `dialects/ptx/table/` for each form: `{a,b}` is a choice, `[x]` may be left out, `<name>` is a list of"
     yield "the table. The rest of the opcode is the op's form: `add.s32` is `ptx.add s32`. Every instruction takes a predicate: `if %p`, `if not %p`, and"
     yield "`else %v` for the value of its result where it does not run."
-    by_base: dict[str, list[Row]] = {}
-    for row in TABLE:
-        for base in re.split(r"[.\[]", row.pattern, maxsplit=1)[0].strip("{}").split(","):
-            by_base.setdefault(base, []).append(row)
+    by_base = rows_by_base()
     for base in sorted(INSTRUCTIONS):
         yield ""
         yield f"### `ptx.{base}`"
         yield ""
-        yield "| form | takes | gives | needs |"
-        yield "|---|---|---|---|"
-        for row in by_base.get(base, ()):
-            needs = f"sm_{row.sm}{'a' if row.arch else ''}, PTX {row.ptx // 10}.{row.ptx % 10}"
-            yield f"| `{row.pattern}` | {f'`{row.operands}`' if row.operands else ''} | {f'`{row.results}`' if row.results else ''} | {needs} |".replace(
-                "a|b", "a\\|b"
-            )
+        yield from instruction_rows(by_base.get(base, ()))
         shown = example(f"ptx.{base}", examples)
         if shown:
             yield ""
