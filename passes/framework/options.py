@@ -47,6 +47,16 @@ def _type_text(hint: Any) -> str:
     return getattr(hint, "__name__", None) or str(hint)
 
 
+def at_least(item: Any, **bounds: int) -> None:
+    """For the `__post_init__` of a pass: raises LLMC0203 for an option below its bound, so that a pipeline is refused where it is
+    read and not where it runs."""
+    for name, bound in bounds.items():
+        value = getattr(item, name)
+        if value < bound:
+            what = f"option '{option_name(name)}' of pass '{item.name}' is {value}"
+            raise LlmcError("LLMC0203", what, fix=f"give {bound} or more")
+
+
 def default_of(field: Field[Any]) -> Any:
     """The default of a field; MISSING where it has none."""
     if field.default is not MISSING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -21,6 +21,7 @@ from ...dialects.nn import ops as nn
 from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import dims_of, elem_of
 from ...dialects.quantized.types import ElemType
+from ..framework.options import at_least
 from ..framework.pass_ import Pass, PassContext
 from ..nn.values import definition, functions, users
 from .boundaries import element_bytes, remark_boundaries
@@ -81,10 +82,13 @@ class FormKernels(Pass):
     name: ClassVar[str] = "form-kernels"
     produces: ClassVar[tuple[str, ...] | None] = ("nn", "fusion", "linalg")
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
-    prologue: str = "cost"
+    prologue: Literal["cost", "always", "never"] = "cost"
     prologue_tokens: int = 64
     launch_us: float = 2.0
     target: str = ""
+
+    def __post_init__(self) -> None:
+        at_least(self, prologue_tokens=0, launch_us=0)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         costs = Costs(ctx.registry.targets.of(module, self.target), self.launch_us)

@@ -45,11 +45,11 @@ class ChoosePrecision(Pass):
     scheme: str = "none"
     logits_f32: bool = True
 
-    def run(self, ctx: PassContext, module: ModuleOp) -> None:
+    def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
-            raise LlmcError(
-                "LLMC0420", f"unknown weight scheme '{self.scheme}'", module, fix=f"schemes are {', '.join(SCHEMES)}"
-            )
+            raise LlmcError("LLMC0420", f"unknown weight scheme '{self.scheme}'", fix=f"schemes are {', '.join(SCHEMES)}")
+
+    def run(self, ctx: PassContext, module: ModuleOp) -> None:
         module.attributes["nn.weights"] = StringAttr(self.scheme)
         if not self.logits_f32:
             return
