@@ -99,7 +99,7 @@ class Remarks:
         symbol = _symbol_of(op)
         where, location = "", UNKNOWN
         if op is not None:
-            inside = f" in @{symbol}" if symbol and symbol != symbol_name(op) else ""
+            inside = f"{' in' if symbol_name(op) is None else ''} @{symbol}" if symbol else ""
             where = f"{op.name}{inside} at {describe_location(op.location) or 'an unknown place'}"
             location = op.location
         self.items.append(Remark(kind, category, pass_name, where, message, suggestion, location, symbol))

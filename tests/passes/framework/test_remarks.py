@@ -112,3 +112,13 @@ def test_every_missed_remark_in_the_code_has_a_suggestion():
         and (len(node.args) < 5 or ast.unparse(node.args[4]) == "''")
     ]
     assert bare == []
+
+
+def test_a_remark_on_a_function_names_it_and_one_inside_says_where_it_is():
+    module = parse_module(make_context(), TEXT)
+    function = module.body.block.first_op
+    assert function is not None
+    found = Remarks()
+    found.add("passed", "fusion", "form-kernels", function, "made")
+    found.add("passed", "fusion", "form-kernels", function.regions[0].block.first_op, "made")
+    assert [r.where.split(" at ")[0] for r in found.items] == ["func.func @decode", "arith.addf in @decode"]
