@@ -22,6 +22,7 @@ from ..codegen.ptx.assemble import assemble
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.ir.parsing import parse_module
 from ..dialects.ir.printer import print_module
+from ..dialects.ir.text_places import tell_place
 from ..dialects.ir.verifying import verify
 from ..dialects.ptx.ops import KernelOp as PtxKernelOp
 from ..passes.framework.manager import PassManager
@@ -50,10 +51,14 @@ def build_edited(base: Path, text: str, name: str, settings: Settings, target: s
     options = CompileOptions.of(module)
     if target is not None:
         options = replace(options, target=target)
-    if phase_of(module) in KERNEL_PHASES:
-        original, model = read_artefact(base, context)
-        return compile_kernels(module, options, original, name, settings), model
-    return compile_module(module, options, settings), read_model(base, read_manifest(base, edited=True))
+    try:
+        if phase_of(module) in KERNEL_PHASES:
+            original, model = read_artefact(base, context)
+            return compile_kernels(module, options, original, name, settings), model
+        return compile_module(module, options, settings), read_model(base, read_manifest(base, edited=True))
+    except LlmcError as error:
+        tell_place(error, context, text, name)
+        raise
 
 
 def compile_kernels(module: ModuleOp, options: CompileOptions, original: Compiled, name: str, settings: Settings) -> Compiled:

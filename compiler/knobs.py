@@ -31,7 +31,7 @@ class Knobs:
     clicolor_force: bool = False
 
 
-# field → (variables, how to read the text, what it does); `llmc --help` prints this table
+# field → (variables, how to read the text, what it does); `llmc --help` and docs/flags.md print this table
 VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], object], str]] = {
     "cache_dir": (("LLMC_CACHE_DIR",), Path, "where assembled kernels are kept between runs"),
     "device": (("LLMC_DEVICE",), str, "the device when a command does not name one"),

@@ -1,4 +1,4 @@
-"""llmc's dialects and passes for stock xDSL: `xdsl-opt model.nn -p recognise` has them where llmc is installed.
+"""llmc's dialects and passes for stock xDSL: where llmc is installed, `xdsl-opt -f mlir model.nn -p recognise` has them.
 
 xDSL reads the entry point `xdsl.universe` of every distribution. Nothing is imported here before xDSL asks for it. It refuses names
 that two universes have, so passes that it has itself under the same name (`canonicalize`, `cse`, `dce`) are its own there, and llmc's

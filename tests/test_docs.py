@@ -83,3 +83,8 @@ def test_python_in_pages_imports_what_exists(page: Path):
             if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").startswith("llmc."):
                 module = import_module(node.module or "")
                 assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
+
+
+def test_what_a_flag_takes_is_no_python():
+    page = (ROOT / "docs" / "flags.md").read_text()
+    assert "`--pipelines-disagree P1 P2`" in page and "('" not in page

@@ -94,3 +94,11 @@ def test_help_needs_neither_torch_nor_xdsl():
 
 def test_importing_llmc_is_free():
     assert not {"torch", "xdsl", "numpy"} & loaded_modules("import llmc")
+
+
+def test_the_names_of_the_pass_framework_come_when_they_are_asked_for():
+    from llmc.passes import framework
+
+    assert not {"torch", "xdsl", "numpy"} & loaded_modules("import llmc.passes.framework")
+    assert {name for name in framework.__all__ if getattr(framework, name).__name__ == name} == set(framework.__all__)
+    assert set(framework.__all__) <= set(dir(framework))

@@ -66,6 +66,7 @@ def report(found: Found, replay: Replay, out: Path, plugins: Sequence[str]) -> s
     before = replay.run(Cut(until=application.number - 1, limit=limit)).text
     after = replay.run(replace(Cut(until=application.number, limit=limit), within=application.number))
     files = [out / "before.mlir"]
+    (out / "after.mlir").unlink(missing_ok=True)  # that of an earlier search is not after this pass
     write_text(str(files[0]), before)
     if after.error is None:
         files.append(out / "after.mlir")

@@ -60,6 +60,15 @@ FAMILIES = {
 }
 
 
+# codes whose remedy is put together where they are raised, and what it comes to
+REMEDIES = {
+    "LLMC0263": "look at the IR before and after the pass: `--check-numerics-dump DIR` writes both, and `llmc bisect --test-numerics` "
+    "finds the rewrite at fault; `--check-numerics-tolerance` allows more rounding where the pass may round more",
+    "LLMC0923": "correct what the kernel does at the line that is named: an access outside its buffers, an instruction that the "
+    "emulator lacks (run on a GPU then), or operands that do not fit their instruction",
+}
+
+
 @dataclass(frozen=True)
 class Place:
     """One call that gives an error: where, and its literal texts with `{…}` for what is computed."""
@@ -90,7 +99,7 @@ def literal(node: ast.expr | None) -> str:
         case ast.BinOp(op=ast.Add()):
             return literal(node.left) + literal(node.right)
         case ast.IfExp():
-            return f"{literal(node.body)} / {literal(node.orelse)}"
+            return " / ".join(dict.fromkeys(text for branch in (node.body, node.orelse) if (text := literal(branch)))) or ""
         case ast.Constant():
             return ""
         case _:
@@ -128,22 +137,56 @@ def raised_in(tree: ast.AST, file: str, scope: str = "", function: Function | No
         yield from raised_in(node, file, inner, inside)
 
 
-def texts(what: ast.expr | None, function: Function | None, calls: Mapping[str, Sequence[ast.Call]]) -> list[str]:
-    """The messages that `what` can be: its own, those assigned to it in `function`, or those that callers hand to `function`."""
-    if not isinstance(what, ast.Name) or function is None:
-        return [literal(what)]
-    assigned = [
-        literal(node.value)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == what.id for t in node.targets)
-    ]
-    names = [argument.arg for argument in function.args.args]
-    if what.id in names:
-        index = names.index(what.id) - (names[0] in ("self", "cls"))
+Handed = Mapping[str, "ast.expr | None"]
+Filling = tuple[str, str, str]
+"""What is wrong, why, and what to do, as one call says it."""
+
+
+def fillings(item: Raised, calls: Mapping[str, Sequence[ast.Call]]) -> list[Filling]:
+    """What an error can say: its own texts, those assigned to their names in the function, or those that each caller hands to it,
+    a message with the remedy that goes with it."""
+    given: dict[str, ast.expr | None] = {k.arg: k.value for k in item.call.keywords if k.arg is not None}
+    given |= {name: arg for name, arg in zip(("code", "what", "where", "why", "fix"), item.call.args, strict=False)}
+    parts = [given.get(name) for name in ("what", "why", "fix")]
+    function = item.function
+    names = [a.arg for a in function.args.args] if function is not None else []
+    asked = {node.id for part in parts if part is not None for node in ast.walk(part) if isinstance(node, ast.Name)}
+    callers: list[Handed] = []
+    if function is not None and asked & set(names):
+        first = names[0] in ("self", "cls")
         for call in calls.get(function.name, ()):
-            given = {k.arg: k.value for k in call.keywords}
-            assigned.append(literal(call.args[index] if index < len(call.args) else given.get(what.id)))
-    return list(dict.fromkeys(t for t in assigned if t not in ("", "…"))) or ["…"]
+            handed = dict(zip(names[first:], call.args, strict=False)) | {k.arg: k.value for k in call.keywords if k.arg}
+            callers.append({name: handed.get(name) for name in names})
+    found: dict[Filling, None] = {}
+    for handed in callers or [{}]:
+        whats, whys, fixes = (choices(part, function, handed) for part in parts)
+        for what in whats:
+            found[(what, " / ".join(whys), " / ".join(fixes))] = None
+    return [f for f in found if f[0] not in ("", "…")] or list(found)
+
+
+def choices(part: ast.expr | None, function: Function | None, handed: Handed) -> list[str]:
+    """The texts that an expression can be, those of which nothing is literal left out."""
+    if isinstance(part, ast.BoolOp | ast.IfExp):
+        parts = part.values if isinstance(part, ast.BoolOp) else (part.body, part.orelse)
+        found = dict.fromkeys(text for each in parts for text in choices(each, function, handed))
+        return [text for text in found if text.replace("…", "").strip()] or ["…"]
+    texts = [literal(part)]
+    if isinstance(part, ast.Name) and function is not None:
+        texts = [literal(value) for value in assigned(function, part.id)]
+        texts += [literal(handed[part.id])] if part.id in handed else []
+    return list(dict.fromkeys(t for t in texts if t.replace("…", "").strip())) or [literal(part) and "…"]
+
+
+def assigned(function: Function, name: str) -> Iterator[ast.expr]:
+    """What a function assigns to a name, by itself or in a tuple."""
+    for node in ast.walk(function):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Name) and target.id == name:
+                yield node.value  # pyright: ignore
+            elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):  # pyright: ignore
+                pairs = zip(target.elts, node.value.elts, strict=False)  # pyright: ignore
+                yield from (v for t, v in pairs if isinstance(t, ast.Name) and t.id == name)
 
 
 def spell_constants(tree: ast.Module) -> ast.Module:
@@ -176,11 +219,9 @@ def catalogue(root: Path) -> dict[str, list[Place]]:
                     calls.setdefault(node.func.id if isinstance(node.func, ast.Name) else node.func.attr, []).append(node)
     found: dict[str, list[Place]] = {}
     for item in raised:
-        given = {k.arg: k.value for k in item.call.keywords}
-        what = item.call.args[1] if len(item.call.args) > 1 else given.get("what")
-        why, fix = (literal(given.get(name)).replace("…", "") and literal(given.get(name)) for name in ("why", "fix"))
-        for text in texts(what, item.function, calls):
-            found.setdefault(item.code, []).append(Place(item.file, item.scope, text, why, fix))
+        for what, why, fix in fillings(item, calls):
+            told = (text if text.replace("…", "").strip() else "" for text in (why, fix))
+            found.setdefault(item.code, []).append(Place(item.file, item.scope, what, *told))
     return dict(sorted(found.items()))
 
 
@@ -245,6 +286,8 @@ def section(code: str, places: Sequence[Place]) -> list[str]:
         )
         lines += [f"  - why: {plain(place.why)}"] if place.why else []
         lines += [f"  - fix: {plain(place.fix)}"] if place.fix else []
+    if code in REMEDIES:
+        lines += ["", f"What to do: {plain(REMEDIES[code])}."]
     homes: dict[str, dict[str, None]] = {}
     for place in places:
         homes.setdefault(place.file, {})[place.scope] = None

@@ -1,4 +1,8 @@
-"""`llmc explain`: what an error code, a pass, a schedule or a target is, without a browser. Read from the code, as the docs are."""
+"""`llmc explain`: what an error code or a name is, without a browser. Read from the code, as the docs are.
+
+Names are those of passes, pipelines, phases, dialects, ops, types, schedules, targets, flags and environment variables; one that
+stands for several things (`nn` is a dialect and a phase) is explained as each.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from pathlib import Path
 
 from ...dialects.ir.diagnostics import LlmcError
 from ...passes.framework.registry import Registry
+from ..phases import PHASE_PIPELINES, PHASES, PIPELINE
+from . import explain_dialects, explain_flags
 from .error_catalogue import RANGES, Place, catalogue, section
 from .reference import contract, documentation, option_table, pass_documentation
 
@@ -56,33 +62,63 @@ def explain_code(code: str) -> str:
 
 
 def explain_name(word: str, registry: Registry) -> str | None:
+    """Everything that a name stands for; None for nothing."""
+    found = [
+        named_lines(word, registry),
+        explain_dialects.dialect_lines(word, registry),
+        phase_lines(word),
+        explain_dialects.member_lines(word, registry),
+        explain_flags.flag_lines(word),
+        explain_flags.variable_lines(word),
+    ]
+    return "\n".join(plain_text(lines) for lines in found if lines) or None
+
+
+def phase_lines(word: str) -> list[str]:
+    """A phase: its passes in order, and why each stands where it stands."""
+    if word not in PHASES:
+        return []
+    (about,) = (documentation(cls).removeprefix(f"The phase {word}: ") for cls in PHASE_PIPELINES if cls.phase == word)
+    return [
+        f"phase {word}, number {PHASES.index(word) + 1} of {', '.join(PHASES)}",
+        "",
+        about,
+        "",
+        *(f"  {step.name:24s} {step.why}" for step in PIPELINE[word]),
+        "",
+        f"`--compile-to {word}` ends there, `--compile-from {word}` goes on from its dump; {word}-phase is all of it in a pipeline.",
+    ]
+
+
+def named_lines(word: str, registry: Registry) -> list[str]:
     """A pass or named pipeline with its options and its before → after; a schedule; a target."""
     if word in registry.passes():
         cls = registry.passes()[word]
-        return plain_text([f"pass {word}", "", pass_documentation(cls), "", contract(cls), *option_table(cls)])
+        return [f"pass {word}", "", pass_documentation(cls), "", contract(cls), *option_table(cls)]
     if word in registry.pipelines():
         pipeline = registry.pipelines()[word]
-        return plain_text([f"named pipeline {word}", "", documentation(pipeline), *option_table(pipeline)])
+        return [f"named pipeline {word}", "", documentation(pipeline), *option_table(pipeline)]
     if word in registry.schedules.names():
         schedule = registry.schedules.named(word)
         text = documentation(sys.modules[type(schedule).__module__])
-        return plain_text([f"schedule {word}, for kernels of family {schedule.family}", "", text])
+        return [f"schedule {word}, for kernels of family {schedule.family}", "", text]
     if word in registry.targets.all():
         target = registry.targets.find(word)
         facts = [
             f"  {name.replace('_', ' ')}: {value}" for name, value in vars(target).items() if name not in ("features", "name")
         ]
-        return plain_text([f"target {word}", "", *facts, f"  features: {', '.join(sorted(target.features))}"])
-    return None
+        return [f"target {word}", "", *facts, f"  features: {', '.join(sorted(target.features))}"]
+    return []
 
 
 def unknown(word: str, registry: Registry) -> LlmcError:
-    names = [*registry.passes(), *registry.pipelines(), *registry.schedules.names(), *registry.targets.all()]
-    near = get_close_matches(word, names, n=3, cutoff=0.5)
+    names = [*registry.passes(), *registry.pipelines(), *registry.schedules.names(), *registry.targets.all(), *PHASES]
+    names += [*explain_dialects.names(registry), *(flag for flag in explain_flags.flag_names() if word.startswith("-"))]
+    near = get_close_matches(word, dict.fromkeys(names), n=3, cutoff=0.5)
     fix = (
         f"did you mean {', '.join(near)}?"
         if near
-        else "give an error code, or the name of a pass, pipeline, schedule or target"
+        else "give an error code, or the name of a pass, pipeline, phase, dialect, op, schedule, target or flag"
     )
     return LlmcError("LLMC0267", f"nothing is called '{word}'", "explain", fix=fix)
 

@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from ...codegen.schedules.base import AUXILIARY, FAMILIES, LAST_RESORT
 from ...dialects.ir.context import BUILTIN, OWN
 from ...passes.framework.named_pipeline import NamedPipeline
-from ...passes.framework.options import default_of, option_name, print_value
+from ...passes.framework.options import default_of, option_name, print_value, type_text
 from ...passes.framework.pass_ import Pass
 from ...passes.framework.registry import FOLDERS, OURS, Registry
 
@@ -53,7 +53,7 @@ def _print_one(cls: type[Pass] | type[NamedPipeline], note: str = "") -> None:
     for f in fields(cls):
         default = default_of(f)
         shown = "" if default is MISSING else f" (default {print_value(default)})"
-        print(f"      --{option_name(f.name)}: {f.type}{shown}")
+        print(f"      --{option_name(f.name)}: {type_text(cls, f)}{shown}")
 
 
 def print_dialects(registry: Registry) -> None:

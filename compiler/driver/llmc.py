@@ -13,13 +13,23 @@ from .arguments import Parser, add_numerics_flags, add_remark_flags, load_plugin
 from .opt_arguments import PHASES
 
 
+class ParserWithVariables(Parser):
+    """Ends its help with the environment variables, which nothing else needs so early."""
+
+    def format_help(self) -> str:
+        from ..knobs import VARIABLES
+
+        rows = [f"  {' or '.join(names):24s} {text}" for names, _, text in VARIABLES.values()]
+        return "\n".join([super().format_help(), "environment (a flag goes before its variable):", *rows, ""])
+
+
 def parser() -> argparse.ArgumentParser:
-    p = Parser(
+    p = ParserWithVariables(
         prog="llmc",
         description="Compile transformer models to PTX and run them.",
         epilog="`llmc explain CODE` says what an error such as error[LLMC0221] stands for and what to do about it.",
     )
-    commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     run = commands.add_parser("run", help="run a checkpoint, or what `llmc build` wrote")
     run.add_argument("model", metavar="DIR", help="a Hugging Face directory or an artefact")
     run.add_argument("--prompt", required=True, help="the text to continue; - reads standard input (less its last line end)")
@@ -68,9 +78,13 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("model", metavar="OUT")
     diagnosing(inspect)
     load_plugins(inspect)
-    explain = commands.add_parser("explain", help="say what an error code, a pass, a schedule or a target is")
+    explain = commands.add_parser("explain", help="say what an error code, a pass, an op, a schedule or a flag is")
     explain.add_argument(
-        "word", nargs="?", default=None, metavar="WORD", help="LLMC0221, or a name; nothing: list the codes of all errors"
+        "word",
+        nargs="?",
+        default=None,
+        metavar="WORD",
+        help="LLMC0221, or the name of a pass, pipeline, phase, dialect, op, schedule, target or flag; nothing: list the codes of all errors",
     )
     load_plugins(explain)
     diagnosing(explain)
@@ -130,9 +144,16 @@ def diagnosing(p: argparse.ArgumentParser) -> None:
     p.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
+def flag_as_word(argv: list[str]) -> list[str]:
+    """`llmc explain --remarks` asks what that flag is: a flag that `explain` does not have itself is its word."""
+    own = ("--help", "--color", "--debug", "--load-pass-plugin")
+    asked = len(argv) == 2 and argv[0] == "explain" and argv[1].startswith("--") and argv[1].split("=")[0] not in own
+    return [argv[0], "--", argv[1]] if asked else argv
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0, or 1 after an error that was printed to stderr)."""
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(flag_as_word(list(sys.argv[1:] if argv is None else argv)))
     from .command import guarded
     from .error_text import ErrorStyle
 

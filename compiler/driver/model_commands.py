@@ -105,6 +105,10 @@ def check_run(arguments: argparse.Namespace, place: Path) -> None:
         )
     if place.is_dir() and not (place / "tokenizer.json").exists():
         open_tokenizer(place / "tokenizer.json")
+    if remarks_wanted(arguments) is not None and is_artefact(place):
+        what = f"{place} is an artefact: nothing is compiled that remarks could be made on"
+        fix = "give --remarks to the llmc build that makes the artefact, or run the checkpoint"
+        raise LlmcError("LLMC0237", what, "--remarks", fix=fix)
     if arguments.dump is not None:
         if is_artefact(place):
             what = f"{place} is an artefact: nothing is compiled that could be dumped"

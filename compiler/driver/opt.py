@@ -86,11 +86,12 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
         )
     else:
         output = process(text, name, arguments, registry)
-    if arguments.output == "-" and arguments.color != "never" and not (arguments.emit_ptx or arguments.emit_ptx_dir):
+    place = arguments.output or "-"
+    if place == "-" and arguments.color != "never" and not (arguments.emit_ptx or arguments.emit_ptx_dir):
         from .colour import paint_ir, wanted
 
         output = paint_ir(output) if wanted(arguments.color, sys.stdout) else output
-    write_text(arguments.output, output)
+    write_text(place, output)
     return code
 
 
@@ -128,6 +129,7 @@ def process(
 def transform(passes: PassContext, text: str, name: str, arguments: argparse.Namespace) -> str:
     """`process` without what it reports at the end."""
     from ...dialects.ir.diagnostics import LlmcError
+    from ...dialects.ir.text_places import tell_place
     from ...passes.framework.manager import PassManager
     from .instruments import make_instruments
     from .instruments.counting import counters_of
@@ -154,6 +156,7 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     try:
         manager.run(elements, module)
     except LlmcError as error:
+        tell_place(error, passes.xdsl, text, name)
         write_reproducer(error, text, name, arguments, elements, registry)
         raise
     finally:
@@ -226,15 +229,24 @@ def render(module: ModuleOp, arguments: argparse.Namespace, registry: Registry) 
     if arguments.emit_ptx or arguments.emit_ptx_dir is not None:
         from ..kernels import ptx_texts
         from ..phases import CompileOptions
+        from .command import make_folder, write_text
 
         texts = dict(ptx_texts(module, registry.targets.find(CompileOptions.of(module).target).arch, arguments.line_info))
+        if not texts:
+            print(
+                "warning: there is no PTX to write: the module has no ptx.kernel (--compile-to ptx lowers it so far)",
+                file=sys.stderr,
+            )
         if arguments.emit_ptx_dir is not None:
             directory = Path(arguments.emit_ptx_dir)
-            directory.mkdir(parents=True, exist_ok=True)
+            make_folder(directory)
             for kernel, ptx in texts.items():
-                (directory / f"{kernel}.ptx").write_text(ptx)
+                write_text(str(directory / f"{kernel}.ptx"), ptx)
+            print(f"{len(texts)} kernel{'' if len(texts) == 1 else 's'} written to {directory}", file=sys.stderr)
         if arguments.emit_ptx:
             return "\n".join(texts.values())
+        if arguments.output is None:
+            return ""  # the kernels were asked for, not a screen of IR
     return form_of(arguments).text(module)
 
 

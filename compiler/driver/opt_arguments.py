@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Example: llmc-opt model.nn --pass-pipeline='builtin.module(canonicalize,merge-linears)'",
     )
     p.add_argument("input", nargs="?", default="-", help="file to read; - or nothing: standard input")
-    p.add_argument("-o", "--output", default="-", metavar="FILE", help="file to write; - : standard output (default)")
+    p.add_argument("-o", "--output", default=None, metavar="FILE", help="file to write; - : standard output (default)")
     for group in (running, emitting, checking, numerics, printing, seeing, remarks, debugging, listing):
         group(p)
     return p
@@ -62,7 +62,9 @@ def running(p: argparse.ArgumentParser) -> None:
 def emitting(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("output other than IR")
     g.add_argument("--emit-ptx", action="store_true", help="print the PTX text of the module's ptx.kernels instead of IR")
-    g.add_argument("--emit-ptx-dir", default=None, metavar="DIR", help="write one .ptx file for each kernel")
+    g.add_argument(
+        "--emit-ptx-dir", default=None, metavar="DIR", help="write one .ptx file for each kernel; no IR is printed without -o"
+    )
     g.add_argument(
         "--line-info",
         choices=("torch", "tile"),

@@ -27,7 +27,7 @@ from ...dialects.nn.pointwise import PointwiseOp
 from ...dialects.ptx.ops import INSTRUCTIONS
 from ...dialects.ptx.table import TABLE, Row
 from ...passes.framework.named_pipeline import NamedPipeline
-from ...passes.framework.options import MISSING, default_of, option_name, print_value
+from ...passes.framework.options import MISSING, default_of, option_name, print_value, type_text
 from ...passes.framework.pass_ import Pass
 from ...passes.framework.registry import OURS, Registry
 from ..knobs import VARIABLES
@@ -170,12 +170,7 @@ def pointwise_section(ops: Sequence[type[PointwiseOp]], examples: str) -> Iterat
     yield ""
     yield "From the table in `dialects/nn/pointwise.py`. Operands broadcast as in numpy; all have one element type, which is the result's unless it says otherwise."
     yield ""
-    yield "| op | operands | elements | result | PyTorch |"
-    yield "|---|---|---|---|---|"
-    for op in ops:
-        row = op.ROW
-        result = {"bool": "`i1`", "given": "as written", "select": "of the last two"}.get(row.result, "")
-        yield f"| `{op.name}` | {row.arity} | {row.elems} | {result} | {', '.join(f'`{a}`' for a in row.aten)} |"
+    yield from pointwise_row(*ops)
     yield ""
     yield "```mlir"
     yield example("nn.add", examples)
@@ -184,27 +179,48 @@ def pointwise_section(ops: Sequence[type[PointwiseOp]], examples: str) -> Iterat
     yield ""
 
 
+def pointwise_row(*ops: type[PointwiseOp]) -> Iterator[str]:
+    """The rows of some pointwise ops, as a table."""
+    yield "| op | operands | elements | result | PyTorch |"
+    yield "|---|---|---|---|---|"
+    for op in ops:
+        row = op.ROW
+        result = {"bool": "`i1`", "given": "as written", "select": "of the last two"}.get(row.result, "")
+        yield f"| `{op.name}` | {row.arity} | {row.elems} | {result} | {', '.join(f'`{a}`' for a in row.aten)} |"
+
+
+def instruction_rows(rows: Sequence[Row]) -> Iterator[str]:
+    """The forms of an opcode, as a table."""
+    yield "| form | takes | gives | needs |"
+    yield "|---|---|---|---|"
+    for row in rows:
+        needs = f"sm_{row.sm}{'a' if row.arch else ''}, PTX {row.ptx // 10}.{row.ptx % 10}"
+        yield f"| `{row.pattern}` | {f'`{row.operands}`' if row.operands else ''} | {f'`{row.results}`' if row.results else ''} | {needs} |".replace(
+            "a|b", "a\\|b"
+        )
+
+
+def rows_by_base() -> dict[str, list[Row]]:
+    """The rows of the instruction table by the base opcodes that they have."""
+    found: dict[str, list[Row]] = {}
+    for row in TABLE:
+        for base in re.split(r"[.\[]", row.pattern, maxsplit=1)[0].strip("{}").split(","):
+            found.setdefault(base, []).append(row)
+    return found
+
+
 def instruction_section(examples: str) -> Iterator[str]:
     yield "## Instructions"
     yield ""
     yield "One op for each base opcode, one row of `dialects/ptx/table/` for each form: `{a,b}` is a choice, `[x]` may be left out, `<name>` is a list of"
     yield "the table. The rest of the opcode is the op's form: `add.s32` is `ptx.add s32`. Every instruction takes a predicate: `if %p`, `if not %p`, and"
     yield "`else %v` for the value of its result where it does not run."
-    by_base: dict[str, list[Row]] = {}
-    for row in TABLE:
-        for base in re.split(r"[.\[]", row.pattern, maxsplit=1)[0].strip("{}").split(","):
-            by_base.setdefault(base, []).append(row)
+    by_base = rows_by_base()
     for base in sorted(INSTRUCTIONS):
         yield ""
         yield f"### `ptx.{base}`"
         yield ""
-        yield "| form | takes | gives | needs |"
-        yield "|---|---|---|---|"
-        for row in by_base.get(base, ()):
-            needs = f"sm_{row.sm}{'a' if row.arch else ''}, PTX {row.ptx // 10}.{row.ptx % 10}"
-            yield f"| `{row.pattern}` | {f'`{row.operands}`' if row.operands else ''} | {f'`{row.results}`' if row.results else ''} | {needs} |".replace(
-                "a|b", "a\\|b"
-            )
+        yield from instruction_rows(by_base.get(base, ()))
         shown = example(f"ptx.{base}", examples)
         if shown:
             yield ""
@@ -275,7 +291,7 @@ def option_table(cls: type[Pass] | type[NamedPipeline]) -> Iterator[str]:
     for f in fields(cls):
         default = default_of(f)
         shown = "" if default is MISSING else "none" if default == "" else f"`{print_value(default)}`"
-        yield f"| `{option_name(f.name)}` | {str(f.type).replace('|', 'or')} | {shown} |"
+        yield f"| `{option_name(f.name)}` | {type_text(cls, f)} | {shown} |"
 
 
 def dialect_list(names: Sequence[str]) -> str:
@@ -364,11 +380,22 @@ def flag_rows(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in parser._actions:  # pyright: ignore[reportPrivateUsage]
         if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):  # pyright: ignore[reportPrivateUsage]
             continue
-        value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
-        takes = "" if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction) else f" {value}"
-        names = ", ".join(f"`{o}{takes}`" for o in action.option_strings) or f"`{action.metavar or action.dest}`"
-        text = (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%").replace("|", "\\|")
+        names = ", ".join(f"`{name}`" for name in spellings(action))
+        text = help_text(action).replace("|", "\\|")
         yield f"| {names} | {text} |".replace("|sm", "\\|sm")
+
+
+def spellings(action: argparse.Action) -> list[str]:
+    """How an argument is written, with what it takes: `-o OUT`, `--output OUT`; the name of a positional one."""
+    metavar = " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar
+    value = metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    takes = "" if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction) else f" {value}"
+    return [f"{option}{takes}" for option in action.option_strings] or [metavar or action.dest]
+
+
+def help_text(action: argparse.Action) -> str:
+    """What an argument does, in the words of `--help`."""
+    return (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
 
 
 def subparsers(parser: argparse.ArgumentParser) -> dict[str, Any]:

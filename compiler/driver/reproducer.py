@@ -30,6 +30,8 @@ from .instruments.counting import counters_of
 
 HEADER = re.compile(r"^// llmc-repro: llmc-opt\s+(.*)$", re.MULTILINE)
 NUMERICS = tuple(f"check_numerics{part}" for part in ("", "_seed", "_sizes", "_tolerance", "_inputs", "_weights"))
+BY_THE_USER = ("LLMC0003", "LLMC0005", "LLMC0203", "LLMC0420", "LLMC0830")
+"""Errors of a pass that say no more than that an option, a file or a target's name is wrong: nothing to reproduce."""
 CARRIED = (
     "pass_pipeline",
     "load_pass_plugin",
@@ -67,7 +69,9 @@ def write_reproducer(
     error: LlmcError, text: str, name: str, arguments: argparse.Namespace, elements: Sequence[Element], registry: Registry
 ) -> None:
     """Write the reproducer of an error of a pass, and say in the error where it is and how it is run. Nothing is written for a run
-    of a reproducer, or of expected errors, unless a file is named."""
+    of a reproducer, or of expected errors, unless a file is named; nor for errors around the passes, or of what the user asked for."""
+    if not error.passes or error.code in BY_THE_USER:
+        return
     target: str | None = arguments.mlir_pass_pipeline_crash_reproducer
     if target is None and (arguments.run_reproducer or arguments.verify_diagnostics):
         return
@@ -92,6 +96,8 @@ def write_build_reproducer(
     error: LlmcError, module: ModuleOp, elements: Sequence[Element], arguments: argparse.Namespace, registry: Registry
 ) -> None:
     """The same for a pass that failed while a model was built: `module` stands where `elements` begin."""
+    if error.code in BY_THE_USER:
+        return
     text = print_module(module, locations=True) + "\n"
     numerics, checks = numerics_of(arguments, registry)
     found = local_case(Replay(text, "<model>", elements, registry, False, (), checks), Cut(), error)

@@ -10,7 +10,7 @@ from typing import Literal
 from xdsl.ir import TypeAttribute
 from xdsl.irdl import IRDLOperation
 
-from ...passes.framework.options import option_name
+from ...passes.framework.options import option_name, type_text
 from ..driver.opt_arguments import parser as opt_parser
 from .document import Document, Part
 from .lexical import WORD, line_bounds
@@ -131,7 +131,7 @@ def _in_comment(line: str, offset: int, vocabulary: Vocabulary) -> Iterator[Prop
         if options is None:
             found = (Proposal(name, "pass", start) for name in vocabulary.passes)
         elif (cls := vocabulary.passes.get(options.group(1))) is not None and before[-1:] in "{ ,":
-            found = (Proposal(option_name(f.name), "option", start, str(f.type)) for f in fields(cls))
+            found = (Proposal(option_name(f.name), "option", start, type_text(cls, f)) for f in fields(cls))
     elif typed.startswith("-"):
         flags = [o for action in opt_parser()._actions for o in action.option_strings]  # pyright: ignore[reportPrivateUsage]
         found = (Proposal(flag, "flag", start) for flag in flags)

@@ -49,7 +49,7 @@ def _nodes(document: Document, part: Part) -> list[Node]:
     symbols = [s for s in part.symbols if document.defines_symbols(s.op)]
     for symbol in symbols:
         end = part.piece.end if len(symbols) == 1 and symbol.op_start == 0 else at(_end(part, symbol.op_start))
-        detail = head(part, symbol).split(symbol.name, 1)[-1].strip(' "')
+        detail = head(part, symbol)[symbol.end - symbol.op_start :].strip()
         start, name_end = at(symbol.op_start), at(symbol.end)
         node = Node(symbol.name, symbol.op, detail[:120], start, max(end, name_end), at(symbol.start), name_end)
         while around and around[-1].end <= start:

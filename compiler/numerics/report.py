@@ -30,7 +30,8 @@ def error_of(pass_name: str, difference: Difference, see: str) -> LlmcError:
     where = None
     if d.place is not None:
         where = d.place.op + (f"\n      at {d.place.location}" if d.place.location else "")
-    more = f", also at {', '.join(coordinates(c) for c in d.first[:3])}" if d.first else ""
+    others = [coordinates(c) for c in d.first if c != d.coordinates][:3]
+    more = f", also at {', '.join(others)}" if others else ""
     why = [
         f"integers and indices are compared exactly; {d.count} of {d.total} differ{more}"
         if exactly

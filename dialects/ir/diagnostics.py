@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import FileLineColLoc, FusedLoc, NameLoc
+from xdsl.dialects.builtin import FileLineColLoc, FusedLoc, NameLoc, StringAttr
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 
 
@@ -28,10 +28,13 @@ def describe_location(location: Attribute) -> str:
 
 
 def excerpt(op: Operation, limit: int = 160) -> str:
-    """The op's own line, without its regions' bodies, at most `limit` characters."""
+    """The op's own line, without its regions' bodies, at most `limit` characters: `layout.kernel @name()` for one that defines a
+    symbol."""
     results = ", ".join(f"%{r.name_hint or i}" for i, r in enumerate(op.results))
     operands = ", ".join(f"%{o.name_hint or '?'}: {o.type}" for o in op.operands)
-    line = f"{results + ' = ' if results else ''}{op.name}({operands})"
+    symbol = op.get_attr_or_prop("sym_name")
+    name = f"{op.name} @{symbol.data}" if isinstance(symbol, StringAttr) else op.name
+    line = f"{results + ' = ' if results else ''}{name}({operands})"
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
@@ -28,9 +28,12 @@ from xdsl.parser import AttrParser, Parser
 from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import ParseError
 from xdsl.utils.lexer import Input
+from xdsl.utils.mlir_lexer import MLIRTokenKind
 
 from .diagnostics import LlmcError
 from .lexing import IrLexer
+
+T = TypeVar("T")
 
 
 def _parts(attribute: Attribute) -> Iterable[Attribute]:
@@ -118,6 +121,18 @@ class _OpParser(Parser):
         count = prod(type_.get_shape())
         if count > LARGEST_DENSE:
             self.raise_error(f"a dense constant of {count} elements is too large to read (at most {LARGEST_DENSE})")
+
+    def parse_comma_separated_list(self, delimiter: Parser.Delimiter, parse: Callable[[], T], context_msg: str = "") -> list[T]:
+        """The result types of a `linalg.generic` are the one list of bare attributes in our dialects. xDSL prints several in
+        parentheses and does not read these back; what is a function type is told by the arrow behind it."""
+        if delimiter is not Parser.Delimiter.NONE or parse != self.parse_attribute or self._current_token.text != "(":
+            return super().parse_comma_separated_list(delimiter, parse, context_msg)
+        begin = self.pos
+        listed = super().parse_comma_separated_list(Parser.Delimiter.PAREN, parse, context_msg)
+        if self._current_token.kind is not MLIRTokenKind.ARROW:
+            return listed
+        self._resume_from(begin)
+        return super().parse_comma_separated_list(delimiter, parse, context_msg)
 
     def parse_operation(self) -> Operation:
         begin = self._current_token.span.start

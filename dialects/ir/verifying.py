@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import ErasedSSAValue, Operation
+from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import VerifyException
 
 from .control_flow import check_transfer, verify_control_flow
 from .diagnostics import LlmcError
 from .dominance import verify_dominance
-from .symbols import check_symbols, defined_symbols, verify_symbols
+from .symbols import check_symbols, defined_symbols, symbol_name, verify_symbols
 
 
 def verify(module: Operation) -> None:
@@ -68,8 +69,23 @@ def errors_of(module: Operation) -> list[LlmcError]:
 
 
 def own_error(op: Operation) -> LlmcError | None:
-    """What is wrong with an op by itself, those inside of it left out."""
-    return _error_of(op, lambda: _verify_alone(op))
+    """What is wrong with an op by itself, those inside of it left out. A symbol that is defined twice in it is an error of the second
+    definition."""
+    error = _error_of(op, lambda: _verify_alone(op))
+    if error is not None and op.has_trait(SymbolTable) and str(error.__cause__).startswith("Redefinition of symbol"):
+        error.where = _second_definition(op) or op
+        error.fix = "give one of the two another name"
+    return error
+
+
+def _second_definition(table: Operation) -> Operation | None:
+    seen: set[str] = set()
+    for op in (op for region in table.regions for block in region.blocks for op in block.ops):
+        name = symbol_name(op)
+        if name is not None and name in seen:
+            return op
+        seen |= {name} if name is not None else set()
+    return None
 
 
 def error_around(op: Operation, symbols: Mapping[str, Operation] | None) -> LlmcError | None:

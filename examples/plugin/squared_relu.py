@@ -11,9 +11,7 @@ from llmc.dialects.ir.numeric import rounded, widen
 from llmc.dialects.ir.rewriting import replace
 from llmc.dialects.nn.ops import MulOp, ReluOp
 from llmc.dialects.nn.types import elem_of
-from llmc.passes.framework.named_pipeline import NamedPipeline
-from llmc.passes.framework.pass_ import Pass, PassContext
-from llmc.passes.framework.registry import Registry
+from llmc.passes.framework import NamedPipeline, Pass, PassContext, Registry
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Dialect, Operation
 from xdsl.irdl import BaseAttr, IRDLOperation, VarConstraint, irdl_op_definition, operand_def, result_def, traits_def

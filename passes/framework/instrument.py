@@ -32,5 +32,10 @@ class Instrument:
     def after(self, pass_: Pass, module: Operation, seconds: float) -> None:
         """The pass ran `seconds`, and the module verifies if the manager verifies after each pass."""
 
+    @property
+    def shows_failures(self) -> bool:
+        """Whether `failed` shows the IR to the user, who need not be told how to see it."""
+        return False
+
     def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
         """The pass, or the verification after it, raised `error`; the module is as it was left."""

@@ -98,6 +98,8 @@ class PassManager:
             with anchor.alone() as module:
                 for instrument in self.instruments:
                     instrument.failed(pass_, module, error)
+            shown = any(instrument.shows_failures for instrument in self.instruments)
+            see_ir = "" if shown else ", and with --mlir-print-ir-after-failure for the IR"
             name = f"pass '{pass_.name}'" + ("" if anchor.whole else f" on {anchor}")
             if isinstance(error, LlmcError):
                 for each in (error, *error.others):
@@ -108,7 +110,7 @@ class PassManager:
                 f"pass '{pass_.name}' failed: {type(error).__name__}: {error}",
                 working_on(error) or module,
                 why=f"raised in {raised_in(error)}; this is a defect of the pass, not of your input",
-                fix="run again with --debug for the traceback, and with --mlir-print-ir-after-failure for the IR",
+                fix=f"run again with --debug for the traceback{see_ir}",
                 passes=(name,),
             ) from error
         with anchor.alone() as module:

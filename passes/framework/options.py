@@ -26,6 +26,37 @@ def option_name(field: str) -> str:
     return field.replace("_", "-")
 
 
+def type_text(cls: type[Any], field: Field[Any]) -> str:
+    """The type of an option in words, however its annotation was written: `int`, `nn or fusion`, `list of str`, `str or {}`."""
+    try:
+        return _type_text(get_type_hints(cls)[field.name])
+    except Exception:  # an annotation of a plugin that can't be looked up says what it says
+        return str(field.type)
+
+
+def _type_text(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        return f"list of {_type_text(arguments[0])}"
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    if origin in (Union, UnionType):
+        return " or ".join(
+            [*(_type_text(a) for a in arguments if a is not type(None)), *(["{}"] if type(None) in arguments else [])]
+        )
+    return getattr(hint, "__name__", None) or str(hint)
+
+
+def at_least(item: Any, **bounds: int) -> None:
+    """For the `__post_init__` of a pass: raises LLMC0203 for an option below its bound, so that a pipeline is refused where it is
+    read and not where it runs."""
+    for name, bound in bounds.items():
+        value = getattr(item, name)
+        if value < bound:
+            what = f"option '{option_name(name)}' of pass '{item.name}' is {value}"
+            raise LlmcError("LLMC0203", what, fix=f"give {bound} or more")
+
+
 def default_of(field: Field[Any]) -> Any:
     """The default of a field; MISSING where it has none."""
     if field.default is not MISSING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -57,8 +57,17 @@ class PassContext:
     def __post_init__(self) -> None:
         self.analyses = Analyses(self.timing)
 
+    @overload
+    def remark(self, kind: Literal["missed"], category: str, op: Operation | None, message: str, suggestion: str) -> None: ...
+
+    @overload
+    def remark(
+        self, kind: Literal["passed", "analysis"], category: str, op: Operation | None, message: str, suggestion: str = ""
+    ) -> None: ...
+
     def remark(self, kind: Kind, category: str, op: Operation | None, message: str, suggestion: str = "") -> None:
-        """Leave a remark in the name of the pass that runs."""
+        """Leave a remark in the name of the pass that runs. What was missed comes with what the user can do about it, or with
+        `nothing: why`."""
         self.remarks.add(kind, category, self.running, op, message, suggestion)
 
     def count(self, statistic: str, amount: int = 1) -> None:

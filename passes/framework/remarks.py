@@ -93,10 +93,13 @@ class Remarks:
     items: list[Remark] = field(default_factory=list[Remark])
 
     def add(self, kind: Kind, category: str, pass_name: str, op: Operation | None, message: str, suggestion: str = "") -> None:
+        """Raises TypeError for a missed remark without a suggestion: where nothing can be done, `nothing: why` says so."""
+        if kind == "missed" and not suggestion:
+            raise TypeError(f"a missed remark needs a suggestion: {message}")
         symbol = _symbol_of(op)
         where, location = "", UNKNOWN
         if op is not None:
-            inside = f" in @{symbol}" if symbol and symbol != symbol_name(op) else ""
+            inside = f"{' in' if symbol_name(op) is None else ''} @{symbol}" if symbol else ""
             where = f"{op.name}{inside} at {describe_location(op.location) or 'an unknown place'}"
             location = op.location
         self.items.append(Remark(kind, category, pass_name, where, message, suggestion, location, symbol))

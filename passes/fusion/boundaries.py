@@ -56,12 +56,15 @@ def dims_of_tensor(value: SSAValue) -> bool:
 def why_apart(grouping: Grouping, source: Operation, producer: Operation, op: Operation, anchor: Operation) -> tuple[str, str]:
     """The reason why `op` is not in the kernel around `source`, and what could be done."""
     if isinstance(source, HEAVY) and isinstance(anchor, HEAVY):
-        return "both are built around an op that fills a CTA", ""
+        return "both are built around an op that fills a CTA", "nothing: by design, a kernel holds one such op"
     if not grouping.can_merge([producer, op]):
         return "one kernel of both would have to run before and after another one", "move what stands between them"
     readers = [r for r in users(producer.results[0]) if r in grouping]
     if len(readers) > 1 and isinstance(source, HEAVY):
-        return f"{len(readers)} ops read the tensor, so it is written anyway", ""
+        return (
+            f"{len(readers)} ops read the tensor, so it is written anyway",
+            "nothing: reading it again costs less than computing it again",
+        )
     if isinstance(op, (nn.RmsNormOp, nn.LayerNormOp)) and isinstance(source, HEAVY):
         return (
             "a norm reads whole rows, which the CTAs of the kernel before it hold in parts",
@@ -70,7 +73,11 @@ def why_apart(grouping: Grouping, source: Operation, producer: Operation, op: Op
     kinds = [o.results[0].type for o in (producer, op)]
     if all(isinstance(k, TensorType) for k in kinds) and dims_of(kinds[0])[:1] != dims_of(kinds[1])[:1]:
         return "their rows differ", "reshape after both"
-    return f"{anchor.name} starts a kernel of another family than {source.name}", ""
+    if isinstance(producer, (nn.RmsNormOp, nn.LayerNormOp)) and isinstance(op, nn.LinearOp):
+        suggestion = "form-kernels{prologue=always} puts an RMS norm that one linear reads into its kernel"
+    else:
+        suggestion = "nothing: by design, no schedule runs both families in one kernel"
+    return f"{anchor.name} starts a kernel of another family than {source.name}", suggestion
 
 
 def element_bytes(value: SSAValue) -> float:

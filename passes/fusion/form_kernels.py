@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -21,6 +21,7 @@ from ...dialects.nn import ops as nn
 from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import dims_of, elem_of
 from ...dialects.quantized.types import ElemType
+from ..framework.options import at_least
 from ..framework.pass_ import Pass, PassContext
 from ..nn.values import definition, functions, users
 from .boundaries import element_bytes, remark_boundaries
@@ -81,10 +82,13 @@ class FormKernels(Pass):
     name: ClassVar[str] = "form-kernels"
     produces: ClassVar[tuple[str, ...] | None] = ("nn", "fusion", "linalg")
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
-    prologue: str = "cost"
+    prologue: Literal["cost", "always", "never"] = "cost"
     prologue_tokens: int = 64
     launch_us: float = 2.0
     target: str = ""
+
+    def __post_init__(self) -> None:
+        at_least(self, prologue_tokens=0, launch_us=0)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         costs = Costs(ctx.registry.targets.of(module, self.target), self.launch_us)
@@ -156,7 +160,13 @@ class _Former:
             return False
         loops = loops_of(generic)
         if any(not _in_order(m) for m in loops):
-            self.ctx.remark("missed", "fusion", generic, "not taken as an epilogue: it reads an operand transposed")
+            self.ctx.remark(
+                "missed",
+                "fusion",
+                generic,
+                "not taken as an epilogue: it reads an operand transposed",
+                "transpose that operand before, in a kernel of its own",
+            )
             return False
         out = dims_of(generic.results[0])
         rows = dims_of(anchor.results[0])[0] if dims_of(anchor.results[0]) else ONE
@@ -188,7 +198,13 @@ class _Former:
             return
         linear = readers[0]
         if not isinstance(norm, nn.RmsNormOp):
-            self.ctx.remark("missed", "fusion", norm, f"{norm.name} stays a kernel: only an RMS norm is a prologue")
+            self.ctx.remark(
+                "missed",
+                "fusion",
+                norm,
+                f"{norm.name} stays a kernel: only an RMS norm is a prologue",
+                "nothing: by design, a mean of the row would have to be subtracted before the product",
+            )
             return
         if self.prologue == "cost" and not _on_tensor_cores(linear):
             self.ctx.remark(
@@ -196,11 +212,16 @@ class _Former:
                 "fusion",
                 norm,
                 f"the norm stays a kernel: {linear.weight.type} has no tensor-core image, so each result would compute it again",
+                "use a dtype that the tensor cores take, or form-kernels{prologue=always}",
             )
             return
         if self.prologue == "cost" and self.most(dims_of(norm.results[0])[0]) > self.prologue_tokens:
             self.ctx.remark(
-                "missed", "fusion", norm, f"the norm stays a kernel: this regime has more than {self.prologue_tokens} rows"
+                "missed",
+                "fusion",
+                norm,
+                f"the norm stays a kernel: this regime has more than {self.prologue_tokens} rows",
+                "form-kernels{prologue-tokens=N} thinks about it up to N rows, {prologue=always} takes it",
             )
             return
         rows = self.number(dims_of(norm.results[0])[0])
@@ -216,6 +237,7 @@ class _Former:
                 "fusion",
                 norm,
                 f"the norm stays a kernel: as a prologue at {rows:.0f} tokens it would save {saved:.1f} us",
+                "form-kernels{prologue=always} takes it where the order of kernels lets it",
             )
 
     def leftovers(self) -> None:

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from xdsl.dialects.builtin import ModuleOp
 
-from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.rewriting import erase_dead
 from ...dialects.ir.symbols import SymbolTable
 from ...dialects.nn.ops import WeightOp
+from ..framework.options import at_least
 from ..framework.pass_ import Pass, PassContext
 from ..framework.patterns import PatternSet
 from ..framework.rewriting import apply_patterns
@@ -50,9 +50,10 @@ class Canonicalize(Pass):
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func", "fusion.kernel", "layout.kernel", "tile.kernel")
     max_iterations: int = 10
 
+    def __post_init__(self) -> None:
+        at_least(self, max_iterations=1)
+
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
-        if self.max_iterations < 1:
-            raise LlmcError("LLMC0203", f"max-iterations is {self.max_iterations}", "canonicalize", fix="give 1 or more")
         patterns = PatternSet.of((*simplifications.PATTERNS, *arith.PATTERNS), canonical=True, replaced=arith.REPLACED)
         for region in module.regions:
             ctx.count("erased", erase_dead(region))

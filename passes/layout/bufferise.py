@@ -17,6 +17,7 @@ from ...dialects.ir.symbols import SymbolTable
 from ...dialects.layout.types import BufferType
 from ...dialects.nn.types import BatchType, SamplingType, StateType
 from ...dialects.rt import ops as rt
+from ..framework.options import at_least
 from ..framework.pass_ import Pass, PassContext
 from .kernel_builder import (
     KernelPlan,
@@ -82,6 +83,9 @@ class Bufferise(Pass):
 
     page_size: int = 64
     max_context: int = 32768
+
+    def __post_init__(self) -> None:
+        at_least(self, page_size=1, max_context=1)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         paging = Paging(self.page_size, -(-self.max_context // self.page_size))
@@ -282,7 +286,9 @@ class _Bufferiser:
         """An op that no kernel took is a kernel of its own."""
         if (op.regions and op.name != "linalg.generic") or not op.results:
             raise LlmcError("LLMC0706", f"{op.name} stands outside every kernel", op, fix="run the fusion passes first")
-        self.ctx.remark("missed", "fusion", op, f"{op.name} is a launch of its own")
+        self.ctx.remark(
+            "missed", "fusion", op, f"{op.name} is a launch of its own", "run form-kernels before, which gives ops a kernel"
+        )
         operands = list(dict.fromkeys(op.operands))
         stem = f"{op.name.replace('.', '_')}_{self.function.sym_name.data}"
         plan = kernel_from_body(

@@ -143,7 +143,13 @@ class ChooseWeightImages(Pass):
                 asked = abi_of(ctx, chosen).operand_layouts
                 if any(asked.get(index, layout) != layout for index, layout in held.items()):
                     choose(ctx, chosen, target, suits)
-                    ctx.remark("missed", "weight image", chosen, "its weight is kept in another kernel's order")
+                    ctx.remark(
+                        "missed",
+                        "weight image",
+                        chosen,
+                        "its weight is kept in another kernel's order",
+                        "nothing: one image serves both, and a second copy would cost its memory",
+                    )
             launch.properties["kernel"] = SymbolRefAttr(known[signature])
 
 

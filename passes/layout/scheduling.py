@@ -60,7 +60,7 @@ def choose(
             schedule.abi(kernel, attribute)
         except LlmcError as problem:
             what = f"@{kernel.sym_name.data}{regime_of(kernel)}: {attribute} does not fit: {problem.what}"
-            ctx.remark("missed", "schedule", kernel, what, problem.fix or "")
+            ctx.remark("missed", "schedule", kernel, what, problem.fix or "nothing: the next schedule is tried")
             continue
         if suits is None or suits(schedule, attribute):
             kernel.properties["schedule"] = attribute

@@ -45,11 +45,11 @@ class ChoosePrecision(Pass):
     scheme: str = "none"
     logits_f32: bool = True
 
-    def run(self, ctx: PassContext, module: ModuleOp) -> None:
+    def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
-            raise LlmcError(
-                "LLMC0420", f"unknown weight scheme '{self.scheme}'", module, fix=f"schemes are {', '.join(SCHEMES)}"
-            )
+            raise LlmcError("LLMC0420", f"unknown weight scheme '{self.scheme}'", fix=f"schemes are {', '.join(SCHEMES)}")
+
+    def run(self, ctx: PassContext, module: ModuleOp) -> None:
         module.attributes["nn.weights"] = StringAttr(self.scheme)
         if not self.logits_f32:
             return
@@ -65,7 +65,10 @@ class ChoosePrecision(Pass):
             return
         casts = [u for u in users(op.result) if isinstance(u, nn.CastOp) and elem_of(u.results[0]) == f32]
         if any(u is not last and u not in casts for u in users(op.result)):
-            ctx.remark("missed", "precision", op, "the logits stay rounded: other ops read them too")
+            ctx.remark(
+                "missed", "precision", op, "the logits stay rounded: other ops read them too",
+                "cast the logits to float32 in forward, before anything else reads them",
+            )  # fmt: skip
             return
         wide = nn.LinearOp(op.x, op.weight, op.bias, acc=op.acc, elem=f32, location=op.location)
         assert op.parent is not None

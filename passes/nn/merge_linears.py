@@ -87,6 +87,7 @@ class MergeLinears(Pass):
                     "merging",
                     linears[0],
                     "linears of one input stay apart: a bias is no parameter, or a scale spans rows",
+                    "make the bias a parameter; of a checkpoint that was quantised in blocks of rows, nothing",
                 )
                 continue
             _merge(linears, symbols)

@@ -17,6 +17,7 @@ from ...dialects.quantized.ops import QuantizeOp
 from ...dialects.quantized.types import ElemType
 from ..framework.numerics import Numerics
 from ..framework.pass_ import Pass, PassContext
+from .choose_precision import SCHEMES
 from .values import functions
 
 INT8 = ElemType.of(i8, f32, [1, -1])
@@ -60,8 +61,12 @@ class QuantiseLinears(Pass):
     numerics: ClassVar[Numerics] = Numerics(weights=2.0**-8)  # int8 is off by 1/254 of a row's largest at most
     required: ClassVar[bool] = False
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
-    scheme: str | None = "int8"
+    scheme: str = "int8"
     skip: tuple[str, ...] = ("lm_head",)
+
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise LlmcError("LLMC0420", f"unknown weight scheme '{self.scheme}'", fix=f"schemes are {', '.join(SCHEMES)}")
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         chosen = module.attributes.get("nn.weights")
@@ -69,7 +74,12 @@ class QuantiseLinears(Pass):
         if scheme == "none":
             return
         if scheme != "int8":
-            raise LlmcError("LLMC0420", f"unknown weight scheme '{scheme}'", "the option scheme", fix="schemes are none, int8")
+            raise LlmcError(
+                "LLMC0420",
+                f"unknown weight scheme '{scheme}'",
+                "the module's attribute nn.weights",
+                fix=f"schemes are {', '.join(SCHEMES)}",
+            )
         params: dict[str, list[nn.ParamOp]] = {}
         for func in functions(module):
             for op in func.body.block.ops:

@@ -14,6 +14,7 @@ from ...dialects.ir.symbols import set_symbol_name
 from ...dialects.nn import ops as nn
 from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import StateType, dims_of, tensor
+from ..framework.options import at_least
 from ..framework.pass_ import Pass, PassContext
 from .values import batch_argument, main_function, set_function_type
 
@@ -48,6 +49,9 @@ class SpecialiseSizes(Pass):
     decode_tokens: int = 64
     tokens: int = 8192
     sequences: int = 64
+
+    def __post_init__(self) -> None:
+        at_least(self, decode_tokens=1, tokens=1, sequences=1)
 
     def run(self, ctx: PassContext, module: ModuleOp) -> None:
         main = main_function(module)

@@ -99,6 +99,10 @@ class PrintIr(CommandInstrument):
         if self._prints_after(pass_) and not (self.on_change and structural_hash(module, digits=64) == before):
             self._put("After", pass_, module)
 
+    @property
+    def shows_failures(self) -> bool:
+        return self.on_failure
+
     def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
         if self.on_change:
             self._hashes.pop()

@@ -82,6 +82,13 @@ def test_a_failing_pass_is_found_at_once(source: Path, capsys: pytest.CaptureFix
     assert len(captured.err.splitlines()) == 1
 
 
+def test_ir_after_a_pass_that_fails_is_not_that_of_an_earlier_search(source: Path):
+    (source.parent / "out").mkdir()
+    (source.parent / "out" / "after.mlir").write_text("stale")
+    assert bisect(source, "planted-crash", "--test-fails") == 0
+    assert [p.name for p in (source.parent / "out").iterdir()] == ["before.mlir"]
+
+
 def test_a_required_pass_at_fault_is_found_by_how_far_the_pipeline_runs(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

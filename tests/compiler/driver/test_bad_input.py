@@ -306,6 +306,7 @@ def test_an_artefact_keeps_to_its_weights_and_options(command: Command, spoilt: 
     for flag, value in (("--quant", "int8"), ("--dtype", "float32"), ("--max-context", "64"), ("--max-sequences", "2")):
         command("run", out, *PROMPT, *EMULATOR, flag, value).refused("LLMC0226", value)
     command("run", out, *PROMPT, *EMULATOR, "--dump", tmp_path / "dump").refused("LLMC0237")
+    command("run", out, *PROMPT, *EMULATOR, "--remarks", "all").refused("LLMC0237", "--remarks", "llmc build")
     write_safetensors(spoilt / "model.safetensors", {n: a + a for n, a in tensors().items()})
     command("run", out, *PROMPT, *EMULATOR).refused("LLMC0229", "model.safetensors")
     shutil.rmtree(spoilt)

@@ -79,3 +79,23 @@ def test_line_info_of_a_snapshot_leads_to_its_lines(command: Command, module: Pa
     lines = dump.read_text().splitlines()
     numbers = {int(n) for n in re.findall(r"\.loc 1 (\d+)", result.out)}
     assert numbers and any("tile.load" in lines[n - 1] for n in numbers)
+
+
+def test_an_error_of_a_kernel_says_its_symbol_and_line(command: Command, tmp_path: Path) -> None:
+    attributes = '{family = "generic", arg_effects = [], sizes = [], schedule = #layout.schedule<"no_such", {}>}'
+    (tmp_path / "ed.mlir").write_text(f"layout.kernel @mine() attributes {attributes} {{\n  layout.return\n}}\n")
+    told = command("opt", tmp_path / "ed.mlir", "--pass-pipeline=layout-to-tile").err
+    assert "--> layout.kernel @mine()" in told and f"note: @mine at {tmp_path / 'ed.mlir'}:1:1" in told
+
+
+def test_ptx_and_ir_are_both_written_where_both_are_asked_for(command: Command, module: Path, tmp_path: Path) -> None:
+    result = command("opt", module, "--emit-ptx-dir", tmp_path / "ptx", "-o", "-")
+    assert "nn.neg" in result.out and "0 kernels written" in result.err
+
+
+@pytest.mark.parametrize("flag", [("--emit-ptx",), ("--emit-ptx-dir", "{}")])
+def test_a_module_without_kernels_has_no_ptx_and_is_told_so(
+    flag: tuple[str, ...], command: Command, module: Path, tmp_path: Path
+) -> None:
+    result = command("opt", module, *(word.format(tmp_path / "ptx") for word in flag))
+    assert (result.code, result.out.strip()) == (0, "") and result.err.startswith("warning: there is no PTX to write")

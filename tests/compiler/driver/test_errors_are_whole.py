@@ -15,6 +15,7 @@ PLACED_LATER = {
     "LLMC0206": "an anchor: the pipeline's reader says at which column",
     "LLMC0208": "an option: the pipeline's reader says at which column",
     "LLMC0235": "the prompt that was given, as the message says",
+    "LLMC0420": "an option: the pipeline's reader says at which column",
     "LLMC0312": "a package that is missing",
     "LLMC0313": "the checkpoint's directory, which its reader adds",
     "LLMC0314": "the checkpoint's directory, which its reader adds",

@@ -98,7 +98,12 @@ ALONE: dict[str, Alone] = {
     "--dump-pass-pipeline": Alone(("--dump-pass-pipeline",), says("builtin.module(canonicalize)")),
     "--load-pass-plugin": Alone(("--load-pass-plugin", str(PLUGIN)), prints("lower-act", PLUGIN.name), ("--list-passes",), ir=False),
     "--emit-ptx": Alone(("--emit-ptx",), prints(".version", ".entry"), ("--compile-from=nn",), ir=False),
-    "--emit-ptx-dir": Alone(("--emit-ptx-dir={}/ptx",), writes("ptx/*.ptx", ".entry"), ("--compile-from=nn",)),
+    "--emit-ptx-dir": Alone(
+        ("--emit-ptx-dir={}/ptx",),
+        lambda o, f: nothing(o, f) and says("3 kernels written to")(o, f) and writes("ptx/*.ptx", ".entry")(o, f),
+        ("--compile-from=nn",),
+        ir=False,
+    ),
     "--line-info": Alone(("--line-info=torch",), prints('.file 1 "model.py"', ".loc 1 "), ("--compile-from=nn", "--emit-ptx"), ir=False),
     "--split-input-file": Alone(("--split-input-file",), prints("// -----"), text=f"{IR}// -----\n{IR}", ir=False),
     "--verify-diagnostics": Alone(

@@ -56,6 +56,37 @@ def test_the_local_reproducer_holds_the_ir_before_the_pass_and_the_other_one_the
     assert command("opt", whole, "--run-reproducer").code == 1
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "code", "said"),
+    [
+        ("dce,canonicalize{max-iterations=0}", "LLMC0203", "option 'max-iterations' of pass 'canonicalize' is 0"),
+        ("dce,bufferise{page-size=0}", "LLMC0203", "option 'page-size' of pass 'bufferise' is 0"),
+        ("dce,form-kernels{prologue=maybe}", "LLMC0203", "expected cost or always or never"),
+        ("dce,choose-precision{scheme=int3}", "LLMC0420", "unknown weight scheme 'int3'"),
+        ("dce,quantise-linears{scheme=int3}", "LLMC0420", "unknown weight scheme 'int3'"),
+    ],
+)
+def test_a_bad_option_is_told_with_its_column_and_leaves_no_reproducer(
+    pipeline: str, code: str, said: str, command: Command, source: Path
+):
+    told = command("opt", source, f"--pass-pipeline={pipeline}").err
+    assert f"error[{code}]" in told and said in told
+    assert re.search(r"--> column (5|18)\n", told) and "reproducer" not in told
+
+
+def test_what_an_instrument_or_a_pass_cannot_write_leaves_no_reproducer(command: Command, source: Path):
+    told = command("opt", source, "--pass-pipeline=dce", "--mlir-print-ir-tree-dir", source / "below-a-file").err
+    assert "error[LLMC0250]" in told and "reproducer" not in told
+    told = command("opt", source, f'--pass-pipeline=snapshot-locations{{file="{source}/x"}}').err
+    assert "error[LLMC0005]" in told and "reproducer" not in told
+
+
+@pytest.mark.parametrize("flag", [(), ("--mlir-print-ir-after-failure",)])
+def test_a_defect_names_the_flag_that_shows_the_ir_unless_it_was_given(flag: tuple[str, ...], command: Command, source: Path):
+    told = command("opt", source, "--load-pass-plugin", PLUGIN, "--pass-pipeline=planted-crash", *flag).err
+    assert ("--mlir-print-ir-after-failure for the IR" in told) == (not flag) and "--debug for the traceback" in told
+
+
 def test_a_folder_that_cannot_be_written_does_not_hide_the_error(command: Command, source: Path, tmp_path: Path):
     (tmp_path / "file").write_text("")
     target = tmp_path / "file" / "r.mlir"

@@ -134,6 +134,13 @@ def test_the_outline_needs_no_readable_bodies(vocabulary: Vocabulary):
     assert [node.name for node in outline(document)] == ["loop", "blocks", "call"]
 
 
+@pytest.mark.parametrize("name", ["f", "k", "n", "func"])
+def test_the_detail_of_a_symbol_begins_behind_its_name(name: str, vocabulary: Vocabulary):
+    text = f"func.func @{name}(%x: f32) -> f32 {{\n  func.return %x : f32\n}}\n"
+    (node,) = outline(Document(text, vocabulary.context, vocabulary.symbol_ops))
+    assert node.detail == "(%x: f32) -> f32"
+
+
 def test_symbols_inside_modules_inside_are_nested(vocabulary: Vocabulary):
     text = "builtin.module @outer {\n  builtin.module @inner {\n    func.func @f() {\n      func.return\n    }\n  }\n}\n"
     (outer,) = outline(Document(text, vocabulary.context, vocabulary.symbol_ops))

@@ -119,3 +119,20 @@ def test_located_ops_have_their_place_in_the_text_before_the_location_that_they_
     module = parse_module(make_context(), text, "f.mlir", locate=True)
     places = [describe_location(op.location) for op in module.walk() if op.name == "arith.negf"]
     assert places == ["f.mlir:2", "f.mlir:3, model.act (model.py:3)"]
+
+
+def test_result_types_of_linalg_generic_may_stand_in_parentheses():
+    """As xdsl-opt and mlir-opt print them."""
+    maps = ", ".join(["affine_map<(i) -> (i)>"] * 3)
+    text = f"""func.func @f(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {{
+  %0, %1 = linalg.generic {{indexing_maps = [{maps}], iterator_types = ["parallel"]}}
+    ins(%x : tensor<4xf32>) outs(%x, %x : tensor<4xf32>, tensor<4xf32>) {{
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    linalg.yield %a, %a : f32, f32
+  }} -> (tensor<4xf32>, tensor<4xf32>)
+  func.return %0, %1 : tensor<4xf32>, tensor<4xf32>
+}}
+"""
+    module = parse(text)
+    assert str(parse(str(module))) == str(module)  # str() is xDSL's own printer
+    assert print_module(parse(print_module(module))) == print_module(module)

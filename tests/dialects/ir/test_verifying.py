@@ -105,3 +105,9 @@ def test_a_verifier_that_breaks_down_speaks_only_where_nothing_else_is_wrong(mon
     assert ["nn.exp" in e.what for e in errors(found)] == [True]
     exp.detach()
     assert [e.what for e in errors(found)] == ["invalid IR: no such thing"]
+
+
+def test_a_symbol_defined_twice_is_an_error_of_the_second_definition():
+    function = "func.func @a() {\n  func.return\n}\n"
+    (error,) = errors(module(function + function))
+    assert error.render().split("\n")[1:3] == ["  --> func.func @a()", "      at f.mlir:4"]

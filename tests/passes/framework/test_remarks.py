@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,3 +90,35 @@ def test_the_records_are_yaml_with_locations(remarks: Remarks) -> None:
     }  # fmt: skip
     assert second["Args"][0] == {"String": 'chosen: a "generic" one'} and second["DebugLoc"]["File"] == "norm.py"
     assert "DebugLoc" not in last and last["Function"] == ""
+
+
+def test_what_was_missed_comes_with_what_to_do():
+    with pytest.raises(TypeError, match="needs a suggestion: alone"):
+        Remarks().add("missed", "fusion", "form-kernels", None, "alone")
+
+
+def test_every_missed_remark_in_the_code_has_a_suggestion():
+    root = Path(__file__).resolve().parents[3]
+    files = [f for folder in ("passes", "compiler", "codegen") for f in (root / folder).rglob("*.py")]
+    bare = [
+        f"{file.name}:{node.lineno}"
+        for file in files
+        if '"missed"' in (text := file.read_text())
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and node.args[0].value == "missed"
+        and (len(node.args) < 5 or ast.unparse(node.args[4]) == "''")
+    ]
+    assert bare == []
+
+
+def test_a_remark_on_a_function_names_it_and_one_inside_says_where_it_is():
+    module = parse_module(make_context(), TEXT)
+    function = module.body.block.first_op
+    assert function is not None
+    found = Remarks()
+    found.add("passed", "fusion", "form-kernels", function, "made")
+    found.add("passed", "fusion", "form-kernels", function.regions[0].block.first_op, "made")
+    assert [r.where.split(" at ")[0] for r in found.items] == ["func.func @decode", "arith.addf in @decode"]
