@@ -189,7 +189,11 @@ def _mbarrier_wait(op: Operation, args: Values, frame: Frame) -> Values:
                 runners.moved()
             return slot.phase & 1 != parity
 
-        runners.wait(lambda: f"mbarrier {int(args[1])} never completes a phase of parity {parity}", ready, barriers.change)
+        def what() -> str:
+            spare = f": copies bring {-slot.bytes} bytes more than it expects" if slot.bytes < 0 else ""
+            return f"mbarrier {int(args[1])} never completes a phase of parity {parity}{spare}"
+
+        runners.wait(what, ready, barriers.change)
         barriers.change.notify_all()
         if slot.phase - seen.get(key, 0) > 1:
             raise RuntimeError(
