@@ -53,14 +53,32 @@ class CompileOptions:
 
     @staticmethod
     def of(module: ModuleOp) -> CompileOptions:
-        """The options that stand on a module; defaults where it says nothing."""
+        """The options that stand on a module; defaults where it says nothing. Raises LLMC0275 for one of another type or size."""
         values: dict[str, str | int] = {}
-        for name in vars(CompileOptions()):
-            attribute = module.attributes.get(f"llmc.{name.replace('_', '-')}")
-            if isinstance(attribute, StringAttr):
-                values[name] = attribute.data
-            elif isinstance(attribute, IntegerAttr):
-                values[name] = attribute.value.data
+        for name, default in vars(CompileOptions()).items():
+            key = f"llmc.{name.replace('_', '-')}"
+            match attribute := module.attributes.get(key):
+                case None:
+                    continue
+                case StringAttr() if isinstance(default, str) and (name != "kind" or attribute.data in KINDS):
+                    values[name] = attribute.data
+                case IntegerAttr() if isinstance(default, int) and attribute.value.data > 0:
+                    values[name] = attribute.value.data
+                case _:
+                    wanted = (
+                        f"one of {', '.join(KINDS)}"
+                        if name == "kind"
+                        else "a string"
+                        if isinstance(default, str)
+                        else "an integer above 0"
+                    )
+                    raise LlmcError(
+                        "LLMC0275",
+                        f"the module's attribute {key} is {attribute}",
+                        "the attributes of builtin.module",
+                        why=f"it is an option of the compilation, {wanted}",
+                        fix=f"write {wanted}, such as {StringAttr(default) if isinstance(default, str) else default}, or leave it out",
+                    )
         return CompileOptions(**values)  # pyright: ignore[reportArgumentType]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def load_plugins(p: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -15,6 +15,27 @@ def load_plugins(p: argparse._ActionsContainer) -> None:  # pyright: ignore[repo
         metavar="FILE.py",
         help="load the passes, pipelines, dialects, targets and schedules of a Python file (docs/extending.md); may be repeated",
     )
+
+
+class Once(argparse.Action):
+    """The value of a flag that is refused when it is given again, rather than taken for the first."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option} is given twice")
+        setattr(namespace, self.dest, values)
+
+
+class AsksForNumerics(argparse.Action):
+    """The value of a flag that says how `--check-numerics` works, and so asks for it."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.check_numerics = True
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,27 +64,45 @@ def add_numerics_flags(p: argparse._ActionsContainer) -> None:  # pyright: ignor
     """The flags of `--check-numerics`."""
     p.add_argument(
         "--check-numerics", action="store_true",
-        help="run the module before and after each pass on the same inputs, and stop at the first that changes the numbers",
+        help="run the module before and after each pass on the same inputs, and stop at the first that changes the numbers; "
+        "each flag below asks for it too",
     )  # fmt: skip
     p.add_argument(
-        "--check-numerics-seed", type=int, default=0, metavar="N", help="of the random inputs and weights (default 0)"
+        "--check-numerics-seed",
+        action=AsksForNumerics,
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the random inputs and weights (default 0)",
     )
     p.add_argument(
         "--check-numerics-inputs",
+        action=AsksForNumerics,
         default=None,
         metavar="FILE.npz",
         help="arrays by argument name or index, instead of random ones",
     )
-    p.add_argument("--check-numerics-sizes", default=None, metavar="T=5,B=2", help="values of size names (default: small ones)")
     p.add_argument(
-        "--check-numerics-tolerance", type=float, default=4.0, metavar="R",
+        "--check-numerics-sizes",
+        action=AsksForNumerics,
+        default=None,
+        metavar="T=5,B=2",
+        help="values of size names (default: small ones)",
+    )
+    p.add_argument(
+        "--check-numerics-tolerance", action=AsksForNumerics, type=float, default=4.0, metavar="R",
         help="by how much the error after a pass may exceed the error before, both against an f64 run (default 4)",
     )  # fmt: skip
     p.add_argument(
-        "--check-numerics-weights", default=None, metavar="DIR", help="weights from this checkpoint instead of random ones"
+        "--check-numerics-weights",
+        action=AsksForNumerics,
+        default=None,
+        metavar="DIR",
+        help="weights from this checkpoint instead of random ones",
     )
     p.add_argument(
         "--check-numerics-dump",
+        action=AsksForNumerics,
         default=None,
         metavar="DIR",
         help="write the module before and after each pass that was compared",

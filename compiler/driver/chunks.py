@@ -34,6 +34,8 @@ EXPECTED = re.compile(
     r"//\s*expected-(error|warning|remark|note)(-re)?\s*(@\s*(?:[+-]\d+|above|below|unknown))?\s*"
     r"\{\{((?:\{\{.*?\}\}|.)*?)\}\}"
 )
+MEANT = re.compile(r"//\s*expected-\w[\w-]*")
+"""What looks like an expectation; where EXPECTED does not match, it is a mistake."""
 PART = re.compile(r"\{\{(.*?)\}\}")
 UNKNOWN = 0  # the line of an error that has none
 
@@ -101,8 +103,8 @@ def split_chunks(text: str) -> list[str]:
     return chunks
 
 
-def expected_errors(text: str) -> list[Expected]:
-    """What the comments of a chunk expect."""
+def expected_errors(text: str, name: str = "<text>") -> list[Expected]:
+    """What the comments of a chunk of file `name` expect. Raises LLMC0239 for a comment that begins as an expectation and is none."""
     lines = text.split("\n")
 
     def neighbour(index: int, step: int) -> int:
@@ -113,6 +115,17 @@ def expected_errors(text: str) -> list[Expected]:
 
     found: list[Expected] = []
     for index, line in enumerate(lines):
+        begun = {match.start() for match in EXPECTED.finditer(line)}
+        for meant in MEANT.finditer(line):
+            if meant.start() not in begun:
+                raise LlmcError(
+                    "LLMC0239",
+                    f"'{line[meant.start() :].strip()[:80]}' expects nothing",
+                    f"{name}:{index + 1}:{meant.start() + 1}",
+                    why="it begins as the comment of an expected diagnostic, and is none",
+                    fix="write '// expected-error @+1 {{part of the message}}': error, warning, remark or note, each also with -re; "
+                    "@+n, @-n, @above, @below or @unknown; the text between {{ and }} on the same line",
+                )
         for match in EXPECTED.finditer(line):
             kind, regex, at, wanted = match.groups()
             place = (at or "@+0")[1:].strip()
@@ -188,7 +201,7 @@ def run_chunks(
         if verify:
             errors = [error, *error.others] if error is not None else []
             told = [diagnostic for each in errors for diagnostic in diagnostics_of(each, name, style)]
-            lines = list(differences(expected_errors(chunk), [*told, *remarks()], name, all_remarks))
+            lines = list(differences(expected_errors(chunk, name), [*told, *remarks()], name, all_remarks))
         else:
             lines = [style.render(error)] if error is not None else []
         for line in lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import Parser, add_numerics_flags, add_remark_flags, load_plugins
+from .arguments import Once, Parser, add_numerics_flags, add_remark_flags, load_plugins
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
 
@@ -27,6 +27,7 @@ def running(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("what to run")
     g.add_argument(
         "--pass-pipeline",
+        action=Once,
         default=None,
         metavar="TEXT",
         help="passes to run: 'builtin.module(func.func(a),b{option=1})' or 'a,b'; --list-passes shows them, and the named pipelines",

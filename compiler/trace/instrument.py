@@ -18,6 +18,7 @@ from ...dialects.ir.locations import tags_of, untagged
 from ...dialects.ir.printer import print_module
 from ...dialects.ptx.ops import KernelOp as PtxKernelOp
 from ...dialects.ptx.text import module_to_ptx
+from ...passes.framework.anchor import Anchor
 from ...passes.framework.instrument import Instrument
 from ...passes.framework.pass_ import Pass, PassContext
 from ...passes.framework.pipeline import print_pass
@@ -73,6 +74,11 @@ class LowerTrace(Instrument):
     def finish(self) -> None:
         """After the last pass: the page says that nothing is missing."""
         self.writer.record({"k": "end"})
+
+    def enter(self, anchor: Anchor) -> None:
+        """What nested passes work on comes out of the whole module, which no pass may have worked on yet."""
+        if self.streams.of(anchor.root) is None:
+            self._entry(anchor.root)
 
     # Around a pass --------------------------------------------------------------------------------------------------------
 

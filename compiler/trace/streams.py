@@ -41,12 +41,13 @@ class Streams:
     _symbols: dict[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict[str, tuple[int, tuple[str, ...]]])
 
     def of(self, module: Operation) -> Stream | None:
-        """The stream of a module that has been seen, or of what stands alone in it; the latest first."""
-        first = module.body.block.first_op if isinstance(module, ModuleOp) else None
+        """The stream of a module that has been seen, or of the op that stands alone in it; the latest first."""
+        known = next((stream for stream in reversed(self.streams) if stream.module is module), None)
+        tops = list(module.body.block.ops) if isinstance(module, ModuleOp) else []
+        if known is not None or len(tops) != 1:
+            return known
         for stream in reversed(self.streams):
-            if stream.module is module:
-                return stream
-            if stream.parent is not None and stream.state is not None and first in stream.state.ops[1:2]:
+            if stream.parent is not None and stream.state is not None and tops == stream.state.ops[1:2]:
                 stream.module = module
                 return stream
         return None

@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import LocationAttr, TensorType, i32
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.ir.numeric import dtype_of
 from ...dialects.layout import expressions
 from ...dialects.layout.ops import (
     BatchOp,
@@ -43,8 +44,26 @@ class Paging:
     max_pages: int = 512
 
 
+def is_stored(type_: Attribute) -> bool:
+    """Whether a type is a tensor of elements that memory holds."""
+    try:
+        return isinstance(type_, TensorType) and dtype_of(type_.element_type) is not None  # pyright: ignore
+    except (TypeError, KeyError):
+        return False
+
+
 def buffer_type(type_: Attribute, where: object) -> BufferType:
-    """The row-major buffer that holds a tensor; LLMC0704 when only a dynamic stride could."""
+    """The row-major buffer that holds a tensor; LLMC0704 when only a dynamic stride could, LLMC0718 when none can."""
+    if not is_stored(type_):
+        quantised = isinstance(type_, TensorType)
+        raise LlmcError(
+            "LLMC0718",
+            f"no buffer holds a {type_}",
+            where,
+            why="memory has tensors of numbers"
+            + (", and how quantised ones are stored is not written out yet" if quantised else ""),
+            fix="run expand-quantised first" if quantised else "make it a tensor, of one element or of none: tensor<f32>",
+        )
     dims = dims_from(type_)
     assert isinstance(type_, TensorType)
     elem: Attribute = type_.element_type  # pyright: ignore

@@ -35,13 +35,23 @@ def launches(module: ModuleOp) -> Iterator[tuple[ProgramOp, LaunchOp]]:
 
 
 def paging_of(module: ModuleOp) -> Paging:
-    """The geometry of pages that `bufferise` wrote on the module."""
-    size, pages = module.attributes.get("layout.page_size"), module.attributes.get("layout.max_pages")
-    default = Paging()
-    return Paging(
-        size.value.data if isinstance(size, IntegerAttr) else default.page_size,
-        pages.value.data if isinstance(pages, IntegerAttr) else default.max_pages,
-    )
+    """The geometry of pages that `bufferise` wrote on the module; LLMC0719 where something else stands there."""
+
+    def read(key: str, default: int) -> int:
+        attribute = module.attributes.get(key)
+        if attribute is None:
+            return default
+        if isinstance(attribute, IntegerAttr) and attribute.value.data > 0:
+            return attribute.value.data
+        raise LlmcError(
+            "LLMC0719",
+            f"the module's attribute {key} is {attribute}",
+            "the attributes of builtin.module",
+            why="it is a number of tokens or pages, an integer above 0",
+            fix=f"write an integer above 0, such as {default}, or leave it out",
+        )
+
+    return Paging(read("layout.page_size", Paging().page_size), read("layout.max_pages", Paging().max_pages))
 
 
 def abi_of(ctx: PassContext, kernel: KernelOp) -> Abi:

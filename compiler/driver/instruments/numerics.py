@@ -16,6 +16,7 @@ from ....passes.framework.registry import Registry
 from ....runtime.weights import Weights
 from ...numerics import NumericsOptions
 from ...numerics.instrument import NumericsCheck
+from ..command import make_folder
 from .base import CommandInstrument
 
 DEFAULTS = {"seed": NumericsOptions.seed, "tolerance": NumericsOptions.tolerance}
@@ -33,6 +34,8 @@ def from_arguments(arguments: argparse.Namespace, registry: Registry) -> list[Co
     if not arguments.check_numerics:
         return []
     dump = Path(arguments.check_numerics_dump) if arguments.check_numerics_dump is not None else None
+    if dump is not None:
+        make_folder(dump)
     plugins = [f"--load-pass-plugin={Path(p).resolve()}" for p in arguments.load_pass_plugin]
     prints = hasattr(arguments, "mlir_print_ir_before")
     return [CheckNumerics(options_of(arguments, registry), dump, words=[*plugins, *words_of(arguments)], prints=prints)]

@@ -184,3 +184,26 @@ def test_a_plain_run_tells_twenty_errors_and_how_many_more(command: Command, tmp
     assert (outcome.code, outcome.out) == (1, "")
     assert len(re.findall(r"^error\[LLMC0121\]: ", outcome.err, re.MULTILINE)) == 20
     assert outcome.err.endswith("\n\n… and 3 more\n")
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "// expected-error {{unterminated",
+        "// expected-nothing {{x}}",
+        "// expected-error-re @+1 contracts",
+        "//expected-error @next {{x}}",
+    ],
+)
+def test_a_comment_that_nearly_expects_something_is_told_with_its_line(comment: str) -> None:
+    with pytest.raises(LlmcError, match="expects nothing") as caught:
+        expected_errors(f"func.func @f() {{\n  {comment}\n  func.return\n}}\n", "x.mlir")
+    assert caught.value.where == "x.mlir:2:3" and caught.value.code == "LLMC0239"
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "// nothing here\n", "  // a // b // c"])
+def test_text_without_an_op_is_an_empty_module(text: str, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "x.mlir").write_text(f"{text}\n// -----\nfunc.func @f() {{\n  func.return\n}}\n// -----\n")
+    done = command("opt", tmp_path / "x.mlir", "--split-input-file", "--verify-diagnostics")
+    assert done.code == 0, done
+    assert done.out.count("builtin.module {\n}\n") == 2 and "func.func @f" in done.out

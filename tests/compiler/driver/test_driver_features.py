@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import Command
+from llmc.dialects.ir.diagnostics import LlmcError
 
 BREAKING = '''\
 """A pass that leaves a use before its definition."""
@@ -99,3 +100,44 @@ def test_a_module_without_kernels_has_no_ptx_and_is_told_so(
 ) -> None:
     result = command("opt", module, *(word.format(tmp_path / "ptx") for word in flag))
     assert (result.code, result.out.strip()) == (0, "") and result.err.startswith("warning: there is no PTX to write")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "text"),
+    [
+        ("llmc.target = 5 : i64", "llmc.target is 5"),
+        ('"llmc.max-context" = "x"', 'llmc.max-context is "x"'),
+        ('"llmc.max-context" = 0 : i64', "llmc.max-context is 0"),
+        ('llmc.kind = "y"', 'llmc.kind is "y"'),
+    ],
+)
+def test_an_option_on_the_module_has_its_type(attribute: str, text: str, command: Command, tmp_path: Path) -> None:
+    place = tmp_path / "x.nn"
+    place.write_text(f"builtin.module attributes {{{attribute}}} {{\n{TEXT}}}\n")
+    command("opt", place, "--compile-from", "nn").refused("LLMC0275", text, "leave it out")
+
+
+def test_pages_on_the_module_are_numbers() -> None:
+    from llmc.dialects.ir.context import make_context
+    from llmc.dialects.ir.parsing import parse_module
+    from llmc.passes.layout.scheduling import paging_of
+
+    with pytest.raises(LlmcError, match=r"layout\.page_size is"):
+        paging_of(parse_module(make_context(), 'builtin.module attributes {layout.page_size = "x"} {}'))
+
+
+def test_what_no_buffer_holds_is_refused_by_name(command: Command, tmp_path: Path) -> None:
+    place = tmp_path / "x.fusion"
+    place.write_text("func.func @main(%x: f32) -> f32 {\n  func.return %x : f32\n}\n")
+    command("opt", place, "--pass-pipeline=bufferise").refused("LLMC0718", "no buffer holds a f32", "argument %x")
+
+
+def test_a_pipeline_is_given_once(command: Command, tmp_path: Path) -> None:
+    command("opt", tmp_path / "x.mlir", "--pass-pipeline=cse", "--pass-pipeline=dce").refused("LLMC0239", "given twice")
+
+
+def test_files_do_not_take_the_place_of_folders(command: Command, tmp_path: Path) -> None:
+    place = tmp_path / "x.mlir"
+    place.write_text(TEXT)
+    for flags in (["--emit-ptx-dir", place], ["--check-numerics-dump", place]):
+        command("opt", place, "--pass-pipeline=cse", *flags).refused("LLMC0005", "x.mlir")

@@ -83,6 +83,23 @@ def test_nested_passes_are_connected_to_the_module_around_them(module: Path, tmp
     assert [trace.state_of(a)["id"] for a in trace.ancestors(exp)] == [0]
 
 
+def test_each_function_of_a_nested_pipeline_has_a_folder_and_the_module_its_own_passes(tmp_path: Path) -> None:
+    file = tmp_path / "two.mlir"
+    file.write_text(TEXT + TEXT[TEXT.index("func.func") :].replace("@main", "@other"))
+    pipeline = "builtin.module(func.func(cse,canonicalize),dce)"
+    assert opt(file, "--pass-pipeline", pipeline, "--lower-trace", tmp_path / "t", "-o", tmp_path / "out") == 0
+    trace = read_trace(tmp_path / "t" / "index.html")
+    names = [s["name"] for s in trace.of("stream")]
+    ran = [(names[p["stream"]], p["name"]) for p in trace.of("pass")]
+    assert ran == [*((f, p) for f in ("main", "other") for p in ("cse", "canonicalize")), ("module", "dce")]
+    assert {s["name"]: s["parent"] for s in trace.of("stream")} == {"module": None, "main": 0, "other": 0}
+    last = trace.of("state")[-1]
+    firsts = {
+        trace.state_of(a)["id"] for n in range(last["base"] + 1, last["base"] + last["count"]) for a in trace.ancestors(n)
+    }
+    assert firsts == {0}
+
+
 def test_a_failing_pass_is_in_the_trace_with_its_error(
     module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
