@@ -19,6 +19,8 @@ pytestmark = pytest.mark.skipif(REASON is not None, reason=f"no GPU: {REASON}")
 CHECKPOINT = Path(__file__).parents[2] / "examples" / "storyteller" / "checkpoint"
 SANITIZER = shutil.which("compute-sanitizer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/cuda/bin"]))
 LEFT = 32 << 20
+PROMPT = " ".join(["Once there was a fox who lived in the forest, and he was afraid of the dark."] * 5)
+"""More than 64 tokens, so that the kernels of long prompts run too."""
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_memcheck_finds_nothing_in_a_run(scheme: str) -> None:
     assert SANITIZER is not None
     command = [
         SANITIZER, "--tool", "memcheck", "--error-exitcode", "7", sys.executable, "-m", "llmc.compiler.driver.llmc", "run",
-        str(CHECKPOINT), "--device", "cuda", "--quant", scheme, "--prompt", "Once there was", "--max-tokens", "12",
+        str(CHECKPOINT), "--device", "cuda", "--quant", scheme, "--prompt", PROMPT, "--max-tokens", "12",
         "--temperature", "0.8", "--top-k", "20", "--seed", "3",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)

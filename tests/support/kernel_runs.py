@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from kernel_cases import Case
+from llmc.codegen.ptx.assemble import assemble
 from llmc.codegen.schedules.base import load_schedule
 from llmc.codegen.targets import find_target
 from llmc.dialects.layout import expressions
@@ -59,7 +60,7 @@ def image_of(program: TileKernelOp) -> KernelImage:
 
 
 def run(case: Case, schedule: ScheduleAttr, device: Any = None, seed: int = 0) -> dict[str, np.ndarray]:
-    """Logical arrays of every buffer after the case ran; `device` None: in numpy."""
+    """Logical arrays of every buffer after the case ran; `device` None: in numpy. A GPU gets a cubin."""
     layouts = load_schedule(schedule.family.data).abi(case.kernel, schedule).operand_layouts
     programs = programs_of(case, schedule)
     arrays = case.arrays(seed)
@@ -95,7 +96,10 @@ def _on_device(case: Case, programs: list[TileKernelOp], storage: list[np.ndarra
     for program in programs:
         grid = tuple(expressions.evaluate(g.data, case.sizes) for g in program.grid.data)
         sizes = [case.sizes[s.data] for s in program.sizes.data]
-        function = device.load(image_of(program))
+        image = image_of(program)
+        if device.name != "emulator":
+            image = KernelImage(**{**vars(image), "cubin": assemble(image.ptx, TARGET.name).cubin})
+        function = device.load(image)
         maps = [
             tensor_map(m, program.buffers[m.buffer].type, case.sizes, allocations[m.buffer].ptr) for m in program.tensor_maps
         ]
