@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 FOLDERS = ("dialects", "codegen", "passes", "runtime", "compiler")
@@ -206,8 +207,9 @@ def spell_constants(tree: ast.Module) -> ast.Module:
     return Speller().visit(tree) if constants else tree
 
 
+@cache
 def catalogue(root: Path) -> dict[str, list[Place]]:
-    """Code → its places, for the sources under `root`."""
+    """Code → its places, for the sources under `root`, which are read once."""
     raised: list[Raised] = []
     calls: dict[str, list[ast.Call]] = {}
     for folder in FOLDERS:

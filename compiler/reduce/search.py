@@ -102,21 +102,28 @@ class Reduction:
             text = print_module(candidate, locations=True) + "\n"
         except Exception:  # an edit may break what an op's printer needs: no candidate
             return False
-        return self._take(text)
+        return self._take(text, candidate)
 
-    def _take(self, text: str) -> bool:
-        """Whether a text is valid, smaller and shows the failure; it is the one that goes on then."""
+    def _take(self, text: str, module: ModuleOp | None = None) -> bool:
+        """Whether a text is valid, smaller and shows the failure; it is the one that goes on then. `module` is what it was printed
+        from: reading it again is left to the test."""
         if text in self._seen or self._late():
             return False
         self._seen.add(text)
         self.tried += 1
         try:
-            module = parse_module(self.context, text, "candidate")
+            module = parse_module(self.context, text, "candidate") if module is None else module
+            size = size_of(module, text)
+            if size >= self._size:
+                return False
             run_verifiers(module)
         except Exception:
             return False
-        size = size_of(module, text)
-        if size >= self._size or not self._shows(text):
+        try:
+            shows = self._shows(text)
+        except LlmcError:  # of the text itself: it can't be read back
+            return False
+        if not shows:
             return False
         self.module, self.text, self._size = module, text, size
         return True

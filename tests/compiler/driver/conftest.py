@@ -8,6 +8,7 @@ import pytest
 from commands import Command, Outcome, write_checkpoint
 from llmc.compiler.driver import llmc as llmc_command
 from llmc.compiler.driver import opt as opt_command
+from shared import once, run_folder
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Command:
     """`command("run", …)` calls llmc, `command("opt", …)` llmc-opt."""
-    monkeypatch.setenv("LLMC_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("LLMC_CACHE_DIR", str(run_folder(tmp_path_factory) / "cache"))
     monkeypatch.delenv("LLMC_DEVICE", raising=False)
 
     def call(name: str, *arguments: object) -> Outcome:
@@ -35,14 +36,16 @@ def command(
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny checkpoint; tests that spoil it take a copy."""
     pytest.importorskip("transformers")
-    return write_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+    return once(tmp_path_factory, "checkpoints", lambda folder: write_checkpoint(folder / "tiny")) / "tiny"
 
 
 @pytest.fixture(scope="session")
 def artefact(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny checkpoint built for the emulator; tests that spoil it take a copy."""
-    out = tmp_path_factory.mktemp("artefacts") / "tiny"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LLMC_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
-        assert llmc_command.main(["build", str(checkpoint), "-o", str(out), "--device", "emulator"]) == 0
-    return out
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LLMC_CACHE_DIR", str(run_folder(tmp_path_factory) / "cache"))
+            assert llmc_command.main(["build", str(checkpoint), "-o", str(folder / "tiny"), "--device", "emulator"]) == 0
+
+    return once(tmp_path_factory, "artefacts", make) / "tiny"
