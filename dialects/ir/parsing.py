@@ -164,7 +164,8 @@ class _LocatingParser(_OpParser):
 
 def parse_module(context: Context, text: str, name: str = "<text>", *, locate: bool = False) -> ModuleOp:
     """The module in `text`, an empty one for nothing but blanks and comments. With `locate`, ops have the location
-    `name:line:column`, and behind it the one that they carry. Raises LLMC0001 with file, line, column and the line itself for text that does not parse."""
+    `name:line:column`, and behind it the one that they carry. Raises LLMC0001 with file, line, column and the line itself for text that
+    does not parse."""
     if EMPTY.fullmatch(text):
         return ModuleOp([])
     parser: _OpParser | None = None
