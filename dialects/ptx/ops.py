@@ -42,7 +42,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from .forms import Form, bases, effects_of, forms_of
 from .syntax import parse_args, parse_value, print_args, print_value
-from .types import RegsType
+from .types import RegsType, RegType
 from .verify import misfit, register_kind, verify_instruction
 
 
@@ -207,7 +207,43 @@ def _define(base: str) -> type[PtxInstruction]:
     if effects_of(base) == {"pure"}:
         body["traits"] = traits_def(Pure())
     cls: type[PtxInstruction] = type(PtxInstruction)(f"{base.capitalize()}Op", (PtxInstruction,), body)  # pyright: ignore
-    return irdl_op_definition(cls)
+    defined = irdl_op_definition(cls)
+    whole = defined.verify_
+
+    def verify_(self: PtxInstruction) -> None:
+        """As its definition and the table say; instructions that are alike are looked up once, and a module has thousands."""
+        likeness = _likeness(self)
+        if likeness is None or likeness not in _VALID:
+            whole(self)
+            if likeness is not None:
+                _VALID.add(likeness)
+
+    defined.verify_ = verify_  # pyright: ignore
+    return defined
+
+
+_VALID: set[tuple[object, ...]] = set()
+
+
+def _likeness(op: PtxInstruction) -> tuple[object, ...] | None:
+    """All that the validity of an instruction depends on: opcode, operands as text, and the kinds and counts of registers. None for an
+    op that is not even put together like one."""
+    properties = op.properties
+    form, args, pred = properties.get("form"), properties.get("args"), properties.get("pred")
+    if len(properties) != 2 + (pred is not None) or op.regions or op.successors:
+        return None
+    if not isinstance(form, StringAttr) or not isinstance(args, ArgsAttr) or not isinstance(pred, StringAttr | None):
+        return None
+    kinds: list[object] = [op.name, form.data, args.data, pred and pred.data, len(op.operands)]
+    for value in (*op.operands, *op.results):
+        type_ = value.type
+        if isinstance(type_, RegType):
+            kinds.append(type_.data[0])
+        elif isinstance(type_, RegsType):
+            kinds.append((type_.kind, type_.count))
+        else:
+            return None
+    return tuple(kinds)
 
 
 INSTRUCTIONS: dict[str, type[PtxInstruction]] = {base: _define(base) for base in bases()}
