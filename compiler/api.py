@@ -163,8 +163,14 @@ class LanguageModel:
         if len(text) > len(shown):
             yield text[len(shown) :]
 
+    def __enter__(self) -> LanguageModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Give the model's device memory back; it can't run after that (LLMC0254)."""
+        """Give the model's device memory back; it can't run after that (LLMC0254). `with llmc.load(…) as model:` does it too."""
         self.closed = True
         self.session.graphs.clear()
         if isinstance(self.engine, DeviceEngine):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import finalize
 
 import numpy as np
 
@@ -24,12 +25,16 @@ Grid = tuple[int, int, int]
 
 @dataclass(eq=False)
 class Allocation:
-    """`nbytes` of device memory at the device address `ptr`; `live` turns false when it is freed."""
+    """`nbytes` of device memory at the device address `ptr`; `live` turns false when it is freed.
+
+    Memory whose allocation is dropped without that is freed too, when its device next needs some; `dropped` sees to it.
+    """
 
     ptr: int
     nbytes: int
     device: Device = field(repr=False)
     live: bool = True
+    dropped: finalize[..., Allocation] | None = field(default=None, repr=False)
 
     def free(self) -> None:
         """Give the memory back; later uses are errors."""

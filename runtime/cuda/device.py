@@ -11,6 +11,8 @@ graph.replay(); device.synchronize()
 from __future__ import annotations
 
 import ctypes
+import gc
+import weakref
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -32,6 +34,8 @@ CTYPES: dict[str, Any] = {
 }  # fmt: skip
 STAGE_BYTES = 32 << 20
 """Size of each of the two pinned buffers that uploads go through."""
+_DROPPED: dict[int, deque[int]] = {}
+"""For each GPU the addresses whose `Allocation` is gone and was not freed; whoever allocates next gives them back."""
 RECENT = 16
 """Launches remembered for the message of an asynchronous failure."""
 
@@ -125,6 +129,7 @@ class CudaDevice:
         raw = check(cu.cuDeviceGetName(128, self.device), "reading the GPU's name")
         self.name = bytes(raw).split(b"\0")[0].decode()
         self.recent: deque[str] = deque(maxlen=RECENT)
+        self._dropped = _DROPPED.setdefault(ordinal, deque())
         self._stages: list[tuple[PinnedBuffer, Any]] = []
         self._graph: CudaGraph | None = None
 
@@ -144,8 +149,14 @@ class CudaDevice:
 
     def alloc(self, nbytes: int) -> Allocation:
         self._not_recording("alloc")
+        self._free_dropped()
         result = self.cu.cuMemAlloc(max(nbytes, 1))
-        if int(result[0]) == int(self.cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY):
+        full = int(self.cu.CUresult.CUDA_ERROR_OUT_OF_MEMORY)
+        if int(result[0]) == full:
+            gc.collect()  # models that nobody refers to are part of reference cycles
+            if self._free_dropped():
+                result = self.cu.cuMemAlloc(max(nbytes, 1))
+        if int(result[0]) == full:
             free, total = self.memory()
             raise LlmcError(
                 "LLMC0945",
@@ -154,13 +165,27 @@ class CudaDevice:
                 why=f"{free / 2**30:.2f} GiB of {total / 2**30:.2f} GiB are free",
                 fix="fewer KV pages (--max-context, --max-sequences), --quant int8, or end other processes on this GPU",
             )
-        return Allocation(int(check(result, f"allocating {nbytes} bytes")), nbytes, self)
+        allocation = Allocation(int(check(result, f"allocating {nbytes} bytes")), nbytes, self)
+        allocation.dropped = weakref.finalize(allocation, self._dropped.append, allocation.ptr)
+        allocation.dropped.atexit = False
+        return allocation
+
+    def _free_dropped(self) -> bool:
+        """Free what was dropped on this GPU, through whichever device object; whether there was any."""
+        if not self._dropped:
+            return False
+        check(self.cu.cuCtxSynchronize(), "waiting for the GPU", self.recent_launches())
+        while self._dropped:
+            check(self.cu.cuMemFree(self._dropped.popleft()), "freeing dropped memory")
+        return True
 
     def free(self, allocation: Allocation) -> None:
         check_range(allocation, 0, 0, "free")
         self._not_recording("free")
         self.synchronize()
         allocation.live = False
+        if allocation.dropped is not None:
+            allocation.dropped.detach()
         check(self.cu.cuMemFree(allocation.ptr), "freeing memory")
 
     def upload(self, allocation: Allocation, array: np.ndarray[Any, Any], offset: int = 0) -> None:

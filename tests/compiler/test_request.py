@@ -124,10 +124,9 @@ def test_arrays_and_tensors_are_continued_as_lists_are(model: LanguageModel) -> 
 @pytest.mark.parametrize("device", ["reference", "emulator"])
 def test_a_closed_model_says_so(device: str, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:
     place = write_checkpoint(tmp_path_factory.mktemp("closed") / "model")
-    model = llmc.load(place, device=device, settings=settings)
-    waiting, begun = model.generate(IDS, 4), model.generate(IDS, 4)
-    next(begun)
-    model.close()
+    with llmc.load(place, device=device, settings=settings) as model:
+        waiting, begun = model.generate(IDS, 4), model.generate(IDS, 4)
+        next(begun)
     model.close()
     calls = (lambda: model.generate(IDS), lambda: model.logits(IDS), lambda: next(waiting), lambda: next(begun))
     for call in calls:

@@ -91,4 +91,5 @@ def test_every_kind_of_pointwise_op_has_a_rejected_module() -> None:
 
 def test_instructions_are_rejected_by_the_table() -> None:
     assert len(rejected("ptx") & {op.name for op in INSTRUCTIONS.values()}) >= 5
-    assert {tuple(own_verifiers(op)) for op in INSTRUCTIONS.values()} == {("PtxInstruction",)}
+    for op in INSTRUCTIONS.values():
+        assert own_verifiers(op) == [op.__name__, "PtxInstruction"]  # what was found valid before, and the table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 from pathlib import Path
 
@@ -65,3 +66,18 @@ def test_copies_inside_a_capture_are_refused_and_the_device_survives(device: Cud
     with pytest.raises(LlmcError, match="inside a capture"), device.capture():
         device.download(allocation, 16)
     assert get(device, allocation, np.float32).tolist() == [1.0] * 4
+
+
+def test_dropped_memory_is_given_back_when_it_is_needed() -> None:
+    """What a model of a notebook held that was bound to another; even when the collector has not seen it yet."""
+    gc.disable()
+    try:
+        for _ in range(3):
+            device = CudaDevice(0)
+            held: list[object] = [device.alloc(int(0.6 * device.memory()[1]))]
+            held.append(held)
+            del held
+    finally:
+        gc.enable()
+        gc.collect()
+    device.alloc(1).free()
