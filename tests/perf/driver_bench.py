@@ -24,6 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from machine import commit
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 sys.path.insert(0, str(ROOT / ".typing"))
@@ -184,7 +186,7 @@ def main() -> None:
     p.add_argument("--no-pipeline", action="store_true")
     a = p.parse_args()
     text = arith_module(a.ops)
-    row: dict[str, Any] = {"python": platform.python_version(), "cores": os.cpu_count(), "ops": a.ops}
+    row: dict[str, Any] = {"python": platform.python_version(), "cores": os.cpu_count(), "commit": commit(), "ops": a.ops}
     row["help"] = {"llmc_s": round(statistics.median(timed([*OURS, "--help"]) for _ in range(a.runs)), 3)}
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "arith.mlir"

@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / ".typing"))
 from driver_bench import arith_module
 from lsp_client import URI, Editor, edit
 from lsprotocol import types
+from machine import commit
 
 
 def measure(text: str) -> dict[str, float]:
@@ -76,7 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     text = arguments.file.read_text() if arguments.file is not None else arith_module(arguments.ops)
     name = arguments.file.name if arguments.file is not None else f"{arguments.ops} ops"
-    machine = {"python": platform.python_version(), "machine": platform.machine()}
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "commit": commit()}
     result = {"file": name, "megabytes": round(len(text) / 1e6, 2), **machine, "seconds": measure(text)}
     shown = json.dumps(result, indent=2)
     print(shown)

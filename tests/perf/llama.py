@@ -11,7 +11,6 @@ import argparse
 import json
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,15 +26,7 @@ from llmc.compiler import api
 from llmc.compiler.build import Settings
 from llmc.compiler.knobs import Knobs
 from llmc.runtime.generate import SamplingParams, Session
-
-
-def commit() -> str:
-    try:
-        return subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+from machine import commit
 
 
 def check(model: api.LanguageModel, directory: Path, weights: model_shapes.RandomWeights, vocabulary: int, scheme: str) -> dict:
