@@ -7,6 +7,9 @@
 
 A peer's memory is there once the CTAs have met, and until they meet again: `insert-fences` lets them meet before their first
 use of each other's mbarriers and before they end.
+
+An arrival at a peer's mbarrier says that the warp's reads of shared memory, products included, are done, so that copies may overwrite
+it. In kernels that take peers' `!tile.smem` it also says that the warp's stores there are visible.
 """
 
 from __future__ import annotations

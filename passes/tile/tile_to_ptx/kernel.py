@@ -15,7 +15,7 @@ from ....dialects.layout.types import BufferType
 from ....dialects.ptx.build import Addr, PtxBuilder, Sreg
 from ....dialects.ptx.ops import KernelOp as PtxKernelOp
 from ....dialects.tile import ops as tile
-from ....dialects.tile.types import FragType, InflightType, TmapType
+from ....dialects.tile.types import FragType, InflightType, SmemType, TmapType
 from ..allocate_shared import allocate
 from . import (
     async_copy,
@@ -77,6 +77,11 @@ class KernelLowering:
         self.kernel = kernel
         self.values: dict[SSAValue, Any] = {}
         self.cluster = kernel.cluster_size
+        self.shares_memory = self.cluster > 1 and any(
+            isinstance(op, tile.PeerOp) and isinstance(op.result.type, SmemType) for op in kernel.walk()
+        )
+        """Whether CTAs touch each other's shared memory: mbarriers then order what they store there. That takes a fence of all memory at
+        each arrival and an empty L1 after each wait, which the order of copies and products alone does not need."""
         self.single_thread = False
         self.scratch_dirty = False
         self.feeds_async = any(isinstance(op, tile.WgmmaOp | tile.BulkStoreOp | tile.TmaStoreOp) for op in kernel.walk())

@@ -53,7 +53,7 @@ def lower_wait(k: KernelLowering, op: MbarrierWaitOp) -> None:
     if k.e.location is not None:
         builder.location = k.e.location
     address = barrier_address(k, k.values[op.barriers], k.scalar(op.slot))
-    builder.wait_parity(address, k.scalar(op.parity), cluster=k.cluster > 1)  # pyright: ignore
+    builder.wait_parity(address, k.scalar(op.parity), cluster=k.shares_memory)  # pyright: ignore
     k.e.count += 2
 
 
@@ -65,7 +65,8 @@ def lower_arrive(k: KernelLowering, op: MbarrierArriveOp) -> None:
         e.do("bar.warp.sync", -1)
         predicate = (cast(SSAValue, e.compare("eq.s32", k.lane, 0)), False)
     barriers: Mbarriers = k.values[op.barriers]
-    opcode = "mbarrier.arrive.release.cluster.shared::cluster.b64" if barriers.cluster else "mbarrier.arrive.shared::cta.b64"
+    space = "shared::cluster" if barriers.cluster else "shared::cta"
+    opcode = f"mbarrier.arrive{'.release.cluster' if barriers.cluster and k.shares_memory else ''}.{space}.b64"
     e.do(opcode, barrier_address(k, barriers, k.scalar(op.slot)), pred=predicate)
 
 

@@ -37,3 +37,9 @@ def test_the_emulator_agrees_whatever_lands_first(name: str, seed: int) -> None:
 def test_ptxas_has_nothing_to_say(name: str) -> None:
     done = assemble(image_of(FEATURES[name]().kernel, TARGET).ptx, TARGET)
     assert not done.warnings and not done.spills and not any(k.local or k.stack for k in done.kernels.values())
+
+
+def test_stores_to_a_peer_are_visible_after_its_mbarrier() -> None:
+    text = image_of(FEATURES["arrivals_from_peers"]().kernel, TARGET).ptx
+    assert "mbarrier.arrive.release.cluster.shared::cluster.b64" in text
+    assert "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64" in text
