@@ -7,7 +7,7 @@ is one pass on one anchor; they are numbered from 1 in the order in which they c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
@@ -23,6 +23,7 @@ from ..passes.framework.manager import PassManager
 from ..passes.framework.pass_ import Pass, PassContext
 from ..passes.framework.pipeline import Element, print_pass
 from ..passes.framework.registry import Registry
+from .child import ENDED, Ended, in_process
 
 
 class Reached(Exception):
@@ -99,6 +100,7 @@ class Numbering(Instrument):
 
     cut: Cut
     actions: Observed
+    begun: Callable[[Application], None]
     applications: list[Application] = field(default_factory=list[Application])
     anchors: list[Anchor] = field(default_factory=list[Anchor])
     optional: int = 0
@@ -124,6 +126,7 @@ class Numbering(Instrument):
         place = str(self.anchors[-1]) if self.anchors else "builtin.module"
         self.applications.append(Application(number, pass_.name, place, pipeline, None if pass_.required else self.optional))
         self.actions.watching = number == self.cut.within
+        self.begun(self.applications[-1])
 
     def skipped(self, pass_: Pass, module: Operation) -> None:
         self._note(pass_)
@@ -144,16 +147,30 @@ class Replay:
     verify_each: bool = True
     counters: tuple[tuple[str, int, int | None], ...] = ()
     checks: Callable[[], Sequence[Instrument]] = tuple
+    alone: bool = False
+    """Each run is in a process of its own: for passes that end it."""
+
+    def hardened(self) -> Replay:
+        """This, with runs in processes of their own if the whole pipeline ends the process, as a segmentation fault does."""
+        alone = replace(self, alone=True)
+        error = alone.run().error
+        return alone if error is not None and error.code == ENDED else self
 
     def run(self, cut: Cut = Cut()) -> Result:
         """Run as much as `cut` says. An error of a pass is in the result; one of the input raises."""
+        if not self.alone:
+            return self._run(cut, lambda _: None)
+        return in_child(lambda tell: self._run(cut, tell))
+
+    def _run(self, cut: Cut, begun: Callable[[Application], None]) -> Result:
+        """`begun` is told of each application before it runs."""
         context = PassContext(self.registry.context(), registry=self.registry)
         actions = Observed(limit=cut.rewrites)
         actions.counters.update({tag: Counter(skip, count) for tag, skip, count in self.counters})
         context.actions = actions
         module: ModuleOp = parse_module(context.xdsl, self.text, self.name)
         verify(module)
-        numbering = Numbering(cut, actions)
+        numbering = Numbering(cut, actions, begun)
         result = Result(applications=numbering.applications, rewrites=actions.rewrites)
         try:
             PassManager(context, self.verify_each, [numbering, *self.checks()]).run(self.elements, module)
@@ -164,3 +181,14 @@ class Replay:
             return result
         result.text = print_module(module, locations=True) + "\n"
         return result
+
+
+def in_child(run: Callable[[Callable[[Application], None]], Result]) -> Result:
+    """The result of a run in a child process. If a pass ends the process, that is the error of the last application that began."""
+    begun: list[Application] = []
+    outcome = in_process(run, begun.append)
+    if not isinstance(outcome, Ended):
+        return outcome
+    if not begun:
+        raise outcome.error("reading the input")
+    return Result(error=outcome.error(f"pass '{begun[-1].name}'"), applications=begun)

@@ -25,6 +25,8 @@ def bisect(arguments: argparse.Namespace) -> int:
     name = "<stdin>" if arguments.input == "-" else arguments.input
     text, elements = case_of(read_text(arguments.input), name, arguments, registry)
     replay = Replay(text, name, elements, registry)
+    if arguments.test_fails:
+        replay = replay.hardened()
 
     def say(line: str) -> None:
         print(f"bisect: {line}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import gc
 import os
 import signal
@@ -27,6 +28,8 @@ def guarded(body: Callable[[], int], debug: bool = False, style: ErrorStyle | No
     What is no `LlmcError` is a mistake of llmc, and said to be one. SIGTERM unwinds, so that temporary files are removed.
     """
     style = style or ErrorStyle()
+    if not faulthandler.is_enabled() and sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)  # a crash of native code says in which line of Python it was
     limit, collecting = sys.getrecursionlimit(), gc.isenabled()
     sys.setrecursionlimit(RECURSION)
     gc.disable()  # construction and cloning of IR are twice as fast; a command ends soon
@@ -73,19 +76,25 @@ def unforeseen(error: Exception) -> LlmcError:
     )
 
 
+class Terminated(BaseException):
+    """SIGTERM: no SystemExit, which would be a pass's own."""
+
+
 @contextmanager
 def _terminated() -> Generator[None]:
-    """SIGTERM raises SystemExit(143) here, where signals can be handled."""
+    """SIGTERM unwinds and ends the process with 143, where signals can be handled."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def leave(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
+        raise Terminated
 
     before = signal.signal(signal.SIGTERM, leave)
     try:
         yield
+    except Terminated:
+        raise SystemExit(128 + signal.SIGTERM) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 

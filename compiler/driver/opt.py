@@ -134,7 +134,7 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     from .instruments import make_instruments
     from .instruments.counting import counters_of
     from .instruments.printing import check_names
-    from .reproducer import write_reproducer
+    from .reproducer import reproducer_ahead, write_reproducer
 
     registry = passes.registry
     check_names(arguments, registry.find_pass)
@@ -154,7 +154,8 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     for instrument in instruments:
         instrument.start(passes, module)
     try:
-        manager.run(elements, module)
+        with reproducer_ahead(text, arguments, elements):
+            manager.run(elements, module)
     except LlmcError as error:
         tell_place(error, passes.xdsl, text, name)
         write_reproducer(error, text, name, arguments, elements, registry)

@@ -13,7 +13,8 @@ import argparse
 import hashlib
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
@@ -90,6 +91,32 @@ def write_reproducer(
         pipeline, arguments.load_pass_plugin, arguments.verify_each, [*more, *unregistered(arguments), *numerics]
     )
     save(error, ir, command, target)
+
+
+@contextmanager
+def reproducer_ahead(text: str, arguments: argparse.Namespace, elements: Sequence[Element]) -> Generator[None]:
+    """For passes that end the process, by a segmentation fault say: the reproducer of all passes is in the file that
+    `--mlir-pass-pipeline-crash-reproducer` names while they run."""
+    target: str | None = arguments.mlir_pass_pipeline_crash_reproducer
+    if target is None or not elements:
+        yield
+        return
+    path = Path(target)
+    before = path.read_text(encoding="utf-8") if path.is_file() else None
+    command = command_line(print_pipeline(elements), arguments.load_pass_plugin, arguments.verify_each, unregistered(arguments))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(target, f"// llmc-repro: {command}\n// the process ended\n{HEADER.sub('', text).lstrip()}")
+    except (OSError, LlmcError):  # said when there is something to reproduce
+        yield
+        return
+    try:
+        yield
+    finally:
+        if before is not None:
+            write_text(target, before)
+        elif path.is_file():
+            path.unlink()
 
 
 def write_build_reproducer(

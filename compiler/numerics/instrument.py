@@ -53,7 +53,7 @@ class NumericsCheck(Instrument):
     def before(self, pass_: Pass, module: Operation) -> None:
         self._before = self._whole(module) if isinstance(module, ModuleOp) else None
 
-    def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
+    def failed(self, pass_: Pass, module: Operation, error: BaseException) -> None:
         self._before = None
 
     def after(self, pass_: Pass, module: Operation, seconds: float) -> None:

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     registry = make_registry(dict.fromkeys(arguments.load_pass_plugin), allow_unregistered=bool(more))
     verify_each = recorded is None or recorded.verify_each
     numerics, checks = numerics_of(recorded, registry)
-    interest = interest_of(arguments, registry, verify_each, checks)
+    interest = interest_of(text, arguments, registry, verify_each, checks)
     reduction = Reduction(text, registry.context(), interest, arguments.max_seconds, say_of(arguments.quiet))
     result = reduction.run()
     if not reduction.finished:
@@ -86,8 +86,18 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.pass_fails, list(dict.fromkeys(arguments.load_pass_plugin)), verify_each, [*more, *numerics]
         )
         result = f"// llmc-repro: {line}\n{result}"
+    elif (words := test_words(arguments)) is not None:
+        result = f"// shown by: llmc-reduce {words} {shlex.quote(arguments.output)}\n{result}"
     write_text(arguments.output, result)
     return 0
+
+
+def test_words(arguments: argparse.Namespace) -> str | None:
+    """The flags of a test that no pipeline of llmc-opt shows by itself; None for a command, which the user has."""
+    words = [f"--load-pass-plugin={plugin}" for plugin in dict.fromkeys(arguments.load_pass_plugin)]
+    if arguments.pipelines_disagree is not None:
+        return shlex.join([*words, "--pipelines-disagree", *arguments.pipelines_disagree])
+    return shlex.join([*words, "--ptxas-rejects"]) if arguments.ptxas_rejects else None
 
 
 def say_of(quiet: bool) -> Callable[[str], None]:
@@ -96,7 +106,7 @@ def say_of(quiet: bool) -> Callable[[str], None]:
 
 
 def interest_of(
-    arguments: argparse.Namespace, registry: Registry, verify_each: bool, checks: Callable[[], Sequence[Instrument]]
+    text: str, arguments: argparse.Namespace, registry: Registry, verify_each: bool, checks: Callable[[], Sequence[Instrument]]
 ) -> Interest:
     from ...dialects.ir.diagnostics import LlmcError
     from ..bisect.verdicts import CommandTest
@@ -113,7 +123,7 @@ def interest_of(
             "LLMC0239", "no test is given, and the input is no reproducer", "the arguments of llmc-reduce",
             fix="give --test, --pass-fails, --pipelines-disagree or --ptxas-rejects",
         )  # fmt: skip
-    return PassFails(arguments.pass_fails, registry, verify_each, checks)
+    return PassFails(arguments.pass_fails, registry, verify_each, checks).hardened(text)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from xdsl.dialects.builtin import ModuleOp, UnknownLoc
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Operation, SSAValue
-from xdsl.rewriter import Rewriter
+from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.traits import IsTerminator
 
 DIMENSION = re.compile(r"(?<=[<x])(\d+)(?=x)")
@@ -194,6 +194,64 @@ def inline_region(module: ModuleOp, index: int) -> bool:
         return False
     Rewriter.erase_op(op, safe_erase=False)
     return True
+
+
+def end_block(module: ModuleOp, index: int) -> bool:
+    """End a block as its region ends elsewhere, instead of branching on; blocks that nothing branches to any more go."""
+    op = inner_ops(module)[index]
+    region = op.parent_region()
+    if not op.successors or region is None:
+        return False
+    last = next((b.last_op for b in region.blocks if b.last_op is not None and _plain_end(b.last_op)), None)
+    if last is None:
+        return False
+    Rewriter.insert_op(last.clone(), InsertPoint.before(op))
+    _erase(op)
+    drop_unreachable(region)
+    return True
+
+
+def _plain_end(op: Operation) -> bool:
+    return op.has_trait(IsTerminator) and not op.successors and not op.operands
+
+
+def drop_unreachable(region: Region) -> None:
+    """Erase the blocks that the first one does not lead to."""
+    reached, waiting = set[Block](), [region.blocks[0]]
+    while waiting:
+        block = waiting.pop()
+        if block not in reached:
+            reached.add(block)
+            waiting += block.last_op.successors if block.last_op is not None else ()
+    for block in [b for b in region.blocks if b not in reached]:
+        for op in reversed(list(block.ops)):
+            _erase(op)
+        region.erase_block(block, safe_erase=False)
+
+
+def merge_block(module: ModuleOp, index: int) -> bool:
+    """Put the block that a branch goes to in the branch's place, where nothing else goes there."""
+    op = inner_ops(module)[index]
+    region, outer = op.parent_region(), op.parent
+    if len(op.successors) != 1 or region is None or outer is None:
+        return False
+    block = op.successors[0]
+    into = [b for b in region.blocks if b.last_op is not None and block in b.last_op.successors]
+    if into != [outer] or block is outer or block is region.blocks[0] or len(op.operands) != len(block.args):
+        return False
+    for argument, value in zip(block.args, op.operands, strict=True):
+        argument.replace_all_uses_with(value)
+    _erase(op)
+    for inner in list(block.ops):
+        inner.detach()
+        outer.add_op(inner)
+    region.erase_block(block, safe_erase=False)
+    return True
+
+
+def _erase(op: Operation) -> None:
+    op.detach()
+    op.erase(safe_erase=False)
 
 
 def drop_locations(module: ModuleOp) -> bool:

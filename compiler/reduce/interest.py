@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from xdsl.ir import Operation
 
@@ -42,11 +42,19 @@ class PassFails:
     registry: Registry
     verify_each: bool = True
     checks: Callable[[], Sequence[Instrument]] = tuple
+    alone: bool = False
+
+    def hardened(self, text: str) -> PassFails:
+        """This, with tests in processes of their own if the failure of `text` is that the process ends."""
+        return replace(self, alone=self._replay(text).hardened().alone)
 
     def __call__(self, text: str) -> str | None:
-        elements = parse_pipeline(self.pipeline, self.registry)
-        error = Replay(text, "case", elements, self.registry, self.verify_each, checks=self.checks).run().error
+        error = self._replay(text).run().error
         return signature(error) if error is not None else None
+
+    def _replay(self, text: str) -> Replay:
+        elements = parse_pipeline(self.pipeline, self.registry)
+        return Replay(text, "case", elements, self.registry, self.verify_each, checks=self.checks, alone=self.alone)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class Reduction:
         self._try(edits.drop_locations)
         self._tails()
         self._chunks(edits.inner_ops)
-        for candidates in (self._regions, self._returned, self._arguments, self._operands, self._attributes):
+        for candidates in (self._blocks, self._regions, self._returned, self._arguments, self._operands, self._attributes):
             for edit in candidates():
                 if not self._try(edit) and not self.finished:
                     return
@@ -159,6 +159,12 @@ class Reduction:
         while index >= 0:
             yield index
             index = min(index, len(edits.inner_ops(self.module))) - 1
+
+    def _blocks(self) -> Iterator[Edit]:
+        for edit in (edits.end_block, edits.merge_block):
+            for index in self._indices():
+                if edits.inner_ops(self.module)[index].successors:
+                    yield partial(edit, index=index)
 
     def _regions(self) -> Iterator[Edit]:
         for index in self._indices():

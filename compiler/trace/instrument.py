@@ -109,7 +109,7 @@ class LowerTrace(Instrument):
         if self._phase(pass_) == "ptx":
             self._ptx_text(running.stream, module)
 
-    def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
+    def failed(self, pass_: Pass, module: Operation, error: BaseException) -> None:
         running = self._running.pop()
         state = self._exit(running, module)
         text = error.what if isinstance(error, LlmcError) else f"{type(error).__name__}: {error}"

@@ -38,6 +38,10 @@ def excerpt(op: Operation, limit: int = 160) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def _values(op: Operation) -> Sequence[SSAValue]:
+    return (*op.results, *op.operands)
+
+
 def describe_where(where: object) -> str | None:
     """Where something went wrong, in words, from an op, a value, a location attribute or a string."""
     match where:
@@ -83,10 +87,18 @@ class LlmcError(Exception):
     def __post_init__(self) -> None:
         super().__init__(self.what)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """What another process gets: IR that is pointed at becomes text."""
+        where = describe_where(self.where)
+        return LlmcError, (self.code, self.what, where, self.why, self.fix, (*self.passes,), (*self.notes,), (*self.others,))
+
     def render(self, lines_around: Sequence[str] = ()) -> str:
         """The paragraph that commands print, without `others`; `lines_around` show the place in the IR (`surroundings`)."""
         lines = [f"error[{self.code}]: {self.what}"]
         where = describe_where(self.where)
+        if where and isinstance(self.where, Operation) and any(v.name_hint is None for v in _values(self.where)):
+            own = next((line[2:] for line in lines_around if line.startswith("> ")), excerpt(self.where))
+            where = where.replace(excerpt(self.where), own, 1)  # with the numbers that values have in the lines around
         if where:
             lines.append(f"  --> {where}")
         lines += [f"      | {line}" for line in lines_around]

@@ -8,6 +8,7 @@ from types import FrameType
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
+from xdsl.utils.exceptions import VerifyException
 
 
 def raised_in(error: BaseException) -> str:
@@ -15,6 +16,13 @@ def raised_in(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename] or frames
     return f"{Path(own[-1].filename).name}:{own[-1].lineno}, in {own[-1].name}" if own else "an unknown line"
+
+
+def blame(error: BaseException) -> str:
+    """Whose fault an exception of a pass is, as far as its type tells."""
+    if isinstance(error, VerifyException):
+        return "a rule of the IR is broken: mend the op if it came with the input, or the pass if it made it"
+    return "this is a defect of the pass, not of your input"
 
 
 def working_on(error: BaseException) -> Operation | None:
@@ -35,4 +43,4 @@ def _op_of(frame: FrameType) -> Operation | None:
     return None
 
 
-__all__ = ["raised_in", "working_on"]
+__all__ = ["blame", "raised_in", "working_on"]

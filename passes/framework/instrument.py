@@ -37,5 +37,5 @@ class Instrument:
         """Whether `failed` shows the IR to the user, who need not be told how to see it."""
         return False
 
-    def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
+    def failed(self, pass_: Pass, module: Operation, error: BaseException) -> None:
         """The pass, or the verification after it, raised `error`; the module is as it was left."""

@@ -13,7 +13,7 @@ from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.verifying import verify
 from .actions import PASS
 from .anchor import Anchor, children
-from .fault import raised_in, working_on
+from .fault import blame, raised_in, working_on
 from .instrument import Instrument
 from .named_pipeline import NamedPipeline
 from .pass_ import Pass, PassContext
@@ -93,7 +93,7 @@ class PassManager:
                 if self.verify_each:
                     with timing.scope("(verify)"):
                         self._check(pass_, anchor, present)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             context.analyses.known.clear()
             with anchor.alone() as module:
                 for instrument in self.instruments:
@@ -109,7 +109,7 @@ class PassManager:
                 "LLMC0204",
                 f"pass '{pass_.name}' failed: {type(error).__name__}: {error}",
                 working_on(error) or module,
-                why=f"raised in {raised_in(error)}; this is a defect of the pass, not of your input",
+                why=f"raised in {raised_in(error)}; {blame(error)}",
                 fix=f"run again with --debug for the traceback{see_ir}",
                 passes=(name,),
             ) from error

@@ -103,7 +103,7 @@ class PrintIr(CommandInstrument):
     def shows_failures(self) -> bool:
         return self.on_failure
 
-    def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
+    def failed(self, pass_: Pass, module: Operation, error: BaseException) -> None:
         if self.on_change:
             self._hashes.pop()
         if self.on_failure:

@@ -59,7 +59,7 @@ class PassStatistics(CommandInstrument):
         counted = {k: v - before.get(k, 0) for k, v in self._table(pass_).items() if v != before.get(k, 0)}
         self._record(pass_, self.anchors.path(module), counted)
 
-    def failed(self, pass_: Pass, module: Operation, error: Exception) -> None:
+    def failed(self, pass_: Pass, module: Operation, error: BaseException) -> None:
         self.after(pass_, module, 0.0)
 
     def _record(self, pass_: Pass, path: Sequence[Operation], counted: Table) -> None:

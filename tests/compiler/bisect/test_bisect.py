@@ -82,6 +82,15 @@ def test_a_failing_pass_is_found_at_once(source: Path, capsys: pytest.CaptureFix
     assert len(captured.err.splitlines()) == 1
 
 
+def test_a_pass_that_ends_the_process_is_found(source: Path, capsys: pytest.CaptureFixture[str]):
+    assert (
+        bisect(source, "cse,planted-segfault,dce", "--test-fails", "--load-pass-plugin", str(PLUGIN.with_name("ends.py"))) == 0
+    )
+    out = capsys.readouterr().out
+    assert "pass 'planted-segfault' on builtin.module is at fault (application 2, a required pass)" in out
+    assert "LLMC0276: pass 'planted-segfault' ended the process: SIGSEGV" in out
+
+
 def test_ir_after_a_pass_that_fails_is_not_that_of_an_earlier_search(source: Path):
     (source.parent / "out").mkdir()
     (source.parent / "out" / "after.mlir").write_text("stale")

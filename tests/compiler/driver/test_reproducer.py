@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from commands import Command
 
 PLUGIN = Path(__file__).parents[2] / "support" / "planted" / "crashes.py"
+ENDS = PLUGIN.with_name("ends.py")
 T = "tensor<4x8xf32>"
 SOURCE = f"""
 func.func @main(%a: {T}, %b: {T}) -> {T} {{
@@ -42,6 +46,24 @@ def test_a_failing_pass_leaves_a_file_that_the_printed_command_runs(command: Com
     again = command("opt", path, *flags)
     assert again.code == 1 and "pass 'planted-crash' failed: IndexError" in again.err
     assert "reproducer:" not in again.err
+
+
+def test_a_pass_that_exits_has_failed(command: Command, source: Path):
+    done = command("opt", source, "--load-pass-plugin", ENDS, "--pass-pipeline=dce,planted-exit")
+    assert done.code == 1 and done.out == ""
+    assert "error[LLMC0204]: pass 'planted-exit' failed: SystemExit: 0" in done.err and "reproducer:" in done.err
+
+
+def test_a_pass_that_ends_the_process_leaves_the_reproducer_that_was_asked_for(source: Path, tmp_path: Path):
+    left = tmp_path / "left.mlir"
+    flags = [f"--load-pass-plugin={ENDS}", f"--mlir-pass-pipeline-crash-reproducer={left}", str(source)]
+    opt = [sys.executable, "-m", "llmc.compiler.driver.opt", *flags]
+    done = subprocess.run([*opt, "--pass-pipeline=dce,planted-segfault"], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGSEGV and "ends.py" in done.stderr
+    assert left.read_text().startswith("// llmc-repro: llmc-opt '--pass-pipeline=builtin.module(dce,planted-segfault)'")
+    left.write_text("mine\n")
+    subprocess.run([*opt, "--pass-pipeline=dce"], capture_output=True, check=True)
+    assert left.read_text() == "mine\n"
 
 
 def test_the_local_reproducer_holds_the_ir_before_the_pass_and_the_other_one_the_input(

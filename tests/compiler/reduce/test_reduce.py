@@ -13,6 +13,7 @@ from llmc.compiler.reduce.command import main
 from llmc.compiler.run_pipeline import run_pipeline
 
 PLUGIN = Path(__file__).parents[2] / "support" / "planted" / "crashes.py"
+ENDS = PLUGIN.with_name("ends.py")
 T = "tensor<4x8xf32>"
 
 
@@ -121,3 +122,35 @@ def test_pipelines_that_disagree_keep_disagreeing(source: Path, capsys: pytest.C
     assert main([str(source), *flags]) == 0
     out = capsys.readouterr().out
     assert "nn.sub" in out and ops_in(out) <= 10
+    assert out.startswith(
+        f"// shown by: llmc-reduce --load-pass-plugin={PLUGIN} --pipelines-disagree dce planted-swap-subtraction"
+    )
+
+
+@pytest.mark.parametrize("name", ["planted-segfault", "planted-exit"])
+def test_a_pass_that_ends_the_process_is_reduced(name: str, source: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(source), "--load-pass-plugin", str(ENDS), "--pass-fails", f"dce,{name}"]) == 0
+    out = capsys.readouterr().out
+    assert "nn.rsqrt" in out and ops_in(out) <= 3
+
+
+def test_branches_that_do_not_matter_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "case.mlir"
+    path.write_text("""
+func.func @f(%c: i1, %x: i32) {
+  cf.br ^a(%x : i32)
+^a(%y: i32):
+  %z = arith.addi %y, %y : i32
+  cf.br ^b
+^b:
+  cf.cond_br %c, ^d, ^e
+^d:
+  %u = arith.muli %z, %z : i32
+  cf.br ^e
+^e:
+  func.return
+}
+""")
+    assert main([str(path), "--test", "grep -q arith.addi", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "cf." not in out and ops_in(out) <= 3
