@@ -360,7 +360,7 @@ def compile_imported(
     place: Path | None,
 ) -> tuple[Compiled, Model]:
     """Compile what the front end imported."""
-    limit = position_limit(imported.config)
+    limit = position_limit(imported.config) - imported.first_position
     if max_context is not None and max_context > limit:
         why = f"the model's positions end at {limit}"
         raise LlmcError(

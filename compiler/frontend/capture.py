@@ -8,7 +8,7 @@ The user's model and Hugging Face's registries are left as they were found.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,8 +230,9 @@ def _symbol_names(program: torch.export.ExportedProgram, wanted: Sequence[str]) 
     return names
 
 
-def capture_huggingface(model: nn.Module) -> Captured:
-    """Capture a Hugging Face model as (input_ids [1, T], position_ids [1, T]) → outputs."""
+def capture_huggingface(model: nn.Module, first_position: int = 0) -> Captured:
+    """Capture a Hugging Face model as (input_ids [1, T], position_ids [1, T]) → outputs. Positions count from 0 in the program,
+    and from `first_position` in the model."""
     import inspect
 
     names = inspect.signature(model.forward).parameters
@@ -248,7 +249,16 @@ def capture_huggingface(model: nn.Module) -> Captured:
         if "use_cache" in vars(config):
             stack.enter_context(hooks.replaced(config, "use_cache", False))
         stack.enter_context(_buffers_on(model, device))
+        if first_position:
+            stack.callback(model.register_forward_pre_hook(_counting_from(first_position), with_kwargs=True).remove)
         return export(model, (), kwargs, shapes, ["T"])
+
+
+def _counting_from(first: int) -> Callable[..., Any]:
+    def shifted(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return args, {**kwargs, "position_ids": kwargs["position_ids"] + first}
+
+    return shifted
 
 
 @contextmanager

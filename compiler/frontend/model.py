@@ -51,6 +51,8 @@ class ImportedModel:
     tokenizer_path: Path | None = None
     eos_ids: tuple[int, ...] = ()
     checkpoint: Checkpoint | None = None
+    first_position: int = 0
+    """What the model calls the position of a sequence's first token; it is 0 for `module`."""
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -71,8 +73,9 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
         chosen = _dtype(torch, dtype, config, weights.info(next(iter(weights))))
         model = capture.build_huggingface(checkpoint.directory, chosen)
         entries = _bind(model, weights.info, set(weights))
-    captured = capture.capture_huggingface(model)
     decoder = bool(getattr(model, "can_generate", lambda: False)())
+    first = 0 if decoder else _first_position(model)
+    captured = capture.capture_huggingface(model, first)
     imported = importer.import_captured(captured, entries, outputs=[0], wide_outputs=decoder)
     return ImportedModel(
         module=imported.module,
@@ -85,7 +88,14 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
         tokenizer_path=checkpoint.tokenizer_path,
         eos_ids=eos_ids,
         checkpoint=checkpoint,
+        first_position=first,
     )
+
+
+def _first_position(model: Any) -> int:
+    from .positions import first_position
+
+    return first_position(model)
 
 
 def import_module(

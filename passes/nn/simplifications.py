@@ -113,6 +113,9 @@ def _slice(op: nn.SliceOp) -> SSAValue | None:
             if lead is not None and rest is not None and lead >= 0 and rest >= 0:
                 return nn.SliceOp(part, axis=axis, start=start - offset, stop=stop - offset).result
             offset = offset + width
+    if isinstance(inner, nn.TransposeOp):
+        part = nn.SliceOp(inner.x, axis=inner.permutation[axis], start=start, stop=stop, step=step)
+        return nn.TransposeOp(part.result, inner.permutation).result
     return None
 
 
@@ -122,6 +125,11 @@ def _concat(op: nn.ConcatOp) -> SSAValue | None:
     axis = property_int(op, "axis")
     parts = [definition(i) for i in op.inputs]
     first = parts[0]
+    if isinstance(first, nn.TransposeOp):
+        turned = [p.x for p in parts if isinstance(p, nn.TransposeOp) and p.permutation == first.permutation]
+        if len(turned) < len(parts):
+            return None
+        return nn.TransposeOp(nn.ConcatOp(turned, first.permutation[axis]).result, first.permutation).result
     if not isinstance(first, nn.SliceOp):
         return None
     position = Size.of(0)
