@@ -103,7 +103,8 @@ def read_text(path: str) -> str:
     """The text of a file, or of standard input for `-`. Raises LLMC0003 when it can't be read as UTF-8."""
     fix = "check the path" if path != "-" else "give UTF-8 text"
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        return text.removeprefix("\ufeff")
     except OSError as error:
         raise LlmcError("LLMC0003", f"can't read {path}", path, why=error.strerror or str(error), fix=fix) from None
     except ValueError as error:

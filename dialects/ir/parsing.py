@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from math import prod
 from typing import Any, TypeVar
 
@@ -23,8 +24,9 @@ from xdsl.dialects.builtin import (
     StringAttr,
     UnknownLoc,
 )
-from xdsl.ir import Attribute, Operation, ParametrizedAttribute, TypeAttribute
-from xdsl.parser import AttrParser, Parser
+from xdsl.ir import Attribute, Operation, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.parser import AttrParser, Parser, UnresolvedOperand
+from xdsl.parser.core import ForwardDeclaredValue
 from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import ParseError
 from xdsl.utils.lexer import Input
@@ -144,6 +146,20 @@ class _OpParser(Parser):
             raise
 
 
+class _UsesParser(_OpParser):
+    """Knows where a value that is not defined yet was first used."""
+
+    def __init__(self, context: Context, text: str, name: str) -> None:
+        super().__init__(context, text, name)
+        self.first: dict[str, int] = {}
+
+    def resolve_operand(self, operand: UnresolvedOperand, type: Attribute) -> SSAValue:
+        value = super().resolve_operand(operand, type)
+        if isinstance(value, ForwardDeclaredValue):
+            self.first.setdefault(operand.operand_name, operand.span.start)
+        return value
+
+
 class _LocatingParser(_OpParser):
     """Gives ops the place where they stand in the text, before the location that they carry."""
 
@@ -173,9 +189,9 @@ def parse_module(context: Context, text: str, name: str = "<text>", *, locate: b
         parser = (_LocatingParser if locate else _OpParser)(context, text, name)
         module = parser.parse_module()
     except ParseError as error:
-        message = re.sub(r"\s+", " ", str(error.msg)).strip()
+        message, position = _pointed(re.sub(r"\s+", " ", str(error.msg)).strip(), error.span.start, text, parser)
         raise LlmcError(
-            "LLMC0001", f"syntax error: {message}", _place(error.span.start, text, name), fix="correct the text at the mark"
+            "LLMC0001", f"syntax error: {message}", _place(position, text, name), fix="correct the text at the mark"
         ) from None
     except MemoryError:
         raise
@@ -191,6 +207,27 @@ def parse_module(context: Context, text: str, name: str = "<text>", *, locate: b
             fix="correct the attribute, type or op at the mark",
         ) from None
     return module
+
+
+RESULTS = re.compile(r"(?:(?:%[\w$.-]+(?::\d+)?[\s,]*)+=\s*)?")
+
+
+def _pointed(message: str, position: int, text: str, parser: _OpParser | None) -> tuple[str, int]:
+    """What xDSL says, and the place of what it speaks of: it tells of an unknown op at the token behind its name, and of values that
+    nobody defines at the end of their region."""
+    begin = 0 if parser is None or parser.failed is None else parser.failed
+    if message.endswith("is not registered"):
+        named = RESULTS.match(text, begin)
+        return message, position if named is None else named.end()
+    missing = re.fullmatch(r"values used but not defined: \[(.*)\]", message)
+    if missing is None or parser is None:
+        return message, position
+    names = [name.strip() for name in missing.group(1).split(",")]
+    uses = _UsesParser(parser.ctx, text, parser.lexer.input.name)
+    with suppress(ParseError):
+        uses.parse_module()
+    position = min((uses.first[name[1:]] for name in names if name[1:] in uses.first), default=position)
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} used but never defined", position
 
 
 def _place(position: int, text: str, name: str) -> str:

@@ -67,7 +67,7 @@ DEFECTS = [
         ("the old state is returned", "func.return %kv1", "func.return %kv", "func.return reads a state after nn.append has updated it"),
         ("the old state is read", "state(%kv1)", "state(%kv)", "nn.attention reads a state after nn.append has updated it"),
         ("use before definition", "%n = nn.rms_norm %x", "%n = nn.rms_norm %n", "operand 0 of nn.rms_norm is used before it", "LLMC0120"),
-        ("undefined value", "nn.linear %n,", "nn.linear %nothing,", "used but not defined", "LLMC0001"),
+        ("undefined value", "nn.linear %n,", "nn.linear %nothing,", "used but never defined", "LLMC0001"),
         ("duplicate symbol", "nn.weight @table {", "nn.weight @w {\n  %1 = nn.entry \"v\" : tensor<4xf32>\n  nn.yield %1 : tensor<4xf32>\n}\nnn.weight @table {", 'Redefinition of symbol "w"'),
         ("unknown weight", "nn.param @w :", "nn.param @v :", "nn.param names @v, which is no nn.weight"),
         ("a parameter that is a function", "nn.param @w :", "nn.param @decoder :", "nn.param names @decoder, which is no nn.weight"),

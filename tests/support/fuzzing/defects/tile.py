@@ -149,7 +149,7 @@ DEFECTS = [
         ASYNC,
         ("a cluster too large", "cluster = 2 : i32", "cluster = 16 : i32", "clusters of 16 CTAs"),
         ("a map of a buffer that is not there", "<buffer = 0,", "<buffer = 2,", "tensor map 0 is of buffer 2, there are 2"),
-        ("a map without argument", "%m: !tile.tmap<16x64xbf16, swizzle = 128>, ", "", "used but not defined", "LLMC0001"),
+        ("a map without argument", "%m: !tile.tmap<16x64xbf16, swizzle = 128>, ", "", "used but never defined", "LLMC0001"),
         ("a map of another box", "box = [16, 64]", "box = [8, 64]", "the argument of"),
         ("a bulk store to what is read only", 'effects = ["rw", "rw"]', 'effects = ["r", "rw"]', "tile.bulk_store writes to a buffer whose effect is r"),
         ("a box that lies otherwise", "#layout.mem<[[16, 64]], [[64, 1]], swizzle = [3, 3, 3]>>\n", "#layout.mem<[[16, 64]], [[64, 1]]>>\n", "operand is used with type", "LLMC0001"),
