@@ -35,15 +35,24 @@ class Ended:
         )  # fmt: skip
 
 
+class NoChild(Exception):
+    """The system makes no further process, for want of memory say."""
+
+
 def in_process(run: Callable[[Callable[[Any], None]], T], told: Callable[[Any], None]) -> T | Ended:
     """`run(tell)` in a child process. What it tells comes to `told` as it runs, however the process ends; an `LlmcError` is raised here.
 
-    Everything that is told or given must be picklable; ops in errors become text.
+    Everything that is told or given must be picklable; ops in errors become text. Raises NoChild where there can be none.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     read, write = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.close(read)
+        os.close(write)
+        raise NoChild from error
     if pid == 0:
         os.close(read)
         _child(run, os.fdopen(write, "wb"))

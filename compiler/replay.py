@@ -23,7 +23,7 @@ from ..passes.framework.manager import PassManager
 from ..passes.framework.pass_ import Pass, PassContext
 from ..passes.framework.pipeline import Element, print_pass
 from ..passes.framework.registry import Registry
-from .child import ENDED, Ended, in_process
+from .child import ENDED, Ended, NoChild, in_process
 
 
 class Reached(Exception):
@@ -153,7 +153,10 @@ class Replay:
     def hardened(self) -> Replay:
         """This, with runs in processes of their own if the whole pipeline ends the process, as a segmentation fault does."""
         alone = replace(self, alone=True)
-        error = alone.run().error
+        try:
+            error = alone.run().error
+        except NoChild:
+            return self
         return alone if error is not None and error.code == ENDED else self
 
     def run(self, cut: Cut = Cut()) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,13 +83,14 @@ def test_a_failing_pass_is_found_at_once(source: Path, capsys: pytest.CaptureFix
     assert len(captured.err.splitlines()) == 1
 
 
-def test_a_pass_that_ends_the_process_is_found(source: Path, capsys: pytest.CaptureFixture[str]):
-    assert (
-        bisect(source, "cse,planted-segfault,dce", "--test-fails", "--load-pass-plugin", str(PLUGIN.with_name("ends.py"))) == 0
+def test_a_pass_that_ends_the_process_is_found(source: Path):
+    flags = ["--pass-pipeline=cse,planted-segfault,dce", "--test-fails", f"--load-pass-plugin={PLUGIN.with_name('ends.py')}"]
+    llmc = [sys.executable, "-m", "llmc.compiler.driver.llmc"]
+    done = subprocess.run(
+        [*llmc, "bisect", str(source), "-o", str(source.parent / "out"), *flags], capture_output=True, text=True, check=True
     )
-    out = capsys.readouterr().out
-    assert "pass 'planted-segfault' on builtin.module is at fault (application 2, a required pass)" in out
-    assert "LLMC0276: pass 'planted-segfault' ended the process: SIGSEGV" in out
+    assert "pass 'planted-segfault' on builtin.module is at fault (application 2, a required pass)" in done.stdout
+    assert "LLMC0276: pass 'planted-segfault' ended the process: SIGSEGV" in done.stdout
 
 
 def test_ir_after_a_pass_that_fails_is_not_that_of_an_earlier_search(source: Path):
