@@ -88,7 +88,7 @@ def print_value(value: Any) -> str:
             items = [print_value(item) for item in value]  # pyright: ignore
             return ",".join(items) if items else "{}"
         case str() if not re.fullmatch(r"[A-Za-z_][\w.\-]*", value):
-            return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
+            return quote(value)
         case _:
             text = str(value)
             return text if BARE.fullmatch(text) else f'"{text}"'
@@ -139,7 +139,9 @@ def convert(values: Values, hint: Any) -> Any:
             return True
         raise ValueError("takes a value")
     if len(values) != 1:
-        raise ValueError(f"takes one value, not {len(values)}")
+        raise ValueError(
+            f"takes one value, not {len(values)} (options are set apart by spaces; one with a comma goes in quotes)"
+        )
     text = unquote(values[0])
     if origin is Literal:
         by_text = {str(choice): choice for choice in get_args(hint)}
@@ -156,6 +158,11 @@ def convert(values: Values, hint: Any) -> Any:
         except ValueError:
             raise ValueError(f"expected {'an integer' if hint is int else 'a number'}, not '{text}'") from None
     return text
+
+
+def quote(text: str) -> str:
+    """A text in double quotes."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
 def unquote(text: str) -> str:

@@ -4,9 +4,10 @@ pipeline ::= `builtin.module` `(` list `)` | list
 list     ::= (element (`,` element)*)?
 element  ::= name (`{` option* `}`)? | anchor `(` list `)`
 option   ::= key (`=` value)?
-value    ::= item (`,` item)* | `{` (item (`,` item)*)? `}`          an item may be quoted
+value    ::= item (`,` item)* | `{` (item (`,` item)*)? `}`
 
-A name is a pass's or a named pipeline's; an anchor is an op's name, or `any`. `// …` is a comment up to the end of its line.
+An item is any text without spaces, commas and braces, as in `file=/tmp/x.mlir`. Quotes, `"…"` with escapes or `'…'` without, and
+braces group: `s='a b'` and `s={a b}` say `a b`. A name is a pass's or a named pipeline's; an anchor is an op's name, or `any`. `// …` is a comment up to the end of its line.
 """
 
 from __future__ import annotations
@@ -20,11 +21,17 @@ from typing import Any, NoReturn
 from ...dialects.ir.diagnostics import LlmcError
 from .anchor import ANY, ROOT
 from .named_pipeline import NamedPipeline
-from .options import Values, print_options, read_option, with_options
+from .options import Values, print_options, quote, read_option, with_options
 from .pass_ import Pass
 from .registry import Registry
 
-_TOKEN = re.compile(r'(?:\s|//[^\n]*)*(?:([A-Za-z_][\w.\-]*)|("(?:[^"\\]|\\.)*")|(-?\d[\w.+\-]*)|([{}(),=])|($))', re.DOTALL)
+_QUOTED = r""""(?:[^"\\]|\\.)*"|'[^']*'"""
+_SPACE = re.compile(r"(?:\s|//[^\n]*)*")
+_TOKEN = re.compile(rf"([A-Za-z_][\w.\-]*|{_QUOTED}|-?\d[\w.+\-]*|[{{}}(),=]|$)", re.DOTALL)
+_PART = re.compile(rf"""{_QUOTED}|[^\s,{{}}"']+""", re.DOTALL)
+_BRACE = re.compile(rf"{_QUOTED}|[{{}}]", re.DOTALL)
+_OPTION = re.compile(r"([A-Za-z_][\w.\-]*)=")
+QUOTING = "put the value in quotes, as in OPTION='a b'"
 
 
 @dataclass(frozen=True)
@@ -82,20 +89,8 @@ class _Reader:
     def __init__(self, text: str, registry: Registry) -> None:
         self.text = text
         self.registry = registry
-        self.tokens: list[tuple[str, int]] = []
-        position = 0
-        while True:
-            match = _TOKEN.match(text, position)
-            if match is None:
-                lead = re.compile(r"(?:\s|//[^\n]*)*").match(text, position)
-                self.fail("unexpected character", position if lead is None else lead.end())
-            group = match.lastindex or 0
-            self.tokens.append((match.group(group), match.start(group)))
-            position = match.end()
-            if group == 5:
-                break
-        self.index = 0
         self.inside = 0  # how many lists of anchors are open
+        self.go(0)
 
     # Errors ----------------------------------------------------------------------------------------------------------
 
@@ -110,23 +105,40 @@ class _Reader:
             shown, offset = line[cut : cut + 160], column - cut
         return f"column {column + 1}\n      {shown}\n      {' ' * offset}^"
 
-    def fail(self, what: str, position: int | None = None) -> NoReturn:
+    def fail(self, what: str, position: int | None = None, fix: str | None = None) -> NoReturn:
         position = self.position if position is None else position
         raise LlmcError(
             "LLMC0202",
             f"pass pipeline: {what}",
             self.place(position),
-            fix="write a pipeline as PASS{OPTION=VALUE},OTHER,OP(PASS,…)",
+            fix=fix
+            or "write a pipeline as PASS{OPTION=VALUE},OTHER,OP(PASS,…); a value of other characters can be put in quotes",
         )
 
     # Tokens ----------------------------------------------------------------------------------------------------------
 
-    @property
-    def position(self) -> int:
-        return self.tokens[self.index][1]
+    def scan(self, position: int) -> tuple[str, int]:
+        """The token after spaces and comments, and where it begins; '' at the end."""
+        start = self.after_space(position)
+        match = _TOKEN.match(self.text, start)
+        if match is None:
+            self.fail(f"unexpected character '{self.text[start]}'", start)
+        return match.group(), start
 
-    def peek(self, ahead: int = 0) -> str:
-        return self.tokens[min(self.index + ahead, len(self.tokens) - 1)][0]
+    def after_space(self, position: int) -> int:
+        match = _SPACE.match(self.text, position)
+        return match.end() if match is not None else position
+
+    def go(self, position: int) -> None:
+        """Read on from a position of the text."""
+        self.token, self.position = self.scan(position)
+
+    @property
+    def end(self) -> int:
+        return self.position + len(self.token)
+
+    def peek(self) -> str:
+        return self.token
 
     def take(self, expected: str | None = None) -> str:
         token = self.peek()
@@ -134,7 +146,7 @@ class _Reader:
             self.fail(f"expected '{expected}'" + (f", found '{token}'" if token else " at the end"))
         if not token:
             self.fail("ends too early")
-        self.index += 1
+        self.go(self.end)
         return token
 
     def name(self, what: str) -> str:
@@ -148,9 +160,10 @@ class _Reader:
     def pipeline(self) -> tuple[Element, ...]:
         if not self.peek():
             return ()
-        whole = self.peek() == ROOT and self.peek(1) == "("
+        whole = self.peek() == ROOT and self.scan(self.end)[0] == "("
         if whole:
-            self.index += 2
+            self.take()
+            self.take("(")
             self.inside += 1
         elements = self.elements(ROOT)
         if whole:
@@ -217,27 +230,69 @@ class _Reader:
             raise
 
     def values(self) -> Values:
+        """The items after `=`; None where there is no `=`."""
         if self.peek() != "=":
             return None
-        self.take()
-        braced = self.peek() == "{"
+        begin = self.end
+        if self.text[begin : begin + 1].isspace():  # or `//` begins a path
+            begin = self.after_space(begin)
+        braced = self.text.startswith("{", begin)
         if braced:
-            self.take()
-            if self.peek() == "}":
-                self.take()
+            close = self.closing(begin)
+            begin = self.after_space(begin + 1)
+            if begin == close:
+                self.go(close + 1)
                 return []
-        values = [self.value()]
-        while self.peek() == ",":
-            self.take()
-            values.append(self.value())
-        if braced:
-            self.take("}")
+        values: list[str] = []
+        while True:
+            end = self.item_end(begin, braced)
+            values.append(self.item(begin, end))
+            following = self.after_space(end)
+            if not self.text.startswith(",", following):
+                break
+            begin = self.after_space(following + 1)
+        self.go(following + 1 if braced else end)
         return values
 
-    def value(self) -> str:
-        if self.peek() in ("{", "}", "(", ")", ",", "="):
-            self.fail(f"expected a value, found '{self.peek()}'")
-        return self.take()
+    def item_end(self, begin: int, spaces: bool) -> int:
+        """Where an item ends; with `spaces`, in braces, there may be some in it."""
+        position = begin
+        while True:
+            if (part := _PART.match(self.text, position)) is not None:
+                position = part.end()
+            elif self.text.startswith("{", position):
+                position = self.closing(position) + 1
+            elif spaces and position < (end := self.after_space(position)) and not self.text.startswith((",", "}"), end):
+                position = end
+            else:
+                break
+        found = self.text[position : position + 1]
+        if found and found in "\"'":
+            self.fail(f"the quote {found} is not closed", position, f"close it; or {QUOTING}")
+        if position == begin:
+            self.fail("expected a value" + (f", found '{found}'" if found else " at the end"), position, QUOTING)
+        before = _OPTION.match(self.text, begin, position)
+        if before is not None and not spaces and self.text[begin - 1].isspace():
+            self.fail(f"expected a value, found the option '{before.group(1)}'", begin, f"give one; or {QUOTING}")
+        return position
+
+    def item(self, begin: int, end: int) -> str:
+        """An item as `options.unquote` reads it: in double quotes, or plain; quotes and braces around all of it are no part of it."""
+        text = self.text[begin:end]
+        if re.fullmatch(_QUOTED, text, re.DOTALL):
+            return text if text.startswith('"') else quote(text[1:-1])
+        if text.startswith("{") and self.closing(begin) == end - 1:
+            return quote(text[1:-1].strip())
+        return quote(text) if text.startswith('"') else text
+
+    def closing(self, begin: int) -> int:
+        """The position of the brace that closes the one at `begin`; those in quotes do not count."""
+        depth = 0
+        for part in _BRACE.finditer(self.text, begin):
+            depth += {"{": 1, "}": -1}.get(part.group(), 0)
+            if not depth:
+                return part.start()
+        self.fail("the brace is not closed", begin, f"close it; or {QUOTING}")
 
     def check_op(self, name: str, start: int) -> None:
         if name != ANY and not self.registry.knows_op(name):

@@ -90,7 +90,63 @@ def test_what_is_printed_is_read_back(pipeline):
     assert print_pipeline(parse_pipeline(text, REGISTRY)) == text
 
 
-@given(st.text(alphabet='abce-very.option(){},="\\ 1/\n', max_size=40))
+@given(words, st.sampled_from(["fast", "count=3", "names={a,b}"]))
+def test_single_quotes_and_braces_say_what_stands_between_them(word, beside):
+    for text in [f"'{word}'"] * ("'" not in word) + [f"{{{word}}}"] * (
+        set(word).isdisjoint("\"'{},/") and word == word.strip() != ""
+    ):
+        (found,) = parse_pipeline(f"every-option{{label={text} {beside}}}", REGISTRY)
+        assert isinstance(found, Every) and found.label == word
+
+
+@given(st.text(st.characters(exclude_characters=" ,{}\"'", exclude_categories=["Z", "C"]), min_size=1, max_size=12))
+def test_a_word_of_any_characters_needs_no_quotes(word):
+    (found,) = parse_pipeline(f"every-option{{label={word} names=x,{word}}}", REGISTRY)
+    assert isinstance(found, Every) and (found.label, found.names) == (word, ("x", word))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("/tmp/q.mlir", "/tmp/q.mlir"),
+        ("//tmp/q", "//tmp/q"),
+        ("a:b", "a:b"),
+        ("#x", "#x"),
+        ("a;b", "a;b"),
+        ("a=b", "a=b"),
+        ("f(x)", "f(x)"),
+        ("'a b'", "a b"),
+        ("'a\"\\b'", 'a"\\b'),
+        ("{a b}", "a b"),
+        ("{ a } ", "a"),
+        ("{{a,b}}", "a,b"),
+        ("a{b c}'d e'", "a{b c}'d e'"),
+        ("\n  // why\n  a", "a"),
+        ("{a // why\n}", "a"),
+    ],
+)
+def test_values_are_those_of_mlir_opt(text, value):
+    for more in ("", " count=3"):
+        found = parse_pipeline(f"every-option{{label={text}{more}}},some", REGISTRY)
+        assert found == (Every(label=value, count=3 if more else 0), Some())
+        assert parse_pipeline(print_pipeline(found), REGISTRY) == found
+
+
+def test_items_of_lists_may_be_quoted_and_braced():
+    (found,) = parse_pipeline("every-option{names={a b, 'c,d',{e f} ,/g}}", REGISTRY)
+    assert isinstance(found, Every) and found.names == ("a b", "c,d", "e f", "/g")
+
+
+@pytest.mark.parametrize(
+    "text", ["label='a", 'label="a', "label={a", "label=a'b", "label=,", "label= fast=true", ";", "label;"]
+)
+def test_a_value_that_needs_quotes_is_said_to(text):
+    with pytest.raises(LlmcError) as caught:
+        parse_pipeline("every-option{" + text + "}", REGISTRY)
+    assert caught.value.code == "LLMC0202" and "in quotes" in (caught.value.fix or "")
+
+
+@given(st.text(alphabet="abce-very.option(){},=\"'\\ 1/\n", max_size=40))
 def test_no_text_is_more_than_a_pipeline_or_an_error(text):
     try:
         parse_pipeline(text, REGISTRY)
