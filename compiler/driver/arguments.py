@@ -41,10 +41,10 @@ class AsksForNumerics(argparse.Action):
 class Parser(argparse.ArgumentParser):
     """A parser that prints an `LlmcError` and exits with 1 where argparse prints the usage and exits with 2."""
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str, fix: str | None = None) -> NoReturn:
         from ...dialects.ir.diagnostics import LlmcError
 
-        error = LlmcError("LLMC0239", message, f"the arguments of {self.prog}", fix=f"see {self.prog} --help")
+        error = LlmcError("LLMC0239", message, f"the arguments of {self.prog}", fix=fix or f"see {self.prog} --help")
         self.exit(1, error.render() + "\n")
 
 

@@ -1,6 +1,6 @@
 """`--split-input-file` and `--verify-diagnostics`: files of small modules, and the errors, remarks and notes that they should give.
 
-Chunks are separated by lines `// -----`; each runs whatever the others do. An expected error is a comment that names the line of
+Chunks are separated by lines `// -----`, or others that are asked for; each runs whatever the others do. An expected error is a comment that names the line of
 the error, as mlir-opt has it:
 
     // expected-error @+1 {{part of the message}}
@@ -29,7 +29,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from ...dialects.ir.diagnostics import LlmcError
 from .error_text import ErrorStyle
 
-SEPARATOR = re.compile(r"^// -----[ \t]*\n", re.MULTILINE)
+SEPARATOR = "// -----"
 EXPECTED = re.compile(
     r"//\s*expected-(error|warning|remark|note)(-re)?\s*(@\s*(?:[+-]\d+|above|below|unknown))?\s*"
     r"\{\{((?:\{\{.*?\}\}|.)*?)\}\}"
@@ -92,14 +92,15 @@ def diagnostics_of(error: LlmcError, name: str, style: ErrorStyle) -> list[Diagn
     ]
 
 
-def split_chunks(text: str) -> list[str]:
-    """The chunks of a file; each begins with as many empty lines as stand before it, so that lines keep their numbers."""
+def split_chunks(text: str, separator: str = SEPARATOR) -> list[str]:
+    """The chunks of a file between lines `separator`; each begins with as many empty lines as stand before it, so that lines keep their numbers."""
     chunks: list[str] = []
     start = 0
-    for separator in [*SEPARATOR.finditer(text), None]:
-        end = separator.start() if separator is not None else len(text)
+    lines = re.compile(rf"^{re.escape(separator)}[ \t]*\n", re.MULTILINE)
+    for line in [*lines.finditer(text), None]:
+        end = line.start() if line is not None else len(text)
         chunks.append("\n" * text.count("\n", 0, start) + text[start:end])
-        start = separator.end() if separator is not None else end
+        start = line.end() if line is not None else end
     return chunks
 
 
@@ -180,19 +181,22 @@ def run_chunks(
     *,
     split: bool,
     verify: bool,
+    separator: str = SEPARATOR,
+    only_expected: bool = False,
     style: ErrorStyle = ErrorStyle(),
     remarks: Callable[[], Sequence[Diagnostic]] = lambda: (),
     all_remarks: bool = False,
 ) -> tuple[str, int]:
-    """Run every chunk of `text` through `process`, which gives its output or raises an LlmcError; `remarks` then gives the remarks
-    of that chunk, which with `all_remarks` must all be expected.
+    """Run every chunk of `text`, between lines `separator` with `split`, through `process`, which gives its output or
+    raises an LlmcError; `remarks` then gives the remarks of that chunk, which with `all_remarks` must all be expected. With
+    `only_expected` nothing must.
 
     Returns the outputs of the chunks without error, and the exit code. Errors, or with `verify` the differences from what the
     comments expect, go to stderr.
     """
     outputs: list[str] = []
     code = 0
-    for chunk in split_chunks(text) if split else [text]:
+    for chunk in split_chunks(text, separator) if split else [text]:
         error: LlmcError | None = None
         try:
             outputs.append(process(chunk))
@@ -201,22 +205,24 @@ def run_chunks(
         if verify:
             errors = [error, *error.others] if error is not None else []
             told = [diagnostic for each in errors for diagnostic in diagnostics_of(each, name, style)]
-            lines = list(differences(expected_errors(chunk, name), [*told, *remarks()], name, all_remarks))
+            lines = list(differences(expected_errors(chunk, name), [*told, *remarks()], name, all_remarks, only_expected))
         else:
             lines = [style.render(error)] if error is not None else []
         for line in lines:
             code = 1
             print(line, file=sys.stderr)
-    return "// -----\n".join(outputs), code
+    return f"{separator}\n".join(outputs), code
 
 
-def differences(expected: list[Expected], told: Sequence[Diagnostic], name: str, all_remarks: bool) -> Iterator[str]:
-    """What a chunk gave though nobody expects it, then what it did not give though it is expected."""
+def differences(
+    expected: list[Expected], told: Sequence[Diagnostic], name: str, all_remarks: bool, only_expected: bool = False
+) -> Iterator[str]:
+    """What a chunk gave though nobody expects it, unless `only_expected`, then what it did not give though it is expected."""
     for diagnostic in told:
         match = next((e for e in expected if e.matches(diagnostic)), None)
         if match is not None:
             expected.remove(match)
-        elif diagnostic.kind in ("error", "warning") or (diagnostic.kind == "remark" and all_remarks):
+        elif not only_expected and (diagnostic.kind in ("error", "warning") or (diagnostic.kind == "remark" and all_remarks)):
             yield f"{name}:{diagnostic.line or '?'}: unexpected {diagnostic.kind}\n{diagnostic.shown()}"
     for missing in expected:
         yield f'{name}:{missing.line or "?"}: expected {missing.kind} "{missing.text}" was not produced'

@@ -63,8 +63,8 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
 
         take_command(text, name, arguments)
     registry = registry_of(arguments)
-    if arguments.split_input_file or arguments.verify_diagnostics:
-        from .chunks import Diagnostic, line_of, run_chunks
+    if arguments.split_input_file is not None or arguments.verify_diagnostics:
+        from .chunks import SEPARATOR, Diagnostic, line_of, run_chunks
 
         told: list[Remark] = []
 
@@ -78,8 +78,10 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
             text,
             name,
             lambda chunk: process(chunk, name, arguments, registry, told),
-            split=split,
-            verify=verify,
+            split=split is not None,
+            separator=split or SEPARATOR,
+            verify=verify is not None,
+            only_expected=verify == "only-expected",
             style=style,
             remarks=diagnostics,
             all_remarks=remarks_wanted(arguments) is not None,
@@ -173,10 +175,9 @@ def asked_pipeline(arguments: argparse.Namespace, registry: Registry) -> Sequenc
     from ...passes.framework.pipeline import parse_pipeline
 
     flag = "--compile-from" if arguments.compile_from is not None else "--compile-to"
+    passes = arguments.pass_flags[0] if arguments.pass_flags else "--pass-pipeline"
     if arguments.pass_pipeline is not None and (arguments.compile_from or arguments.compile_to):
-        raise LlmcError(
-            "LLMC0210", f"--pass-pipeline and {flag} exclude each other", "the arguments", fix="give one of the two"
-        )
+        raise LlmcError("LLMC0210", f"{passes} and {flag} exclude each other", "the arguments", fix="give one of the two")
     if arguments.target is not None:
         registry.targets.find(arguments.target)
     return parse_pipeline(arguments.pass_pipeline or "", registry)

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import Once, Parser, add_numerics_flags, add_remark_flags, load_plugins
+from .arguments import Once, add_numerics_flags, add_remark_flags, load_plugins
+from .opt_parser import OptParser
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
 
 
 def parser() -> argparse.ArgumentParser:
-    p = Parser(
+    p = OptParser(
         prog="llmc-opt",
         description="Parse IR, run passes over it, print the result.",
-        epilog="Example: llmc-opt model.nn --pass-pipeline='builtin.module(canonicalize,merge-linears)'",
+        epilog="Example: llmc-opt model.nn --pass-pipeline='builtin.module(canonicalize,merge-linears)'. Passes are flags too, with "
+        "options or without, and run in the order given: --canonicalize='max-iterations=3' --merge-linears; --list-passes shows "
+        "them. Flags that are on or off also take =true and =false.",
     )
+    p.set_defaults(pass_flags=())
     p.add_argument("input", nargs="?", default="-", help="file to read; - or nothing: standard input")
     p.add_argument("-o", "--output", default=None, metavar="FILE", help="file to write; - : standard output (default)")
     for group in (running, emitting, checking, numerics, printing, seeing, remarks, debugging, listing):
@@ -57,6 +61,11 @@ def running(p: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the pipeline that runs, to stderr, as text that --pass-pipeline takes; comments say what named pipelines hold",
     )
+    g.add_argument(
+        "--mlir-disable-threading",
+        action="store_true",
+        help="taken as mlir-opt's and changes nothing: llmc-opt runs passes in one thread anyway",
+    )
     load_plugins(g)
 
 
@@ -76,12 +85,24 @@ def emitting(p: argparse.ArgumentParser) -> None:
 
 def checking(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("checking")
-    g.add_argument("--split-input-file", action="store_true", help="run each part between lines '// -----' on its own")
+    g.add_argument(
+        "--split-input-file",
+        nargs="?",
+        const="// -----",
+        default=None,
+        metavar="MARK",
+        help="run each part between lines '// -----' on its own; --split-input-file=MARK: between lines MARK",
+    )
     g.add_argument(
         "--verify-diagnostics",
-        action="store_true",
+        nargs="?",
+        const="all",
+        choices=("all", "only-expected"),
+        default=None,
+        metavar="WHICH",
         help="succeed if exactly the errors of the '// expected-error' comments occur, and the remarks and notes of "
-        "'// expected-remark' and '// expected-note'; expected-error-re takes regular expressions in {{}}",
+        "'// expected-remark' and '// expected-note'; expected-error-re takes regular expressions in {{}}; "
+        "--verify-diagnostics=only-expected: others may occur too",
     )
     g.add_argument(
         "--verify-roundtrip",

@@ -95,6 +95,7 @@ ALONE: dict[str, Alone] = {
     "--compile-to": Alone(("--compile-to=fusion",), prints('llmc.phase = "fusion"', "fusion.kernel"), ()),
     "--target": Alone(("--target=sm_80",), prints('llmc.target = "sm_80"', "nn.mul"), ("--compile-to=nn",)),
     "--dump-pass-pipeline": Alone(("--dump-pass-pipeline",), says("builtin.module(canonicalize)")),
+    "--mlir-disable-threading": Alone(("--mlir-disable-threading",), same),
     "--load-pass-plugin": Alone(("--load-pass-plugin", str(PLUGIN)), prints("lower-act", PLUGIN.name), ("--list-passes",), ir=False),
     "--emit-ptx": Alone(("--emit-ptx",), prints(".version", ".entry"), ("--compile-from=nn",), ir=False),
     "--emit-ptx-dir": Alone(
