@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,12 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
     if arguments.show_dialects:
         from .listing import print_dialects
 
-        print_dialects(registry_of(arguments))
+        print_dialects(registry_of(arguments, whole=True))
         return 0
     if arguments.list_passes or arguments.list_targets or arguments.list_schedules:
         from . import listing
 
-        registry = registry_of(arguments)
+        registry = registry_of(arguments, whole=True)
         for wanted, show in (
             (arguments.list_passes, listing.print_passes),
             (arguments.list_targets, listing.print_targets),
@@ -97,18 +98,23 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
     return code
 
 
-def registry_of(arguments: argparse.Namespace) -> Registry:
-    """What there is by name, with the plugins that the arguments name."""
+def registry_of(arguments: argparse.Namespace, whole: bool = False) -> Registry:
+    """What there is by name, with the plugins that the arguments name; with `whole`, installed ones are read now too. What their
+    code prints goes to stderr."""
     from ..phases import make_registry
 
-    return make_registry(arguments.load_pass_plugin, allow_unregistered=arguments.allow_unregistered_dialect)
+    with redirect_stdout(sys.stderr):
+        registry = make_registry(arguments.load_pass_plugin, allow_unregistered=arguments.allow_unregistered_dialect)
+        if whole:
+            registry.plugins  # noqa: B018
+        return registry
 
 
 def process(
     text: str, name: str, arguments: argparse.Namespace, registry: Registry | None = None, told: list[Remark] | None = None
 ) -> str:
     """Parse one module, run what the arguments ask for, and give the text to print. Remarks are added to `told`: all of them, or
-    those that the arguments ask for."""
+    those that the arguments ask for. What passes print goes to stderr: stdout is for IR."""
     from ...passes.framework.pass_ import PassContext
     from ...passes.framework.remarks import Selection
     from .remarks_report import remarks_wanted, report_remarks
@@ -117,7 +123,8 @@ def process(
     passes = PassContext(registry.context(), registry=registry)
     start = time.perf_counter()
     try:
-        return transform(passes, text, name, arguments)
+        with redirect_stdout(sys.stderr):
+            return transform(passes, text, name, arguments)
     finally:
         if told is not None:
             told += passes.remarks.select(remarks_wanted(arguments) or Selection())

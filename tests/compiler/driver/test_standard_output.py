@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import Command
 
 ROOT = Path(__file__).parents[3]
 RESHAPES = """
@@ -51,3 +52,29 @@ def test_it_may_be_so_where_nothing_is_written_to_it(where: str, tmp_path: Path)
 def test_errors_do_not_go_to_it_where_the_other_is_closed(tmp_path: Path):
     done = shell("llmc.compiler.driver.opt {} --pass-pipeline=none", "2>&-", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
+
+
+PRINTING = """\
+from dataclasses import dataclass
+from llmc.passes.framework.pass_ import Pass
+
+print("loaded")
+
+@dataclass(frozen=True)
+class Talks(Pass):
+    name = "talk"
+
+    def run(self, ctx, module):
+        print("running")
+"""
+
+
+@pytest.mark.parametrize("flag", ["--pass-pipeline=talk", "--talk"])
+def test_what_passes_and_plugins_print_goes_to_the_other(flag: str, command: Command, tmp_path: Path):
+    (tmp_path / "talk.py").write_text(PRINTING)
+    (tmp_path / "in.mlir").write_text(IR)
+    plugin = f"--load-pass-plugin={tmp_path / 'talk.py'}"
+    outcome = command("opt", tmp_path / "in.mlir", plugin, flag)
+    assert outcome.out == command("opt", tmp_path / "in.mlir").out
+    assert outcome.err == "loaded\nrunning\n"
+    assert "loaded" not in command("opt", "--list-passes", plugin).out
