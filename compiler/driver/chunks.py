@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from xdsl.dialects.builtin import FileLineColLoc, FusedLoc, NameLoc
@@ -43,12 +43,13 @@ UNKNOWN = 0  # the line of an error that has none
 @dataclass(frozen=True)
 class Expected:
     """A diagnostic that should occur: part of its message, the line it stands at, and its kind (error, warning, remark, note).
-    `regex`: parts of the text in double braces are regular expressions."""
+    `regex`: parts of the text in double braces are regular expressions. `where` is the comment's own place."""
 
     line: int
     text: str
     kind: str = "error"
     regex: bool = False
+    where: str = field(default="", compare=False)
 
     def matches(self, told: Diagnostic) -> bool:
         return (told.kind, told.line) == (self.kind, self.line) and re.search(self.pattern(), told.text) is not None
@@ -65,7 +66,7 @@ class Expected:
             raise LlmcError(
                 "LLMC0239",
                 f"'{self.text}' holds no regular expression",
-                f"an expected-{self.kind}-re comment",
+                self.where or f"an expected-{self.kind}-re comment",
                 why=str(error),
                 fix="write a regular expression of Python's re between {{ and }}",
             ) from None
@@ -105,7 +106,8 @@ def split_chunks(text: str, separator: str = SEPARATOR) -> list[str]:
 
 
 def expected_errors(text: str, name: str = "<text>") -> list[Expected]:
-    """What the comments of a chunk of file `name` expect. Raises LLMC0239 for a comment that begins as an expectation and is none."""
+    """What the comments of a chunk of file `name` expect. Raises LLMC0239 for comments that begin as an expectation and are none, or
+    hold no regular expression: the first, with the others."""
     lines = text.split("\n")
 
     def neighbour(index: int, step: int) -> int:
@@ -115,11 +117,12 @@ def expected_errors(text: str, name: str = "<text>") -> list[Expected]:
         return index + 1
 
     found: list[Expected] = []
+    wrong: list[LlmcError] = []
     for index, line in enumerate(lines):
         begun = {match.start() for match in EXPECTED.finditer(line)}
         for meant in MEANT.finditer(line):
             if meant.start() not in begun:
-                raise LlmcError(
+                error = LlmcError(
                     "LLMC0239",
                     f"'{line[meant.start() :].strip()[:80]}' expects nothing",
                     f"{name}:{index + 1}:{meant.start() + 1}",
@@ -127,6 +130,7 @@ def expected_errors(text: str, name: str = "<text>") -> list[Expected]:
                     fix="write '// expected-error @+1 {{part of the message}}': error, warning, remark or note, each also with -re; "
                     "@+n, @-n, @above, @below or @unknown; the text between {{ and }} on the same line",
                 )
+                wrong.append(error)
         for match in EXPECTED.finditer(line):
             kind, regex, at, wanted = match.groups()
             place = (at or "@+0")[1:].strip()
@@ -134,7 +138,15 @@ def expected_errors(text: str, name: str = "<text>") -> list[Expected]:
                 number = neighbour(index, 1 if place == "below" else -1)
             else:
                 number = UNKNOWN if place == "unknown" else index + 1 + int(place)
-            found.append(Expected(number, wanted, kind, bool(regex)))
+            expected = Expected(number, wanted, kind, bool(regex), f"{name}:{index + 1}:{match.start() + 1}")
+            try:
+                expected.pattern()
+            except LlmcError as error:
+                wrong.append(error)
+            found.append(expected)
+    if wrong:
+        wrong[0].others = wrong[1:]
+        raise wrong[0]
     return found
 
 
@@ -192,12 +204,18 @@ def run_chunks(
     `only_expected` nothing must.
 
     Returns the outputs of the chunks without error, and the exit code. Errors, or with `verify` the differences from what the
-    comments expect, go to stderr.
+    comments expect, go to stderr. A chunk with a comment that expects nothing does not run.
     """
     outputs: list[str] = []
     code = 0
     for chunk in split_chunks(text, separator) if split else [text]:
         error: LlmcError | None = None
+        try:
+            expected = expected_errors(chunk, name) if verify else []
+        except LlmcError as caught:
+            print(style.render(caught), file=sys.stderr)
+            code = 1
+            continue
         try:
             outputs.append(process(chunk))
         except LlmcError as caught:
@@ -205,7 +223,7 @@ def run_chunks(
         if verify:
             errors = [error, *error.others] if error is not None else []
             told = [diagnostic for each in errors for diagnostic in diagnostics_of(each, name, style)]
-            lines = list(differences(expected_errors(chunk, name), [*told, *remarks()], name, all_remarks, only_expected))
+            lines = list(differences(expected, [*told, *remarks()], name, all_remarks, only_expected))
         else:
             lines = [style.render(error)] if error is not None else []
         for line in lines:

@@ -97,9 +97,9 @@ def test_remarks_are_matched_and_must_all_be_expected_only_where_they_are_asked_
     assert "f.mlir:2: unexpected remark" in capsys.readouterr().err
 
 
-def test_a_text_that_is_no_regular_expression_is_told():
-    with pytest.raises(LlmcError, match="no regular expression"):
-        run("// expected-error-re @below {{is {{(}}}}\nbad\n")
+def test_a_text_that_is_no_regular_expression_is_told(capsys: pytest.CaptureFixture[str]):
+    assert run("// expected-error-re @below {{is {{(}}}}\nbad\n")[1] == 1
+    assert re.search("no regular expression\n  --> f.mlir:1:1\n", capsys.readouterr().err)
 
 
 TWO_WRONG = """\
@@ -199,6 +199,23 @@ def test_a_comment_that_nearly_expects_something_is_told_with_its_line(comment: 
     with pytest.raises(LlmcError, match="expects nothing") as caught:
         expected_errors(f"func.func @f() {{\n  {comment}\n  func.return\n}}\n", "x.mlir")
     assert caught.value.where == "x.mlir:2:3" and caught.value.code == "LLMC0239"
+
+
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [("// expected-error {{unterminated", "expects nothing"), ("// expected-error-re {{is {{(}}}}", "no regular expression")],
+)
+def test_the_other_chunks_go_on_after_such_a_comment(comment: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output, code = run(f"good\n// -----\nfine\n {comment}\n// -----\nbad\n// -----\nlast\n")
+    assert (output, code) == ("good\n// -----\nlast\n", 1)
+    err = capsys.readouterr().err
+    assert message in err and "f.mlir:4:2" in err and "f.mlir:6: unexpected error" in err
+
+
+def test_all_such_comments_of_a_chunk_are_told() -> None:
+    with pytest.raises(LlmcError) as caught:
+        expected_errors("// expected-error-re {{ {{[}} }}\n// expected-nothing\n", "f.mlir")
+    assert [error.where for error in (caught.value, *caught.value.others)] == ["f.mlir:1:1", "f.mlir:2:1"]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "// nothing here\n", "  // a // b // c"])
