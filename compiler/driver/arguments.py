@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any, NoReturn
 
 
@@ -15,6 +16,37 @@ def load_plugins(p: argparse._ActionsContainer) -> None:  # pyright: ignore[repo
         metavar="FILE.py",
         help="load the passes, pipelines, dialects, targets and schedules of a Python file (docs/extending.md); may be repeated",
     )
+
+
+def count(text: str) -> int:
+    """The value of a flag that is 0 or more."""
+    return _bounded(text, 0, "an integer of 0 or more")
+
+
+def count_or_all(text: str) -> int:
+    """The value of a flag that is 0 or more, or -1: all."""
+    return _bounded(text, -1, "an integer of 0 or more, or -1 for all")
+
+
+def _bounded(text: str, least: int, wanted: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"expected {wanted}, not '{text}'")
+    return value
+
+
+def amount(text: str) -> float:
+    """The value of a flag that is a finite number of 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"expected a finite number of 0 or more, not '{text}'")
+    return value
 
 
 class Once(argparse.Action):
@@ -70,7 +102,7 @@ def add_numerics_flags(p: argparse._ActionsContainer) -> None:  # pyright: ignor
     p.add_argument(
         "--check-numerics-seed",
         action=AsksForNumerics,
-        type=int,
+        type=count,
         default=0,
         metavar="N",
         help="of the random inputs and weights (default 0)",
@@ -90,7 +122,7 @@ def add_numerics_flags(p: argparse._ActionsContainer) -> None:  # pyright: ignor
         help="values of size names (default: small ones)",
     )
     p.add_argument(
-        "--check-numerics-tolerance", action=AsksForNumerics, type=float, default=4.0, metavar="R",
+        "--check-numerics-tolerance", action=AsksForNumerics, type=amount, default=4.0, metavar="R",
         help="by how much the error after a pass may exceed the error before, both against an f64 run (default 4)",
     )  # fmt: skip
     p.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import Once, add_numerics_flags, add_remark_flags, load_plugins
+from .arguments import Once, add_numerics_flags, add_remark_flags, count, count_or_all, load_plugins
 from .opt_parser import OptParser
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
@@ -130,7 +130,7 @@ def printing(p: argparse.ArgumentParser) -> None:
     g.add_argument("--mlir-print-op-generic", action="store_true", help="print the generic form")
     g.add_argument(
         "--mlir-elide-elementsattrs-if-larger",
-        type=int,
+        type=count,
         default=None,
         metavar="N",
         help="leave out dense constants of more than N elements",
@@ -234,7 +234,7 @@ def debugging(p: argparse.ArgumentParser) -> None:
     g.add_argument("--print-debug-counter", action="store_true", help="print how often each action was asked for, to stderr")
     g.add_argument(
         "--opt-bisect-limit",
-        type=int,
+        type=count_or_all,
         default=None,
         metavar="N",
         help="run only the first N applications of passes that may be left out, and say which, to stderr; -1: all",

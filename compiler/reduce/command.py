@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..driver.arguments import Parser, load_plugins
+from ..driver.arguments import Parser, amount, load_plugins
 
 if TYPE_CHECKING:
     from ...passes.framework.instrument import Instrument
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         help="two pipelines give modules that compute something else",
     )
     g.add_argument("--ptxas-rejects", action="store_true", help="ptxas refuses the PTX of the module with the same message")
-    p.add_argument("--max-seconds", type=float, default=None, metavar="S", help="give the smallest found after S seconds")
+    p.add_argument("--max-seconds", type=amount, default=None, metavar="S", help="give the smallest found after S seconds")
     p.add_argument("--quiet", action="store_true", help="do not tell how it goes on")
     load_plugins(p)
     p.add_argument("--debug", action="store_true", help="show the traceback of an error")

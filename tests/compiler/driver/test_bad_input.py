@@ -457,3 +457,18 @@ def test_mangled_ir_is_compiled_or_explained(artefact: Path, data: st.DataObject
     text = b"\n".join([*lines[:first], part, *lines[first + 3 :]]).decode("utf-8", "replace")
     arguments = opt.parser().parse_args(["--compile-from", phase, "--compile-to", last])
     foreseen(lambda: opt.process(text, "mangled.mlir", arguments))
+
+
+@pytest.mark.parametrize(
+    ("flag", "values"),
+    [
+        ("--check-numerics-tolerance", ["-1", "inf", "nan", "much"]),
+        ("--check-numerics-seed", ["-1", "1.5"]),
+        ("--mlir-elide-elementsattrs-if-larger", ["-1", "few"]),
+        ("--opt-bisect-limit", ["-2", "x"]),
+    ],
+)
+def test_a_number_out_of_range_is_refused(flag: str, values: list[str], command: Command):
+    for value in values:
+        for words in ([f"{flag}={value}"], [flag, value]):
+            command("opt", "-", *words).refused("LLMC0239", flag, f"not '{value}'")
