@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -18,6 +19,7 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr, i64
 from ..dialects.ir.diagnostics import LlmcError
 from ..passes.framework.manager import PassManager
 from ..passes.framework.named_pipeline import NamedPipeline
+from ..passes.framework.pass_ import Pass
 from ..passes.framework.registry import Registry
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
@@ -257,11 +259,36 @@ NAMED_PIPELINES: tuple[type[NamedPipeline], ...] = (*PHASE_PIPELINES, CompileTo)
 def make_registry(plugins: Iterable[str | Path] = (), *, installed: bool = True, allow_unregistered: bool = False) -> Registry:
     """Everything that there is by name: llmc's own, the phases as pipelines, the plugins in some files, and those of installed
     distributions; with `allow_unregistered`, ops, types and attributes of other dialects are read too. Raises LLMC0215 to LLMC0218 for
-    a plugin that can't be used."""
-    return Registry(files=plugins, installed=installed, pipelines=NAMED_PIPELINES, allow_unregistered=allow_unregistered)
+    a plugin that can't be used, LLMC0219 for a pass in one of the files whose position is none."""
+    registry = Registry(files=plugins, installed=installed, pipelines=NAMED_PIPELINES, allow_unregistered=allow_unregistered)
+    for plugin in registry.loaded:
+        for cls in plugin.passes:
+            position_of(cls, plugin.origin)
+    return registry
 
 
 POSITION = re.compile(r"(start|end) of (\w+)|(before|after) ([\w-]+)")
+
+
+def position_of(cls: type[Pass], origin: str) -> tuple[str, str, str, str] | None:
+    """`start` or `end`, a phase, `before` or `after`, a pass: two of them are empty; None for a pass without a position. Raises
+    LLMC0219 for a position that is none."""
+    if cls.position is None:
+        return None
+    match = POSITION.fullmatch(str(cls.position))
+    where, of, side, other = match.groups("") if match is not None else ("", "", "", "")
+    passes = [item.name for items in PIPELINE.values() for item in items]
+    if of not in PHASES and other not in passes:
+        near = get_close_matches(of, PHASES, n=3) if of else get_close_matches(other, passes, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise LlmcError(
+            "LLMC0219",
+            f"the position of pass '{cls.name}' is none: {cls.position!r}",
+            origin,
+            why=f"class {cls.__name__} gives it; phases are {', '.join(PHASES)}; passes are those that stand in compiler/phases.py",
+            fix=f'{hint}write "start of PHASE", "end of PHASE", "before PASS" or "after PASS"',
+        )
+    return where, of, side, other
 
 
 def with_positions(phase: str, own: Sequence[str], registry: Registry) -> list[str]:
@@ -270,19 +297,10 @@ def with_positions(phase: str, own: Sequence[str], registry: Registry) -> list[s
     steps = list(own)
     for plugin in registry.plugins:
         for cls in plugin.passes:
-            if cls.position is None:
+            position = position_of(cls, plugin.origin)
+            if position is None:
                 continue
-            match = POSITION.fullmatch(cls.position)
-            where, of, side, other = match.groups() if match is not None else ("", "", "", "")
-            known = of in PHASES or any(other == item.name for items in PIPELINE.values() for item in items)
-            if not known:
-                raise LlmcError(
-                    "LLMC0219",
-                    f"the position of pass '{cls.name}' is none: {cls.position!r}",
-                    plugin.origin,
-                    why=f"phases are {', '.join(PHASES)}; passes are those that stand in compiler/phases.py",
-                    fix='write "start of PHASE", "end of PHASE", "before PASS" or "after PASS"',
-                )
+            where, of, side, other = position
             places = [i for i, text in enumerate(steps) if name_in(text) == other]
             if of == phase:
                 steps.insert(0 if where == "start" else len(steps), cls.name)

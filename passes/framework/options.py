@@ -21,6 +21,26 @@ Values = Sequence[str] | None
 BARE = re.compile(r"[A-Za-z_][\w.\-]*|-?\d[\w.+\-]*")
 
 
+def unreadable(cls: type[Any]) -> Sequence[str]:
+    """The fields of a pass or pipeline class that no option's text can set, because of their types."""
+    try:
+        hints = get_type_hints(cls)
+    except Exception:  # a type that is defined nowhere
+        hints = {f.name: f.type for f in fields(cls)}
+    return [f.name for f in fields(cls) if f.init and not _readable(hints[f.name])]
+
+
+def _readable(hint: Any) -> bool:
+    """Whether `convert` gives values of a type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        return bool(arguments) and _readable(arguments[0]) and get_origin(arguments[0]) is not tuple
+    if origin in (Union, UnionType):
+        some = [a for a in arguments if a is not type(None)]
+        return len(some) == 1 and _readable(some[0])
+    return origin is Literal or hint in (bool, int, float, str)
+
+
 def option_name(field: str) -> str:
     """How a field is spelt in a pipeline."""
     return field.replace("_", "-")

@@ -18,10 +18,11 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -35,6 +36,7 @@ from ...dialects.ir.context import BUILTIN, OWN
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.interpret import Fn
 from .named_pipeline import NamedPipeline
+from .options import option_name, type_text, unreadable
 from .pass_ import Pass
 
 GROUP = "llmc.plugins"
@@ -45,6 +47,7 @@ LIBRARIES = (
     *(str(Path(library.__file__ or "").parent) for library in (xdsl, importlib)),
 )
 """Where a plugin's own lines are not."""
+NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*")
 SCHEDULE_PARTS = ("accepts", "candidates", "abi", "build")
 
 
@@ -72,7 +75,7 @@ class Plugin:
 
 def load_file(path: Path) -> Plugin:
     """The plugin in a file, or in a folder with `__init__.py`. Raises LLMC0215 when it can't be read or imported, LLMC0217 when
-    there is nothing in it, LLMC0218 and LLMC0269 for what can't be used."""
+    there is nothing in it, LLMC0218, LLMC0269 and LLMC0276 for what can't be used."""
     origin = str(path)
     file = path / "__init__.py" if path.is_dir() else path
     if not file.is_file():
@@ -159,11 +162,13 @@ def contents(module: ModuleType, origin: str, digest: str) -> Plugin:
         if attribute.startswith("_"):
             continue
         if isinstance(value, type):
-            if not _own(value, module) or inspect.isabstract(value) or not isinstance(getattr(value, "name", None), str):
+            if not _own(value, module) or not isinstance(getattr(value, "name", None), str):
                 continue
             if issubclass(value, Pass):
+                check_class(value, "pass", "run(self, ctx, module)", origin)
                 _add(passes, value)
             elif issubclass(value, NamedPipeline):
+                check_class(value, "pipeline", "text(self, module, registry)", origin)
                 _add(pipelines, value)
         elif isinstance(value, Dialect):
             if not _known_dialect(value):
@@ -191,6 +196,28 @@ def contents(module: ModuleType, origin: str, digest: str) -> Plugin:
             what = f"the schedule {schedule.name} of {origin} is for no family of kernels"
             raise LlmcError("LLMC0218", what, origin, why=f"its family is {schedule.family!r}", fix=f"families are {families}")
     return plugin
+
+
+def check_class(cls: type[Pass] | type[NamedPipeline], kind: str, method: str, origin: str) -> None:
+    """Raise LLMC0276 for a class of a plugin that has a name and still can't stand in a pipeline."""
+    wrong = unreadable(cls)
+    if not NAME.fullmatch(cls.name):
+        why = f"its name is {cls.name!r}, which pipelines can't hold"
+        fix = 'write a name of small letters, digits and dashes, as in name = "drop-negations"'
+    elif inspect.isabstract(cls):
+        why = f"it has no method `{method.partition('(')[0]}`"
+        fix = f"write `def {method}`; leave the name out of a class that only others are made from"
+    elif wrong:
+        by_name = {f.name: type_text(cls, f) for f in fields(cls)}
+        why = f"its option '{option_name(wrong[0])}' is of type {by_name[wrong[0]]}, which a pipeline's text can't give"
+        fix = "use int, float, bool, str, Literal, a tuple of these, or one of them `| None`; ClassVar or field(init=False) for no option"
+    else:
+        return
+    try:
+        where = f"{inspect.getsourcefile(cls)}:{inspect.getsourcelines(cls)[1]}"
+    except (OSError, TypeError):
+        where = origin
+    raise LlmcError("LLMC0276", f"the {kind} {cls.__name__} of the plugin {origin} can't be used", where, why=why, fix=fix)
 
 
 def _semantics(table: object, origin: str) -> dict[type[Operation], Fn]:

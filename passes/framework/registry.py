@@ -65,6 +65,11 @@ class Registry:
         if self._given:
             self._check_names(self._given)
 
+    @property
+    def loaded(self) -> tuple[Plugin, ...]:
+        """The plugins that were given, or in the files; installed ones are not looked for."""
+        return tuple(self._given)
+
     @cached_property
     def plugins(self) -> tuple[Plugin, ...]:
         """All plugins: those given, then the installed ones."""

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from llmc.compiler.phases import make_registry
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
+from llmc.passes.framework.options import unreadable
 from llmc.passes.framework.pipeline import parse_pipeline
 from llmc.passes.framework.plugin import load_file
 from llmc.passes.framework.registry import Registry, list_passes, pass_names
@@ -126,6 +128,46 @@ def test_a_broken_plugin_is_one_error_that_says_why(write, text, code, message):
         Registry(files=[write(text)])
     assert caught.value.code == code
     assert message in caught.value.render() and "mine.py" in caught.value.render()
+
+
+@pytest.mark.parametrize(
+    "before, after, message",
+    [
+        ('"{name}"', '"My pass"', "its name is 'My pass'"),
+        ('"{name}"', '"Mine"', "its name is 'Mine'"),
+        ('"{name}"', '"mine,cse"', "its name is 'mine,cse'"),
+        ("rounds: int = 1", "rounds: dict[str, int] | None = None", "its option 'rounds' is of type dict or {}"),
+        ("rounds: int = 1", "most_rounds: 'Nowhere' = 1", "its option 'most-rounds' is of type Nowhere"),
+        ("rounds: int = 1", "rounds: tuple[tuple[int, ...], ...] = ()", "its option 'rounds' is of type list of list of int"),
+        ("def run(", "def runs(", "it has no method `run`"),
+    ],
+)
+def test_a_pass_that_no_pipeline_can_hold_is_refused_with_its_class_and_line(write, before, after, message):
+    assert before in PASS
+    with pytest.raises(LlmcError) as caught:
+        load_file(write(PASS.replace(before, after).replace("{name}", "mine")))
+    error = caught.value
+    assert error.code == "LLMC0276" and "pass Nothing of the plugin" in error.what
+    assert str(error.where).endswith("mine.py:6") and message in (error.why or "") and error.fix
+
+
+def test_options_of_our_own_passes_can_be_given():
+    assert not {name: wrong for name, cls in list_passes().items() if (wrong := unreadable(cls))}
+
+
+def test_a_class_without_a_name_is_no_pass_and_may_lack_anything(write):
+    text = PASS.format(name="nothing") + "\nclass Base(Pass):\n    pass\n"
+    assert [c.name for c in load_file(write(text)).passes] == ["nothing"]
+
+
+def test_a_misspelt_position_is_refused_when_the_plugin_is_loaded(write):
+    for position, near in [("after recognize", "recognise"), ("start of fusoin", "fusion"), ("first", "start of PHASE")]:
+        file = write(PASS.format(name="mine").replace("rounds:", f"position = {position!r}\n    rounds:"))
+        with pytest.raises(LlmcError) as caught:
+            make_registry([file], installed=False)
+        error = caught.value
+        assert error.code == "LLMC0219" and error.where == str(file)
+        assert "class Nothing" in (error.why or "") and near in (error.fix or "")
 
 
 def test_a_plugin_that_is_not_there_is_an_error(tmp_path):
