@@ -149,6 +149,8 @@ class Replay:
     checks: Callable[[], Sequence[Instrument]] = tuple
     alone: bool = False
     """Each run is in a process of its own: for passes that end it."""
+    locate: bool = False
+    """Ops have the place in the text where they stand, or where what they were made from stood."""
 
     def hardened(self) -> Replay:
         """This, with runs in processes of their own if the whole pipeline ends the process, as a segmentation fault does."""
@@ -171,7 +173,7 @@ class Replay:
         actions = Observed(limit=cut.rewrites)
         actions.counters.update({tag: Counter(skip, count) for tag, skip, count in self.counters})
         context.actions = actions
-        module: ModuleOp = parse_module(context.xdsl, self.text, self.name)
+        module: ModuleOp = parse_module(context.xdsl, self.text, self.name, locate=self.locate)
         verify(module)
         numbering = Numbering(cut, actions, begun)
         result = Result(applications=numbering.applications, rewrites=actions.rewrites)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,7 +144,7 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     from .instruments import make_instruments
     from .instruments.counting import counters_of
     from .instruments.printing import check_names
-    from .reproducer import reproducer_ahead, write_reproducer
+    from .reproducer import error_with_places, reproducer_ahead, write_reproducer
 
     registry = passes.registry
     check_names(arguments, registry.find_pass)
@@ -166,7 +167,8 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
         with reproducer_ahead(text, arguments, elements):
             manager.run(elements, module)
     except LlmcError as error:
-        tell_place(error, passes.xdsl, text, name)
+        again = partial(error_with_places, text, name, arguments, elements, registry)
+        tell_place(error, passes.xdsl, text, name, again)
         write_reproducer(error, text, name, arguments, elements, registry)
         raise
     finally:

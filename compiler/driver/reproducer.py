@@ -93,6 +93,16 @@ def write_reproducer(
     save(error, ir, command, target)
 
 
+def error_with_places(
+    text: str, name: str, arguments: argparse.Namespace, elements: Sequence[Element], registry: Registry
+) -> LlmcError | None:
+    """The error of the same run on ops that carry their places in the text."""
+    counters = tuple((tag, c.skip, c.count) for tag, c in counters_of(arguments.debug_counter).items())
+    limit = arguments.opt_bisect_limit
+    replay = Replay(text, name, elements, registry, arguments.verify_each, counters, locate=True)
+    return replay.run(Cut(limit=limit if limit is not None and limit >= 0 else None)).error
+
+
 @contextmanager
 def reproducer_ahead(text: str, arguments: argparse.Namespace, elements: Sequence[Element]) -> Generator[None]:
     """For passes that end the process, by a segmentation fault say: the reproducer of all passes is in the file that

@@ -6,6 +6,8 @@ keeps its name through the passes, so that the text is read once more, with plac
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from xdsl.context import Context
 from xdsl.dialects.builtin import FileLineColLoc, FusedLoc, ModuleOp
 from xdsl.ir import Attribute, Operation
@@ -16,11 +18,20 @@ from .surroundings import op_of
 from .symbols import defined_symbols, symbol_name
 
 
-def tell_place(error: LlmcError, context: Context, text: str, name: str) -> None:
-    """Add a note to an error that points at an op: the symbol that the op is or is in, and its `file:line:column` in `text`. Nothing
-    for ops that carry a place of that file, and for symbols that the text does not define."""
+def tell_place(
+    error: LlmcError, context: Context, text: str, name: str, again: Callable[[], LlmcError | None] = lambda: None
+) -> None:
+    """Add a note to an error that points at an op: its `file:line:column` in `text`, or that of the symbol that the op is or is in.
+    Nothing for ops that carry a place of that file, and for symbols that the text does not define. `again` gives the error of another
+    run, in which ops carry their places."""
     op = op_of(error.where)
     if op is None or place_of(op.location, name) is not None:
+        return
+    located = again() if symbol_name(op) is None else None
+    same = op_of(located.where) if located is not None and (located.code, located.what) == (error.code, error.what) else None
+    place = place_of(same.location, name) if same is not None and same.name == op.name else None
+    if place is not None:
+        error.notes = (*error.notes, f"the op comes from {place}")
         return
     symbol = outermost_symbol(op)
     defined = defined_symbols(parse_module(context, text, name, locate=True)) if symbol is not None else {}
