@@ -90,7 +90,7 @@ def checking(p: argparse.ArgumentParser) -> None:
         nargs="?",
         const="// -----",
         default=None,
-        metavar="MARK",
+        metavar="=MARK",
         help="run each part between lines '// -----' on its own; --split-input-file=MARK: between lines MARK",
     )
     g.add_argument(
@@ -99,7 +99,7 @@ def checking(p: argparse.ArgumentParser) -> None:
         const="all",
         choices=("all", "only-expected"),
         default=None,
-        metavar="WHICH",
+        metavar="=WHICH",
         help="succeed if exactly the errors of the '// expected-error' comments occur, and the remarks and notes of "
         "'// expected-remark' and '// expected-note'; expected-error-re takes regular expressions in {{}}; "
         "--verify-diagnostics=only-expected: others may occur too",

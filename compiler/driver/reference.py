@@ -390,7 +390,7 @@ def spellings(action: argparse.Action) -> list[str]:
     metavar = " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar
     value = metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
     takes = "" if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction) else f" {value}"
-    takes = f"[={value}]" if action.nargs == "?" else takes
+    takes = f"[{value}]" if action.nargs == "?" else takes
     return [f"{option}{takes}" for option in action.option_strings] or [metavar or action.dest]
 
 
