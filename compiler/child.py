@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..dialects.ir.diagnostics import LlmcError
 
-ENDED = "LLMC0276"
+ENDED = "LLMC0277"
 T = TypeVar("T")
 
 
@@ -24,7 +24,7 @@ class Ended:
     status: int
 
     def error(self, what: str) -> LlmcError:
-        """LLMC0276: `what` ended the process."""
+        """LLMC0277: `what` ended the process."""
         if os.WIFSIGNALED(self.status):
             how = signal.Signals(os.WTERMSIG(self.status)).name
         else:

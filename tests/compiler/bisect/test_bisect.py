@@ -90,7 +90,7 @@ def test_a_pass_that_ends_the_process_is_found(source: Path):
         [*llmc, "bisect", str(source), "-o", str(source.parent / "out"), *flags], capture_output=True, text=True, check=True
     )
     assert "pass 'planted-segfault' on builtin.module is at fault (application 2, a required pass)" in done.stdout
-    assert "LLMC0276: pass 'planted-segfault' ended the process: SIGSEGV" in done.stdout
+    assert "LLMC0277: pass 'planted-segfault' ended the process: SIGSEGV" in done.stdout
 
 
 def test_ir_after_a_pass_that_fails_is_not_that_of_an_earlier_search(source: Path):

@@ -48,6 +48,11 @@ def test_a_failing_pass_leaves_a_file_that_the_printed_command_runs(command: Com
     assert "reproducer:" not in again.err
 
 
+def test_the_error_tells_where_the_op_stands_in_the_input(command: Command, source: Path):
+    done = command("opt", source, "--load-pass-plugin", PLUGIN, "--pass-pipeline=canonicalize,planted-crash")
+    assert f"note: the op comes from {source}:6:3" in done.err
+
+
 def test_a_pass_that_exits_has_failed(command: Command, source: Path):
     done = command("opt", source, "--load-pass-plugin", ENDS, "--pass-pipeline=dce,planted-exit")
     assert done.code == 1 and done.out == ""
