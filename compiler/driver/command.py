@@ -121,7 +121,7 @@ class Output:
             return self.stream.write(text)
 
     def flush(self) -> None:
-        if self.stream is not None:
+        if self.stream is not None and not self.stream.closed:
             with self.refusing(self.stream):
                 self.stream.flush()
 

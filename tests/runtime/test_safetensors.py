@@ -181,3 +181,12 @@ def test_a_tensor_in_two_files_is_refused(tmp_path: Path) -> None:
         write_safetensors(tmp_path / f"{name}.safetensors", {"a": ARRAYS["a"]})
     with pytest.raises(LlmcError, match=r"is in m-1\.safetensors and in m-2"):
         Weights(tmp_path)
+
+
+def test_a_fingerprint_sees_every_byte_of_a_file_of_few_megabytes(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_bytes(bytes(6 << 20))
+    damaged = bytearray(6 << 20)
+    damaged[(3 << 20) + 12345] = 1  # between the samples of a larger file
+    other.write_bytes(damaged)
+    assert fingerprint(one) != fingerprint(other)
