@@ -1,7 +1,7 @@
 """`--split-input-file` and `--verify-diagnostics`: files of small modules, and the errors, remarks and notes that they should give.
 
-Chunks are separated by lines `// -----`, or others that are asked for; each runs whatever the others do. An expected error is a comment that names the line of
-the error, as mlir-opt has it:
+Chunks are separated by lines `// -----`, or others that are asked for; each runs whatever the others do. An expected error is a
+comment that names the line of the error, as mlir-opt has it:
 
     // expected-error @+1 {{part of the message}}
     %0 = nn.add %x, %y : …
@@ -94,7 +94,8 @@ def diagnostics_of(error: LlmcError, name: str, style: ErrorStyle) -> list[Diagn
 
 
 def split_chunks(text: str, separator: str = SEPARATOR) -> list[str]:
-    """The chunks of a file between lines `separator`; each begins with as many empty lines as stand before it, so that lines keep their numbers."""
+    """The chunks of a file between lines `separator`; each begins with as many empty lines as stand before it, so that lines keep
+    their numbers."""
     chunks: list[str] = []
     start = 0
     lines = re.compile(rf"^{re.escape(separator)}[ \t]*\n", re.MULTILINE)

@@ -164,7 +164,7 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     for instrument in instruments:
         instrument.start(passes, module)
     try:
-        with reproducer_ahead(text, arguments, elements):
+        with reproducer_ahead(text, arguments, elements, registry):
             manager.run(elements, module)
     except LlmcError as error:
         again = partial(error_with_places, text, name, arguments, elements, registry)

@@ -14,8 +14,9 @@ import hashlib
 import re
 import shlex
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -76,15 +77,10 @@ def write_reproducer(
     target: str | None = arguments.mlir_pass_pipeline_crash_reproducer
     if target is None and (arguments.run_reproducer or arguments.verify_diagnostics):
         return
-    counters = tuple((tag, c.skip, c.count) for tag, c in counters_of(arguments.debug_counter).items())
-    limit = arguments.opt_bisect_limit
-    cut = Cut(limit=limit if limit is not None and limit >= 0 else None)
-    pipeline, ir = print_pipeline(elements), text
-    more = [f"--debug-counter={c}" for c in arguments.debug_counter]
-    more += [f"--opt-bisect-limit={limit}"] if limit is not None else []
+    pipeline, ir, more = print_pipeline(elements), text, counting(arguments)
     numerics, checks = numerics_of(arguments, registry)
     if arguments.mlir_pass_pipeline_local_reproducer:
-        found = local_case(Replay(text, name, elements, registry, arguments.verify_each, counters, checks), cut, error)
+        found = local_case(*rerun(text, name, arguments, elements, registry, checks=checks), error)
         if found is not None:
             (pipeline, ir), more = found, []
     command = command_line(
@@ -93,38 +89,53 @@ def write_reproducer(
     save(error, ir, command, target)
 
 
+def rerun(
+    text: str, name: str, arguments: argparse.Namespace, elements: Sequence[Element], registry: Registry, **options: Any
+) -> tuple[Replay, Cut]:
+    """What runs the same again, and how much of it."""
+    counters = tuple((tag, c.skip, c.count) for tag, c in counters_of(arguments.debug_counter).items())
+    limit: int | None = arguments.opt_bisect_limit
+    replay = Replay(text, name, elements, registry, arguments.verify_each, counters, **options)
+    return replay, Cut(limit=limit if limit is not None and limit >= 0 else None)
+
+
+def counting(arguments: argparse.Namespace) -> list[str]:
+    """The flags that leave passes and rewrites out."""
+    limit: int | None = arguments.opt_bisect_limit
+    words = [f"--debug-counter={c}" for c in arguments.debug_counter]
+    return [*words, f"--opt-bisect-limit={limit}"] if limit is not None else words
+
+
 def error_with_places(
     text: str, name: str, arguments: argparse.Namespace, elements: Sequence[Element], registry: Registry
 ) -> LlmcError | None:
     """The error of the same run on ops that carry their places in the text."""
-    counters = tuple((tag, c.skip, c.count) for tag, c in counters_of(arguments.debug_counter).items())
-    limit = arguments.opt_bisect_limit
-    replay = Replay(text, name, elements, registry, arguments.verify_each, counters, locate=True)
-    return replay.run(Cut(limit=limit if limit is not None and limit >= 0 else None)).error
+    replay, cut = rerun(text, name, arguments, elements, registry, locate=True)
+    return replay.run(cut).error
 
 
 @contextmanager
-def reproducer_ahead(text: str, arguments: argparse.Namespace, elements: Sequence[Element]) -> Generator[None]:
+def reproducer_ahead(
+    text: str, arguments: argparse.Namespace, elements: Sequence[Element], registry: Registry
+) -> Generator[None]:
     """For passes that end the process, by a segmentation fault say: the reproducer of all passes is in the file that
-    `--mlir-pass-pipeline-crash-reproducer` names while they run."""
+    `--mlir-pass-pipeline-crash-reproducer` names while they run, and what was there before comes back after them."""
     target: str | None = arguments.mlir_pass_pipeline_crash_reproducer
-    if target is None or not elements:
+    path = Path(target) if target is not None else None
+    if path is None or not elements:
         yield
         return
-    path = Path(target)
-    before = path.read_text(encoding="utf-8") if path.is_file() else None
-    command = command_line(print_pipeline(elements), arguments.load_pass_plugin, arguments.verify_each, unregistered(arguments))
-    try:
+    before = path.read_bytes() if path.is_file() else None
+    more = [*counting(arguments), *unregistered(arguments), *numerics_of(arguments, registry)[0]]
+    command = command_line(print_pipeline(elements), arguments.load_pass_plugin, arguments.verify_each, more)
+    with suppress(OSError, LlmcError):  # said when there is something to reproduce
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(target, f"// llmc-repro: {command}\n// the process ended\n{HEADER.sub('', text).lstrip()}")
-    except (OSError, LlmcError):  # said when there is something to reproduce
-        yield
-        return
+        write_text(str(path), f"// llmc-repro: {command}\n// the process ended\n{HEADER.sub('', text).lstrip()}")
     try:
         yield
     finally:
         if before is not None:
-            write_text(target, before)
+            path.write_bytes(before)
         elif path.is_file():
             path.unlink()
 

@@ -69,12 +69,14 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
     config, weights, eos_ids = checkpoint.config, checkpoint.weights, checkpoint.eos_ids
     _check_layers(checkpoint)
     torch, capture, importer = _torch()
+    from .positions import first_position
+
     with _at(checkpoint.directory):
         chosen = _dtype(torch, dtype, config, weights.info(next(iter(weights))))
         model = capture.build_huggingface(checkpoint.directory, chosen)
         entries = _bind(model, weights.info, set(weights))
     decoder = bool(getattr(model, "can_generate", lambda: False)())
-    first = 0 if decoder else _first_position(model)
+    first = 0 if decoder else first_position(model)
     captured = capture.capture_huggingface(model, first)
     imported = importer.import_captured(captured, entries, outputs=[0], wide_outputs=decoder)
     return ImportedModel(
@@ -90,12 +92,6 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
         checkpoint=checkpoint,
         first_position=first,
     )
-
-
-def _first_position(model: Any) -> int:
-    from .positions import first_position
-
-    return first_position(model)
 
 
 def import_module(

@@ -38,10 +38,6 @@ def excerpt(op: Operation, limit: int = 160) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _values(op: Operation) -> Sequence[SSAValue]:
-    return (*op.results, *op.operands)
-
-
 def describe_where(where: object) -> str | None:
     """Where something went wrong, in words, from an op, a value, a location attribute or a string."""
     match where:
@@ -96,9 +92,10 @@ class LlmcError(Exception):
         """The paragraph that commands print, without `others`; `lines_around` show the place in the IR (`surroundings`)."""
         lines = [f"error[{self.code}]: {self.what}"]
         where = describe_where(self.where)
-        if where and isinstance(self.where, Operation) and any(v.name_hint is None for v in _values(self.where)):
-            own = next((line[2:] for line in lines_around if line.startswith("> ")), excerpt(self.where))
-            where = where.replace(excerpt(self.where), own, 1)  # with the numbers that values have in the lines around
+        op = self.where
+        if where and isinstance(op, Operation) and any(v.name_hint is None for v in (*op.results, *op.operands)):
+            own = next((line[2:] for line in lines_around if line.startswith("> ")), excerpt(op))
+            where = where.replace(excerpt(op), own, 1)  # with the numbers that values have in the lines around
         if where:
             lines.append(f"  --> {where}")
         lines += [f"      | {line}" for line in lines_around]

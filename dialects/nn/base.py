@@ -77,7 +77,7 @@ class NNOp(LocatedOp):
     @classmethod
     def infer(cls, operands: Sequence[Attribute], properties: Mapping[str, Attribute]) -> Sequence[Attribute]:
         """The result types for operand types and properties; VerifyException says why there are none."""
-        raise NotImplementedError
+        raise VerifyException(f"{cls.name} has no `infer`, which says what its result types are")
 
     def _setup(
         self,

@@ -39,7 +39,7 @@ class ShapedOp(NNOp):
         self.check()
 
     def check(self) -> None:
-        raise NotImplementedError
+        raise VerifyException(f"{self.name} has no `check` of the result type that it is given")
 
 
 @irdl_op_definition

@@ -11,8 +11,7 @@ from llmc.dialects.ptx.build import Addr, PtxBuilder
 from llmc.dialects.ptx.ops import KernelOp
 from llmc.dialects.ptx.text import module_to_ptx
 from llmc.passes.ptx.assign_registers import assign_registers
-
-needs_ptxas = pytest.mark.skipif(find_tool("ptxas") is None, reason="ptxas is not installed")
+from tools import needs_ptxas
 
 
 def text(value: float = 1.0) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llmc.codegen.ptx.assemble import assemble, find_ptxas
+from llmc.codegen.ptx.assemble import assemble
 from llmc.codegen.ptx.sass import sass
 from llmc.codegen.schedules.base import BUILTIN, load_schedule
 from llmc.codegen.targets import find_target
@@ -20,6 +20,7 @@ sys.path[:0] = [str(Path(__file__).parents[2] / "support"), str(Path(__file__).p
 from kernel_cases import Case, linear_case
 from kernel_runs import TARGET, image_of, programs_of
 from test_linear import check
+from tools import needs_ptxas
 
 TALL = {"m": 256, "n": 16, "stages": 3, "ctas": 4}
 SHORT = {"m": 128, "n": 32, "stages": 2, "ctas": 4}
@@ -145,12 +146,9 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
+@needs_ptxas
 @pytest.mark.parametrize("shape", SHAPES)
 def test_first_candidates_stay_asynchronous(shape: str) -> None:
-    try:
-        find_ptxas()
-    except LlmcError:
-        pytest.skip("no ptxas")
     case = linear_case(T=1024, **SHAPES[shape])
     attribute = load_schedule("gemm_tma").candidates(case.kernel, TARGET)[0]
     (program,) = programs_of(case, attribute)

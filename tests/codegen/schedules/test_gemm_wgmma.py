@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llmc.codegen.ptx.assemble import assemble, find_ptxas
+from llmc.codegen.ptx.assemble import assemble
 from llmc.codegen.ptx.sass import sass
 from llmc.codegen.schedules.base import load_schedule
 from llmc.codegen.targets import find_target
@@ -19,6 +19,7 @@ sys.path[:0] = [str(Path(__file__).parents[2] / "support"), str(Path(__file__).p
 from kernel_cases import linear_case
 from kernel_runs import TARGET, image_of, programs_of
 from test_linear import check
+from tools import needs_ptxas
 
 SMALL = {"m": 128, "n": 32, "k": 64, "stages": 4, "groups": 2}
 CASES: dict[str, tuple[dict[str, int], dict[str, Any]]] = {
@@ -93,13 +94,10 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
+@needs_ptxas
 @pytest.mark.parametrize("weight", ["bf16", "int8"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_first_candidates_stay_asynchronous(shape: str, weight: str) -> None:
-    try:
-        find_ptxas()
-    except LlmcError:
-        pytest.skip("no ptxas")
     case = linear_case(T=1024, weight=weight, **SHAPES[shape])
     attribute = load_schedule("gemm_wgmma").candidates(case.kernel, TARGET)[0]
     (program,) = programs_of(case, attribute)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llmc.codegen.ptx.assemble import assemble, find_ptxas
+from llmc.codegen.ptx.assemble import assemble
 from llmc.codegen.schedules import BUILTIN
-from llmc.dialects.ir.diagnostics import LlmcError
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntegerAttr, i64
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
@@ -23,14 +22,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     "down": {"N": 4096, "K": 14336, "epilogue": "residual"},
     "head": {"N": 128256, "K": 4096},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ptxas() -> None:
-    try:
-        find_ptxas()
-    except LlmcError:
-        pytest.skip("no ptxas")
 
 
 def assert_no_spills(case: Case, family: str, first: bool = True) -> None:

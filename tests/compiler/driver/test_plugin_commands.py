@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,6 @@ def test_an_installed_plugin_needs_no_flag(tmp_path: Path, module: Path) -> None
 
 
 def test_stock_xdsl_opt_has_our_dialects_and_passes(tmp_path: Path) -> None:
-    tomllib = pytest.importorskip("tomllib")
     entries = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["xdsl.universe"]
     install(tmp_path, "llmc", "xdsl.universe", entries)
     (tmp_path / "x.mlir").write_text(

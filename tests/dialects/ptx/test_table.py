@@ -1,7 +1,7 @@
 """The table says the truth about ptxas: every alternative of every row assembles on the least target and version it names."""
 
 import pytest
-from llmc.codegen.ptx.assemble import assemble, find_tool
+from llmc.codegen.ptx.assemble import assemble
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ptx.forms import bases, forms_of, lookup
 from llmc.dialects.ptx.semantics import ELEMENTWISE
@@ -9,9 +9,9 @@ from llmc.dialects.ptx.table import TABLE
 from llmc.dialects.ptx.text import module_to_ptx
 from llmc.passes.ptx.assign_registers import assign_registers
 from ptx_instances import covering, grouped, kernel_of
+from tools import needs_ptxas
 
 GROUPS = grouped()
-needs_ptxas = pytest.mark.skipif(find_tool("ptxas") is None, reason="ptxas is not installed")
 
 
 @needs_ptxas

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from llmc.codegen.ptx.assemble import assemble, find_ptxas
+from llmc.codegen.ptx.assemble import assemble
 from llmc.codegen.ptx.sass import sass
-from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.layout.mem import MemLayout
 from llmc.dialects.layout.tv import Tv
 from llmc.dialects.layout.types import BufferType
 from llmc.dialects.tile.ops import KernelOp
 from llmc.dialects.tile.wgmma import PATTERN, PATTERNS, Rows, WgmmaMismatch, wgmma_plan, wgmma_shared_plan
 from ml_dtypes import bfloat16
+from tools import needs_ptxas
 from xdsl.dialects.builtin import bf16, f32
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
@@ -165,11 +165,8 @@ def test_barriers_make_what_threads_wrote_visible() -> None:
     assert barrier < lines.index("wgmma.fence.sync.aligned;")
 
 
+@needs_ptxas
 def test_ptxas_keeps_it_asynchronous() -> None:
-    try:
-        find_ptxas()
-    except LlmcError:
-        pytest.skip("no ptxas")
     done = assemble(to_text(kernel(64, 128, 2))[0], "sm_90a")
     assert not done.codes
     assert done.spills == 0

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from llmc.codegen.ptx.assemble import assemble, find_tool
+from llmc.codegen.ptx.assemble import assemble
 from llmc.dialects.ptx.build import Addr, PtxBuilder
 from llmc.dialects.ptx.ops import KernelOp
 from llmc.dialects.ptx.parse import parse_ptx
@@ -12,8 +12,7 @@ from llmc.dialects.ptx.program import Immediate, Register, Vector
 from llmc.dialects.ptx.semantics import ELEMENTWISE
 from llmc.dialects.ptx.text import module_to_ptx
 from llmc.passes.ptx.assign_registers import assign_registers
-
-needs_ptxas = pytest.mark.skipif(find_tool("ptxas") is None, reason="ptxas is not installed")
+from tools import needs_ptxas
 
 
 def execute(kernel: KernelOp, **params: int) -> list[int]:

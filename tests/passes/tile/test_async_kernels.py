@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from async_kernels import FEATURES, TARGET, in_numpy, on_device
-from llmc.codegen.ptx.assemble import assemble, find_tool
+from llmc.codegen.ptx.assemble import assemble
 from llmc.passes.tile.expand_rings import expand_rings
 from llmc.runtime.device import open_device
 from tile_kernels import image_of
+from tools import needs_ptxas
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -32,7 +33,7 @@ def test_the_emulator_agrees_whatever_lands_first(name: str, seed: int) -> None:
     feature.check(on_device(feature, open_device("emulator", target=TARGET, strict=True, seed=seed)))
 
 
-@pytest.mark.skipif(find_tool("ptxas") is None, reason="ptxas is not installed")
+@needs_ptxas
 @pytest.mark.parametrize("name", FEATURES)
 def test_ptxas_has_nothing_to_say(name: str) -> None:
     done = assemble(image_of(FEATURES[name]().kernel, TARGET).ptx, TARGET)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from device_kernels import WgmmaTests
-from llmc.dialects.ir.diagnostics import LlmcError
+from llmc.codegen.ptx.assemble import assemble
 from llmc.runtime.emulator.device import EmulatorDevice
+from tools import needs_ptxas
 from wgmma_kernel import kernel
 
 
@@ -18,12 +19,7 @@ class TestWgmma(WgmmaTests):
     """What holds on every device."""
 
 
+@needs_ptxas
 def test_ptxas_takes_the_kernels() -> None:
-    assemble = pytest.importorskip("llmc.codegen.ptx.assemble").assemble
-    try:
-        for swizzled, from_registers in ((True, False), (False, False), (True, True)):
-            assemble(kernel(swizzled, from_registers), "sm_90a")
-    except LlmcError as error:
-        if "find" in error.render():
-            pytest.skip("no ptxas here")
-        raise
+    for swizzled, from_registers in ((True, False), (False, False), (True, True)):
+        assemble(kernel(swizzled, from_registers), "sm_90a")
