@@ -17,6 +17,7 @@ from ...dialects.nn.types import dims_of, elem_of
 from .builder import Index, TileBuilder
 from .evaluate import Axis, Coord, Coords, Evaluator, Rule, is_frag
 from .loops import ADD, At, coords_shape, reduce_over
+from .paging import page_of, pages_of
 from .rules import batch_part
 from .scalar import Scalar, ScalarBuilder
 
@@ -66,8 +67,6 @@ def attention(ev: Evaluator, op: Operation, index: int, coords: Coords) -> SSAVa
 
 def _keys(ev: Evaluator, op: nn.AttentionOp, token: Index):
     """(first key, end, query position, key number → accessors of its key and value channels)."""
-    from .elementwise import page_of, pages_of
-
     b = ev.b
     if op.kv is not None:
         assert op.batch is not None

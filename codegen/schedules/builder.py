@@ -32,6 +32,7 @@ from ...dialects.layout.tv import Tv
 from ...dialects.tile import ops
 from ...dialects.tile.types import FragType, SmemType, frag_of, same_registers
 from .async_builder import AsyncBuilder, Index
+from .expressions import emit_expression
 from .scalar import Scalar, ScalarBuilder
 
 Elements = TypeVarTuple("Elements")
@@ -126,8 +127,6 @@ class TileBuilder(AsyncBuilder):
         """A buffer dimension as a value: an int, a size name, or a size expression of `+ - * //` and names."""
         if isinstance(dim, int):
             return dim
-        from .expressions import emit_expression
-
         return emit_expression(self, dim)
 
     @property

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
-from ...dialects.layout.ops import KernelOp, StateOp, WriteOp
+from ...dialects.layout.ops import KernelOp, WriteOp
 from ...dialects.layout.tv import Tv
 from ...dialects.nn import ops as nn
 from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import dims_of
 from ...dialects.tile.ops import KernelOp as TileKernelOp
-from ...dialects.tile.types import memory_dims, memory_of
 from .attention_rule import ATTENTION_RULES
 from .base import Abi
 from .builder import Index, TileBuilder
 from .evaluate import Axis, Coord, Evaluator, Rule
 from .loops import LOOP_RULES
+from .paging import page_of, pages_of
 from .rules import RULES, batch_part
 
 ALL_RULES: Mapping[type[Operation], Rule] = RULES | LOOP_RULES | ATTENTION_RULES
@@ -193,27 +193,6 @@ def _group(ev: Evaluator, group: Group, tiling: Tiling, task: SSAValue) -> None:
 def _write(ev: Evaluator, op: WriteOp, coords: Sequence[Coord]) -> None:
     value = ev.value(op.value, coords)
     ev.store(value, ev.argument(op.buffer), [ev.add(c, start) for c, start in zip(coords, op.start, strict=True)])
-
-
-def page_of(ev: Evaluator, batch: SSAValue, sequence: Coord, position: Coord, page_size: int) -> tuple[Coord, Coord]:
-    """(page, slot) of a position of a sequence."""
-    table = batch_part(ev, batch, "page_table", sequence, ev.div(position, page_size))
-    return table, ev.rem(position, page_size)
-
-
-def pages_of(ev: Evaluator, state: SSAValue) -> tuple[SSAValue, SSAValue, int]:
-    """Key pages, value pages and the page size of a state, through the appends that updated it."""
-    owner = state.owner
-    while isinstance(owner, nn.AppendOp):
-        owner = owner.kv.owner
-    if not isinstance(owner, StateOp):
-        raise LlmcError(
-            "LLMC0506", "a state that is no layout.state", state, fix="take the state from a layout.state of the kernel's pages"
-        )
-    keys, values = ev.argument(owner.k_pages), ev.argument(owner.v_pages)
-    page_size = memory_dims(memory_of(keys))[2]
-    assert isinstance(page_size, int)
-    return keys, values, page_size
 
 
 def _append(ev: Evaluator, op: nn.AppendOp, coords: Sequence[Coord]) -> None:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import Protocol
+
+from xdsl.ir import SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
-
-if TYPE_CHECKING:
-    from .builder import Index, TileBuilder
+from .async_builder import Index
 
 
-def emit_expression(b: TileBuilder, text: str) -> Index:
+class SizeArithmetic(Protocol):
+    """What of a builder an expression needs: i32 arithmetic in which Python ints fold, and the size arguments."""
+
+    def size(self, name: str) -> SSAValue: ...
+    def add(self, x: Index, y: Index, /) -> Index: ...
+    def sub(self, x: Index, y: Index, /) -> Index: ...
+    def mul(self, x: Index, y: Index, /) -> Index: ...
+    def div(self, x: Index, y: Index, /) -> Index: ...
+    def rem(self, x: Index, y: Index, /) -> Index: ...
+    def min(self, x: Index, y: Index, /) -> Index: ...
+    def max(self, x: Index, y: Index, /) -> Index: ...
+    def ceildiv(self, x: Index, y: Index, /) -> Index: ...
+
+
+def emit_expression(b: SizeArithmetic, text: str) -> Index:
     """The value of a size expression in the kernel that `b` writes; its names are size arguments."""
     return _emit(b, ast.parse(text.strip(), mode="eval").body, text)
 
 
-def _emit(b: TileBuilder, node: ast.expr, text: str) -> Index:
+def _emit(b: SizeArithmetic, node: ast.expr, text: str) -> Index:
     match node:
         case ast.Constant(value=int(value)):
             return value
