@@ -12,25 +12,10 @@ from typing import ClassVar
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i32, i64
 from xdsl.ir import Block, Operation
 
-from ...dialects.tile.ops import AllocOp, AtomicAddOp, KernelOp, MbarrierInitOp, ReduceOp, RelayoutOp, RolesOp, SplitReduceOp
-from ...dialects.tile.types import MbarriersType, SmemType, frag_of
+from ...dialects.tile.ops import AllocOp, KernelOp, MbarrierInitOp, RolesOp
+from ...dialects.tile.types import MbarriersType, SmemType
 from ..framework.pass_ import Pass, PassContext
-
-SCRATCH_OPS = (ReduceOp, RelayoutOp, AtomicAddOp, SplitReduceOp)
-
-
-def scratch_bytes(op: Operation) -> int:
-    """Shared memory an op needs while it runs."""
-    from .tile_to_ptx import cluster, reduce, relayout
-
-    if isinstance(op, ReduceOp):
-        return reduce.scratch_bytes(frag_of(op.value).tv, op.axis.value.data)
-    if isinstance(op, RelayoutOp):
-        source, target = frag_of(op.value), frag_of(op.result)
-        return relayout.scratch_bytes(source.tv, target.tv, source.element_type)
-    if isinstance(op, SplitReduceOp):
-        return cluster.split_scratch(op)
-    return 16 if isinstance(op, AtomicAddOp) and op.result.uses else 0
+from .scratch import SCRATCH_OPS, scratch_bytes
 
 
 def round_up(value: int, unit: int) -> int:

@@ -19,9 +19,9 @@ from ...dialects.tile.ops import LoadOp, RelayoutOp, StageOp, StoreOp, ViewOp
 from ...dialects.tile.types import SmemType, frag_of, memory_dims, memory_of
 from ..framework.pass_ import Pass, PassContext
 from .divisibility import constant_value, known_divisor, of_int
+from .scratch import relayout_bytes
 from .tile_to_ptx.access import Access, Check, Origin
 from .tile_to_ptx.memory import registers_of_projection
-from .tile_to_ptx.relayout import scratch_bytes
 from .tile_to_ptx.values import elem_size
 
 
@@ -160,7 +160,7 @@ def remark_conversion(ctx: PassContext, op: RelayoutOp) -> None:
         way, cost = found.kind, found.cost
     if way in ("none", "registers"):
         return
-    nbytes = scratch_bytes(source.tv, target.tv, source.element_type)
+    nbytes = relayout_bytes(source.tv, target.tv, source.element_type)
     through = f"{nbytes} bytes of shared memory and two barriers" if nbytes else "shuffles"
     ctx.remark(
         "analysis", "layout", op, f"layout conversion of {'x'.join(map(str, source.shape))}x{source.element_type} through {through}, "

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from xdsl.ir import SSAValue
 
 from ....dialects.tile.ops import CpAsyncOp
 from .emitter import Scalar
+from .lowering import KernelLowering
 from .memory import TileAccess, cache_of, load_tile, one_writer, policy_of, positive, store_tile
 from .values import Buffer, Frag, Smem, elem_size
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def lower_cp_async(k: KernelLowering, op: CpAsyncOp) -> None:

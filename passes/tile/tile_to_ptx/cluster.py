@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from xdsl.ir import SSAValue
 
 from ....dialects.ptx.build import Sreg
 from ....dialects.tile.ops import ElectOp, PeerOp, RankOp, SplitReduceOp
 from ....dialects.tile.types import frag_of
+from ..scratch import scratch_layout
+from .lowering import KernelLowering
 from .memory import TileAccess, load_tile, store_tile
 from .packing import pack_all
-from .relayout import scratch_layout
 from .values import Frag, Mbarriers, Smem
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def lower_rank(k: KernelLowering, op: RankOp) -> None:
@@ -46,12 +44,6 @@ def cluster_barrier(k: KernelLowering) -> None:
     k.e.do("barrier.cluster.arrive.release.aligned")
     k.e.do("barrier.cluster.wait.acquire.aligned")
     k.scratch_dirty = False
-
-
-def split_scratch(op: SplitReduceOp) -> int:
-    """Bytes of shared memory that the parts of a CTA need."""
-    frag = frag_of(op.value)
-    return scratch_layout(frag.shape, frag.element_type).size() * 4
 
 
 def lower_split_reduce(k: KernelLowering, op: SplitReduceOp) -> None:

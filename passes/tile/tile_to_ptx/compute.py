@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xdsl.dialects.builtin import BFloat16Type, Float16Type
 from xdsl.ir import Attribute, SSAValue
@@ -22,13 +22,11 @@ from ....dialects.tile.ops import (
 )
 from ....dialects.tile.types import frag_of
 from .addressing import emit_thread_part, fit_threads
+from .lowering import KernelLowering
 from .memory import registers_of_projection
 from .packing import Element, as_kind, pack_word, to_f32, unpack
 from .scalars import constant_of
 from .values import Frag, pack_of
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def lower_iota(k: KernelLowering, op: IotaOp) -> None:

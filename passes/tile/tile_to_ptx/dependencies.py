@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from xdsl.ir import SSAValue
 
 from ....dialects.tile import ops as tile
+from .lowering import KernelLowering
 from .scalar_memory import scalar_address
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def lower_await(k: KernelLowering, op: tile.AwaitOp) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xdsl.ir import SSAValue
 
 from ....dialects.tile.ops import MapOp, YieldOp
 from ....dialects.tile.types import frag_of
+from .lowering import KernelLowering
 from .memory import registers_of_projection
 from .packing import Element, pack_word, unpack
 from .scalars import TABLE
 from .values import Frag, pack_of, unsupported
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def lower_map(k: KernelLowering, op: MapOp) -> None:

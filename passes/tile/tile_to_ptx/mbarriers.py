@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from xdsl.ir import SSAValue
 
@@ -22,11 +22,9 @@ from ....dialects.tile.types import TmapType
 from ..divisibility import known_divisor
 from .addressing import origin_digits
 from .emitter import Predicate, Scalar
+from .lowering import KernelLowering
 from .memory import policy_of
 from .values import Buffer, Mapped, Mbarriers, Smem, elem_size, unsupported
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def lower_init(k: KernelLowering, op: MbarrierInitOp) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from xdsl.ir import Attribute, Operation, SSAValue
@@ -21,12 +21,10 @@ from ..divisibility import known_divisor, of_int
 from .access import Access, Check, Matrices, Origin
 from .addressing import Run
 from .emitter import Predicate, Scalar
+from .lowering import KernelLowering
 from .packing import unpack_halves
 from .pointers import Pointers
 from .values import Buffer, Frag, Memory, Smem, elem_size, is_narrow_float, pack_of, register_kind, space_of
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 class TileAccess:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float32Type, IntegerType
 from xdsl.ir import Attribute, SSAValue
 
 from ....dialects.tile.mma import mma_plan
 from ....dialects.tile.ops import MmaOp
+from .lowering import KernelLowering
 from .packing import bits
 from .values import Frag, pack_of, unsupported
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def opcode_of(atom: str, elem: Attribute, accumulator: Attribute, op: MmaOp) -> str:

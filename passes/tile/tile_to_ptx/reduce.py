@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from xdsl.dialects.builtin import Float64Type, IntegerType
 from xdsl.ir import Attribute, SSAValue
 
@@ -14,14 +13,13 @@ from ....dialects.layout.tv import Tv
 from ....dialects.ptx.build import Addr
 from ....dialects.tile.ops import ReduceOp
 from ....dialects.tile.types import frag_of
+from ..scratch import distinct_lanes, warps_reduced
 from .addressing import emit_thread_part, fit_threads
 from .emitter import Scalar
+from .lowering import KernelLowering
 from .memory import opcode_of, registers_of_projection
 from .packing import as_kind, pack_all, to_f32
 from .values import Frag, elem_size, is_narrow_float, unsupported
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def combine_opcode(kind: str, elem: Attribute, op: ReduceOp) -> str:
@@ -86,37 +84,6 @@ def _across_lanes(k: KernelLowering, op: ReduceOp, tv: Tv, axis: int, opcode: st
                 mask *= 2
         unit *= size
     return values
-
-
-def warps_reduced(tv: Tv, axis: int) -> list[tuple[int, int]]:
-    """(unit, size) of the warp digits along the axis."""
-    found: list[tuple[int, int]] = []
-    unit = 1
-    for size, step in tv.warp:
-        if size > 1 and step[axis]:
-            found.append((unit, size))
-        unit *= size
-    return found
-
-
-def distinct_lanes(tv: Tv, axis: int) -> tuple[np.ndarray, int]:
-    """After the lanes are combined: the number of each lane among those that hold different elements, and how many."""
-    index = np.zeros(32, dtype=np.int64)
-    lanes = np.arange(32)
-    unit, count = 1, 1
-    for size, step in tv.lane:
-        if size > 1 and any(s for dim, s in enumerate(step) if dim != axis):
-            index += (lanes // unit) % size * count
-            count *= size
-        unit *= size
-    return index, count
-
-
-def scratch_bytes(tv: Tv, axis: int) -> int:
-    """Shared memory that a reduction of `tv` along `axis` needs."""
-    if not warps_reduced(tv, axis):
-        return 0
-    return tv.num_warps * distinct_lanes(tv, axis)[1] * tv.project(axis).num_regs * 4
 
 
 def _across_warps(k: KernelLowering, op: ReduceOp, tv: Tv, axis: int, opcode: str, values: list[Any]) -> list[Any]:

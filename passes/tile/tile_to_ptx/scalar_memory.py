@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute, SSAValue
@@ -14,11 +14,9 @@ from ....dialects.tile.ops import AtomicAddOp, LoadScalarOp, StageOp, StoreScala
 from ..divisibility import known_divisor
 from .addressing import origin_digits
 from .emitter import Scalar
+from .lowering import KernelLowering
 from .packing import as_kind, pack_word, unpack, unpack_halves
 from .values import Buffer, Memory, Smem, elem_size, is_narrow_float, register_kind, space_of
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def scalar_address(k: KernelLowering, memory: Memory, offsets: Sequence[SSAValue]) -> Addr:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from ....dialects.ptx.build import Addr
 from ....dialects.tile.ops import BulkCommitOp, BulkStoreOp, BulkWaitOp, TmaStoreOp
+from .lowering import KernelLowering
 from .mbarriers import check_alignment, global_address, tensor_address
 from .values import Buffer, Smem
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def lower_bulk_store(k: KernelLowering, op: BulkStoreOp) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from xdsl.dialects.builtin import BFloat16Type
 from xdsl.ir import SSAValue
@@ -11,11 +11,9 @@ from xdsl.ir import SSAValue
 from ....dialects.layout.panels import PANELS
 from ....dialects.tile.ops import WgmmaBeginOp, WgmmaOp, WgmmaWaitOp
 from ....dialects.tile.wgmma import SPAN, Rows, wgmma_plan, wgmma_shared_plan
+from .lowering import KernelLowering
 from .packing import bits
 from .values import Frag, Smem, elem_size, unsupported
-
-if TYPE_CHECKING:
-    from .kernel import KernelLowering
 
 
 def lower_wgmma(k: KernelLowering, op: WgmmaOp) -> None:
