@@ -26,7 +26,8 @@ from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.rt.ops import WeightOp
 from ..passes.framework.registry import Registry
 from ..passes.nn.choose_precision import SCHEMES
-from ..runtime.device import Device, open_device
+from ..runtime.device import Device
+from ..runtime.devices import open_device
 from ..runtime.engine import Capacity, Engine
 from ..runtime.executor import DeviceEngine
 from ..runtime.generate import SamplingParams, Session

@@ -13,7 +13,7 @@ from ...dialects.layout.ops import KernelOp
 from ...dialects.rt.ops import LaunchOp, ProgramOp
 from ...passes.framework.registry import Registry
 from ...runtime.cuda.device import gpu_missing
-from ...runtime.device import open_device
+from ...runtime.devices import open_device
 from ...runtime.tokenizer import open_tokenizer
 from .. import api
 from ..artefact import check_output, is_artefact, read_artefact, read_manifest, write_artefact

@@ -23,7 +23,7 @@ from xdsl.dialects.func import FuncOp
 
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.nn.sizes import Size
-from ...runtime.device import open_device
+from ...runtime.devices import open_device
 from ...runtime.engine import Capacity, Engine
 from ...runtime.weights import Layered
 from . import hooks

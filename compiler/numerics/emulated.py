@@ -14,7 +14,8 @@ from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.layout import expressions
 from ...dialects.ptx.ops import KernelOp
 from ...dialects.ptx.text import kernel_to_ptx
-from ...runtime.device import KernelImage, open_device
+from ...runtime.device import KernelImage
+from ...runtime.devices import open_device
 from .registers import name_registers
 from .signature import Signature
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...dialects.ptx.program import Immediate, Operand, Pair, Register, Special, Symbol, Vector
 from ...dialects.ptx.semantics import ELEMENTWISE
-from .bind import DTYPES, SIGNED_OF, UNSIGNED_OF, Binder, Bound
+from .binder import DTYPES, SIGNED_OF, UNSIGNED_OF, Binder, Bound
 from .bits import BIT_SHORT_CUTS, PACKED, halves
 from .decode import Instr
 from .fault import Fault

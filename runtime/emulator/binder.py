@@ -1,7 +1,5 @@
-"""From an instruction to two closures over one slice of the registers: `fast()` for all its threads, `slow(mask)` for some.
-
-Everything that can be resolved ahead is: which array, which view, which function. A closure of an elementwise instruction is a
-`functools.partial` of a numpy ufunc that writes straight into the destination register.
+"""What an instruction is bound with: the registers of a range of warps as arrays, and the two closures that it becomes, `fast()` for
+all its threads and `slow(mask)` for some.
 """
 
 from __future__ import annotations
@@ -166,43 +164,7 @@ class Binder:
 
         return (lambda: located(everything, self.slots)), slow
 
-    # -- binding ------------------------------------------------------------------------------------------------------------------
 
-    def bind(self, instr: Instr) -> Bound:
-        """The closures of one instruction, its predicate included. Raises Fault for what the emulator does not have."""
-        from .arithmetic import bind_arithmetic
-        from .memory_ops import MEMORY_OPS
-        from .warp_ops import WARP_OPS
-        from .wgmma import WARPGROUP_OPS
-
-        try:
-            op = MEMORY_OPS.get(instr.base) or WARP_OPS.get(instr.base) or WARPGROUP_OPS.get(instr.base) or bind_arithmetic
-            bound = op(self, instr)
-        except Fault as fault:
-            fault.pc = instr.pc
-            raise
-        predicate = instr.source.predicate
-        if predicate is None or instr.kind == "control":
-            return bound
-        return self._predicated(bound, self.storage(predicate), predicate.negated)
-
-    @staticmethod
-    def _predicated(bound: Bound, predicate: Array, negated: bool) -> Bound:
-        whole, some = bound
-        total = len(predicate)
-
-        def fast() -> None:
-            count = int(np.count_nonzero(predicate))
-            if negated:
-                count = total - count
-            if count == total:
-                whole()
-            elif count:
-                some(~predicate if negated else predicate)
-
-        def slow(mask: Array) -> None:
-            active = mask & ~predicate if negated else mask & predicate
-            if active.any():
-                some(active)
-
-        return fast, slow
+def nothing(b: Binder, instr: Instr) -> Bound:
+    """Fences, prefetches and hints: order is program order here."""
+    return (lambda: None), (lambda mask: None)

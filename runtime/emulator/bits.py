@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from ...dialects.ptx.program import Immediate, Register
-from .bind import DTYPES, UNSIGNED_OF, Binder, Bound
+from .binder import DTYPES, UNSIGNED_OF, Binder, Bound
 from .decode import Instr
 
 Array = np.ndarray[Any, Any]

@@ -17,7 +17,8 @@ import numpy as np
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ptx.program import Immediate, Register, Symbol
 from .asynchrony import Asynchrony
-from .bind import Binder
+from .bind import bind
+from .binder import Binder
 from .context import Context
 from .decode import Instr
 from .fault import Fault
@@ -55,7 +56,7 @@ class Code:
     def at(self, pc: int) -> tuple[Callable[[], None], Callable[[Array], None]]:
         found = self.bound[pc]
         if found is None:
-            found = self.bound[pc] = self.binder.bind(self.binder.ctx.kernel.code[pc])
+            found = self.bound[pc] = bind(self.binder, self.binder.ctx.kernel.code[pc])
         return found
 
     def block(self, pc: int) -> tuple[tuple[Callable[[], None], ...], int]:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ...dialects.ptx.program import Register, TensorAddress
+from .addresses import RANK_SHIFT, Index, address_of, multicast, shared_offsets
 from .asynchrony import Bulk
-from .bind import DTYPES, Binder, Bound
+from .binder import DTYPES, Binder, Bound
 from .decode import Instr
 from .fault import Fault
-from .memory_ops import RANK_SHIFT, Index, address_of, multicast, shared_offsets
 from .tensor import box_of, map_at
 
 Array = np.ndarray[Any, Any]

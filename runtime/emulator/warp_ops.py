@@ -12,10 +12,10 @@ import ml_dtypes
 import numpy as np
 
 from ...dialects.ptx.program import Immediate, Operand, Pair, Register, Vector
-from .bind import DTYPES, Binder, Bound
+from .addresses import address_of, shared_offsets
+from .binder import DTYPES, Binder, Bound
 from .decode import Instr
 from .fault import Fault
-from .memory_ops import address_of, shared_offsets
 
 Array = np.ndarray[Any, Any]
 U32 = np.dtype(np.uint32)

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from ...dialects.ptx.program import Immediate, Register, Vector
-from .bind import DTYPES, Binder, Bound
+from .binder import DTYPES, Binder, Bound, nothing
 from .decode import Instr
 from .fault import Fault
-from .memory_ops import nothing
 from .warp_ops import ELEMENTS
 
 Array = np.ndarray[Any, Any]

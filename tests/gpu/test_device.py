@@ -11,7 +11,7 @@ import pytest
 from device_kernels import KernelTests, WgmmaTests, get, put
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.runtime.cuda.device import CudaDevice, gpu_missing
-from llmc.runtime.device import open_device
+from llmc.runtime.devices import open_device
 
 REASON = gpu_missing()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=f"no GPU: {REASON}")

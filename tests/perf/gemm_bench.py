@@ -30,7 +30,8 @@ from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.layout import expressions
 from llmc.dialects.layout.tensor_map import TensorMap
 from llmc.dialects.layout.types import ScheduleAttr
-from llmc.runtime.device import KernelImage, open_device
+from llmc.runtime.device import KernelImage
+from llmc.runtime.devices import open_device
 from llmc.runtime.tensor_map import tensor_map
 
 HEADS = (32, 8, 128)

@@ -29,7 +29,8 @@ from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.layout import expressions
 from llmc.dialects.layout.types import ScheduleAttr
 from llmc.dialects.tile.semantics import storage_of
-from llmc.runtime.device import KernelImage, open_device
+from llmc.runtime.device import KernelImage
+from llmc.runtime.devices import open_device
 
 SHAPES = {"qkv": (6144, 4096), "o": (4096, 4096), "gate_up": (28672, 4096), "down": (4096, 14336), "head": (128256, 4096)}
 

@@ -17,7 +17,8 @@ from llmc.passes.layout.close_decode_loop import CloseDecodeLoop
 from llmc.passes.layout.finalise_abi import FinaliseAbi
 from llmc.passes.layout.lower_weights import LowerWeights
 from llmc.passes.layout.plan_arena import PlanArena
-from llmc.runtime.device import Device, Function, KernelImage, open_device
+from llmc.runtime.device import Device, Function, KernelImage
+from llmc.runtime.devices import open_device
 from llmc.runtime.engine import Capacity
 from llmc.runtime.executor import DeviceEngine
 from llmc.runtime.generate import Session

@@ -20,7 +20,7 @@ from llmc.dialects.layout.ops import KernelOp
 from llmc.dialects.layout.types import BufferType
 from llmc.dialects.tile.semantics import run_kernel
 from llmc.passes.tile.layout_to_tile import build, grid_of
-from llmc.runtime.device import open_device
+from llmc.runtime.devices import open_device
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 

@@ -18,7 +18,7 @@ import tiny_models
 from llmc.compiler.build import Compiled, Settings, compile_module
 from llmc.compiler.frontend import ImportedModel, import_module, load_checkpoint
 from llmc.compiler.phases import CompileOptions
-from llmc.runtime.device import open_device
+from llmc.runtime.devices import open_device
 from llmc.runtime.engine import Capacity, select_program
 from llmc.runtime.executor import DeviceEngine
 from llmc.runtime.generate import Request, SamplingParams, Session

@@ -18,7 +18,8 @@ from llmc.passes.ptx.assign_registers import assign_registers
 from llmc.passes.tile.expand_rings import expand_rings
 from llmc.passes.tile.insert_fences import insert_fences
 from llmc.passes.tile.tile_to_ptx import lower_kernel
-from llmc.runtime.device import KernelImage, open_device
+from llmc.runtime.device import KernelImage
+from llmc.runtime.devices import open_device
 from xdsl.ir import Attribute
 
 

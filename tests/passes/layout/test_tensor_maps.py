@@ -20,7 +20,8 @@ from llmc.dialects.rt.ops import LaunchOp
 from llmc.passes.framework.manager import PassManager
 from llmc.passes.framework.pass_ import PassContext
 from llmc.passes.layout.finalise_abi import FinaliseAbi
-from llmc.runtime.device import Function, open_device
+from llmc.runtime.device import Function
+from llmc.runtime.devices import open_device
 from llmc.runtime.engine import Capacity
 from llmc.runtime.executor import DeviceEngine
 from llmc.runtime.tensor_map import tensor_map

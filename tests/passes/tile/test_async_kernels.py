@@ -6,7 +6,7 @@ import pytest
 from async_kernels import FEATURES, TARGET, in_numpy, on_device
 from llmc.codegen.ptx.assemble import assemble
 from llmc.passes.tile.expand_rings import expand_rings
-from llmc.runtime.device import open_device
+from llmc.runtime.devices import open_device
 from tile_kernels import image_of
 from tools import needs_ptxas
 

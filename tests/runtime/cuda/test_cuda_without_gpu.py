@@ -8,7 +8,8 @@ import sys
 import pytest
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.runtime.cuda.device import block_of, gpu_missing, parameter_types
-from llmc.runtime.device import KernelImage, open_device
+from llmc.runtime.device import KernelImage
+from llmc.runtime.devices import open_device
 
 PTX = """
 .version 7.8

@@ -7,7 +7,8 @@ import re
 import pytest
 from async_kernels import FEATURES, TARGET
 from llmc.dialects.ir.diagnostics import LlmcError
-from llmc.runtime.device import KernelImage, open_device
+from llmc.runtime.device import KernelImage
+from llmc.runtime.devices import open_device
 from tile_kernels import image_of
 
 

@@ -9,7 +9,7 @@ import pytest
 from llmc.dialects.ptx.parse import parse_ptx
 from llmc.runtime.emulator.arithmetic import _from_table, _short_cut  # pyright: ignore[reportPrivateUsage]
 from llmc.runtime.emulator.asynchrony import Asynchrony
-from llmc.runtime.emulator.bind import Binder
+from llmc.runtime.emulator.binder import Binder
 from llmc.runtime.emulator.context import Context
 from llmc.runtime.emulator.decode import decode
 from llmc.runtime.emulator.memory import GlobalMemory
