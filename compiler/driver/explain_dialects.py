@@ -15,7 +15,8 @@ from ...dialects.ir.context import OWN
 from ...dialects.nn.pointwise import PointwiseOp
 from ...dialects.ptx.ops import INSTRUCTIONS
 from ...passes.framework.registry import Registry
-from .reference import dialect_of, documentation, instruction_rows, op_section, pointwise_row, rows_by_base
+from ..reference.dialects import dialect_of, instruction_rows, op_section, pointwise_row, rows_by_base
+from ..reference.text import documentation
 
 # dialect → the phases in whose dumps its ops occur
 LEVELS: dict[str, Sequence[str]] = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from ..knobs import VARIABLES
 from ..reduce import command as reduce
+from ..reference.flags import help_text, spellings, subparsers
 from . import llmc, lsp, opt
-from .reference import help_text, spellings, subparsers
 
 
 def flag_lines(word: str) -> list[str]:

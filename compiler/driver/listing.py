@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterable
 from dataclasses import MISSING, fields
 
-from ...codegen.schedules.base import AUXILIARY, FAMILIES, LAST_RESORT
 from ...dialects.ir.context import BUILTIN, OWN
 from ...passes.framework.named_pipeline import NamedPipeline
 from ...passes.framework.options import default_of, option_name, print_value, type_text
 from ...passes.framework.pass_ import Pass
-from ...passes.framework.registry import FOLDERS, OURS, Registry
+from ...passes.framework.registry import OURS, Registry
+from ..reference.passes import grouped_passes
+from ..reference.schedules import families_of
 
 
 def summary(item: type) -> str:
@@ -37,15 +37,6 @@ def print_passes(registry: Registry) -> None:
     for cls in registry.pipelines().values():
         origin = registry.origin(cls)
         _print_one(cls, "" if origin == OURS else f" [{origin}]")
-
-
-def grouped_passes(registry: Registry) -> dict[str, list[type[Pass]]]:
-    """The passes by phase, then those of plugins by origin."""
-    found: dict[str, list[type[Pass]]] = {folder: [] for folder in FOLDERS}
-    for cls in registry.passes().values():
-        origin = registry.origin(cls)
-        found.setdefault(cls.__module__.split(".passes.")[1].split(".")[0] if origin == OURS else origin, []).append(cls)
-    return {heading: passes for heading, passes in found.items() if passes}
 
 
 def _print_one(cls: type[Pass] | type[NamedPipeline], note: str = "") -> None:
@@ -79,11 +70,3 @@ def print_schedules(registry: Registry) -> None:
         origin = registry.origin(schedule)
         families = (schedule.family,) if origin != OURS else families_of(name)
         print(f"{name:20s} {', '.join(families)}" + ("" if origin == OURS else f" [{origin}]"))
-
-
-def families_of(name: str) -> Iterable[str]:
-    """What one of llmc's schedules is tried for, in words."""
-    if name == LAST_RESORT:
-        return ("any, as the last resort",)
-    found = tuple(family for family, names in FAMILIES.items() if name in names)
-    return ("chosen by other schedules or by hand",) if name in AUXILIARY else found

@@ -18,8 +18,10 @@ from ...passes.framework.named_pipeline import NamedPipeline
 from ...passes.framework.pass_ import Pass
 from ...passes.framework.registry import Registry
 from ..driver.error_catalogue import Place, catalogue, section
-from ..driver.reference import definition_table, documentation, option_table, pass_documentation
 from ..phases import make_registry
+from ..reference.dialects import definition_table
+from ..reference.passes import option_table, pass_documentation
+from ..reference.text import documentation
 
 ROOT = Path(__file__).resolve().parents[2]
 
