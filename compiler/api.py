@@ -11,6 +11,7 @@ fast(example)
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,6 @@ from ..codegen.targets import Targets
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.rt.ops import WeightOp
 from ..passes.framework.registry import Registry
-from ..passes.nn.choose_precision import SCHEMES
 from ..runtime.device import Device
 from ..runtime.devices import open_device
 from ..runtime.engine import Capacity, Engine
@@ -38,8 +38,9 @@ from .artefact import Model, is_artefact, open_weights, read_artefact
 from .build import Compiled, Progress, Settings, compile_module, silent
 from .knobs import read_knobs
 from .model_cache import find_model, keep_model, model_key
+from .options import check_arguments, check_fixed, check_options, check_scheme, check_sizes, checked_device
 from .phases import CompileOptions
-from .request import checked_count, checked_ids, checked_sampling, checked_text
+from .request import checked_count, checked_flag, checked_ids, checked_sampling, checked_text
 
 if TYPE_CHECKING:
     from .frontend.compiled_module import CompiledModule
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 WINDOW = 8
 """Tokens before a new one that are decoded with it."""
-DEVICES = ("auto", "cuda", "emulator", "reference")
 PREFILL_ROWS = 4096
 """Tokens of one prefill: enough that the last wave of CTAs of a GEMM costs little, and that activations take less than half a GiB."""
 
@@ -183,7 +183,7 @@ class LanguageModel:
         Raises LLMC0231 for ids that are none, LLMC0851 to LLMC0853 for ids that this model can't take.
         """
         self._check_open()
-        return self.session.logits(checked_ids(token_ids), every)
+        return self.session.logits(checked_ids(token_ids), checked_flag("every", every))
 
     def _check_open(self) -> None:
         if self.closed:
@@ -217,12 +217,18 @@ def load(
     quant: `none` or `int8` (weights, a scale for each output channel). dtype: `bfloat16`, `float16` or `float32` instead of the checkpoint's.
     max_sequences: sequences decoded together. max_context: the longest context, prompt and new tokens; the model's own limit, at most 4096, by default.
     strict: the emulator also names races and reads of memory that nobody wrote.
+
+    Raises LLMC0278 for an argument of the wrong type; LLMC0232 to LLMC0236, LLMC0313 and LLMC0420 for one out of range.
     """
+    check_arguments(
+        path=path, device=device, quant=quant, dtype=dtype, max_sequences=max_sequences, max_context=max_context,
+        settings=settings, random_weights=random_weights, strict=strict,
+    )  # fmt: skip
     place = Path(path)
     settings = settings or Settings(knobs=read_knobs())
     kind = checked_device(device or settings.knobs.device)
     check_options(quant, dtype, max_sequences, max_context)
-    if not place.is_dir():
+    if not os.path.isdir(place):  # Path.is_dir raises for a name that is too long
         raise LlmcError(
             "LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote"
         )
@@ -240,48 +246,6 @@ def load(
     if random_weights is not None:
         weights = random_weights
     return start(compiled, model, weights, opened, settings.registry, settings.progress)
-
-
-def check_options(quant: str, dtype: str | None, max_sequences: int, max_context: int | None) -> None:
-    """Raise for what no model can be compiled with, before minutes of work: LLMC0420, LLMC0313, LLMC0234."""
-    if quant not in SCHEMES:
-        raise LlmcError(
-            "LLMC0420", f"unknown weight scheme '{quant}'", "the option quant", fix=f"schemes are {', '.join(SCHEMES)}"
-        )
-    if dtype not in (None, "float32", "float16", "bfloat16"):
-        raise LlmcError(
-            "LLMC0313", f"a model cannot be computed in {dtype!r}", "the option dtype", fix="use float32, float16 or bfloat16"
-        )
-    for name, value in (("max_sequences", max_sequences), ("max_context", 1 if max_context is None else max_context)):
-        if not 1 <= value < 1 << 24:
-            raise LlmcError("LLMC0234", f"{name} = {value} is out of range", f"the option {name}", fix="give a positive number")
-
-
-def check_fixed(
-    options: CompileOptions, place: Path, quant: str, dtype: str | None, max_sequences: int, max_context: int | None
-) -> None:
-    """Raise LLMC0226 when an artefact is asked to be what it was not built as."""
-    asked = (
-        ("quant", quant, "none", options.scheme),
-        ("dtype", dtype, None, None),
-        ("max_sequences", max_sequences, 1, options.max_sequences),
-        ("max_context", max_context, None, options.max_context),
-    )
-    for name, wanted, default, built in asked:
-        if wanted != default and wanted != built:
-            why = f"it was built with {built}" if built is not None else "it is fixed when the artefact is built"
-            raise LlmcError(
-                "LLMC0226", f"{place} can't be run with {name} = {wanted}", str(place), why=why, fix="build another artefact"
-            )
-
-
-def checked_device(kind: str) -> str:
-    """A device's name; LLMC0232 for one that is none."""
-    if kind not in DEVICES:
-        raise LlmcError(
-            "LLMC0232", f"no device is called '{kind}'", "the option device", fix=f"devices are {', '.join(DEVICES)}"
-        )
-    return kind
 
 
 def settings_for(settings: Settings, device: Device | None) -> Settings:
@@ -480,6 +444,9 @@ def compile(
     """
     from .frontend.compiled_module import compile_torch
 
+    check_arguments(dynamic=dynamic, max_sizes=max_sizes, device=device, quant=quant, settings=settings)
+    check_sizes(dynamic or {}, max_sizes or {})
+    check_scheme(quant)
     settings = settings or Settings(knobs=read_knobs())
     kind = checked_device(device or settings.knobs.device)
     return compile_torch(

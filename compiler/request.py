@@ -50,6 +50,14 @@ def checked_sampling(temperature: object, top_k: object, top_p: object, seed: ob
     return SamplingParams(heat, integer("top_k", top_k, 0, LARGEST_INT), kept, integer("seed", seed, 0, LARGEST_SEED))
 
 
+def checked_flag(name: str, given: object) -> bool:
+    """An argument that is on or off."""
+    value = unpacked(given)
+    if not isinstance(value, bool):
+        refuse(f"{name} = {shown(value)} is neither True nor False", name, "give True or False")
+    return value
+
+
 def checked_text(given: object) -> str:
     """A text to encode; LLMC0235 for one that is no Unicode."""
     if not isinstance(given, str):

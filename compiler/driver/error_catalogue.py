@@ -52,6 +52,7 @@ FAMILIES = {
     "LLMC0239": "arguments of a command, or comments for one, that can't be read",
     "LLMC0241": "arguments, or examples of them, that forward does not take",
     "LLMC0264": "an input or a size for --check-numerics that does not fit",
+    "LLMC0278": "an argument of load or compile that can't be used",
     "LLMC0304": "a checkpoint with missing or contradictory files",
     "LLMC0338": "a form of a PyTorch op that llmc does not import",
     "LLMC0506": "a kernel body that no schedule can compute",

@@ -20,6 +20,7 @@ from ..artefact import check_output, is_artefact, read_artefact, read_manifest, 
 from ..build import Settings
 from ..edited import build_edited
 from ..knobs import Knobs, read_knobs
+from ..options import check_fixed, check_options, checked_device
 from ..phases import CompileOptions, make_registry
 from ..request import checked_count, checked_sampling
 from .command import read_text
@@ -91,7 +92,7 @@ def check_run(arguments: argparse.Namespace, place: Path) -> None:
     if arguments.max_tokens is not None:
         checked_count(arguments.max_tokens)
     checked_sampling(arguments.temperature, arguments.top_k, arguments.top_p, arguments.seed)
-    api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+    check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
     if arguments.strict and arguments.device not in (None, "emulator"):
         why = "only the emulator follows who wrote what"
         raise LlmcError("LLMC0239", f"--strict with --device {arguments.device}", "--strict", why, "leave one of them out")
@@ -118,7 +119,7 @@ def check_run(arguments: argparse.Namespace, place: Path) -> None:
 
 def device_for_run(asked: str | None, knobs: Knobs) -> str:
     """The device asked for; the emulator, with a word about it, where none was and no GPU answers."""
-    kind = api.checked_device(asked or knobs.device)
+    kind = checked_device(asked or knobs.device)
     reason = gpu_missing() if kind == "auto" else None
     if reason is None:
         return kind
@@ -140,7 +141,7 @@ def build(arguments: argparse.Namespace) -> int:
     registry = make_registry(arguments.load_pass_plugin)
     told = remarks_wanted(arguments) is not None
     check_build(arguments, place, out, registry)
-    kind = api.checked_device(arguments.device or knobs.device)
+    kind = checked_device(arguments.device or knobs.device)
     target = target_for_build(kind, arguments.target, registry) if arguments.ir is None else arguments.target
     trace = None
     if arguments.trace is not None:
@@ -201,13 +202,13 @@ def numerics_checks(arguments: argparse.Namespace, place: Path, registry: Regist
 
 def check_build(arguments: argparse.Namespace, place: Path, out: Path, registry: Registry) -> None:
     """What can be known to be wrong before anything is compiled."""
-    api.check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+    check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
     if arguments.ir is not None:
         if not is_artefact(place):
             fix = "give the artefact that the dump is from; llmc build DIR -o OUT writes one"
             raise LlmcError("LLMC0225", f"{place} is no artefact", str(place), fix=fix)
         options = CompileOptions(**read_manifest(place, edited=True)["options"])
-        api.check_fixed(options, place, arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+        check_fixed(options, place, arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
         if arguments.target is not None:
             registry.targets.find(arguments.target)
     elif is_artefact(place):

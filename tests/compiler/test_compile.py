@@ -377,7 +377,7 @@ def test_a_branch_on_a_value_is_refused_at_its_line_and_without_dumps(
 @pytest.mark.parametrize(
     ("dynamic", "max_sizes", "code", "words"),
     [
-        ({0: {1: "N"}}, {}, "LLMC0704", "N, dimension 1 of input, which has the shape [2, 5, 4]"),
+        ({0: {1: "N"}}, {}, "LLMC0704", "N, dimension 1 of input, which has the shape [3, 5, 4]"),
         ({"input": {0: "N", 2: "M"}}, {}, "LLMC0704", "M, dimension 2 of input"),
         ({0: {3: "N"}}, {}, "LLMC0268", "dimension 3 of input"),
         ({0: {-1: "N"}}, {}, "LLMC0268", "dimension -1 of input"),
@@ -385,7 +385,7 @@ def test_a_branch_on_a_value_is_refused_at_its_line_and_without_dumps(
         ({"other": {0: "N"}}, {}, "LLMC0268", "names 'other'"),
         ({"scale": {0: "N"}}, {}, "LLMC0268", "names 'scale'"),
         ({0: {0: "N"}}, {"M": 4}, "LLMC0268", "'M'"),
-        ({0: {0: "N"}}, {"N": 1}, "LLMC0268", "N, dimension 0 of input, is 2"),
+        ({0: {0: "N"}}, {"N": 2}, "LLMC0268", "N, dimension 0 of input, is 3"),
     ],
 )
 def test_what_may_not_vary_is_refused_by_name(
@@ -393,7 +393,7 @@ def test_what_may_not_vary_is_refused_by_name(
 ) -> None:
     options: dict[str, Any] = {"dynamic": dynamic, "max_sizes": max_sizes, "device": "reference", "settings": settings}
     with pytest.raises(LlmcError, match=code) as caught:
-        llmc.compile(Named(), (numbers(2, 5, 4),), **options)
+        llmc.compile(Named(), (numbers(3, 5, 4),), **options)
     assert words in caught.value.what and caught.value.fix
 
 

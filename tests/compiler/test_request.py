@@ -97,6 +97,8 @@ def test_generate_and_logits_refuse_before_they_run(model: LanguageModel) -> Non
         (lambda: model.generate(IDS, seed=2**70), "LLMC0231"),
         (lambda: model.logits([[1, 2]]), "LLMC0231"),  # pyright: ignore
         (lambda: model.logits("fox"), "LLMC0231"),  # pyright: ignore
+        (lambda: model.logits(IDS, every="no"), "LLMC0231"),  # pyright: ignore
+        (lambda: model.logits(IDS, every=[1, 2]), "LLMC0231"),  # pyright: ignore
         (lambda: model.generate([48]), "LLMC0853"),
         (lambda: model.logits([-1]), "LLMC0853"),
         (lambda: model.generate(""), "LLMC0851"),
