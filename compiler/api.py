@@ -11,7 +11,6 @@ fast(example)
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +37,7 @@ from .artefact import Model, is_artefact, open_weights, read_artefact
 from .build import Compiled, Progress, Settings, compile_module, silent
 from .knobs import read_knobs
 from .model_cache import find_model, keep_model, model_key
-from .options import check_arguments, check_fixed, check_options, check_scheme, check_sizes, checked_device
+from .options import check_arguments, check_fixed, check_options, check_place, check_scheme, check_sizes, checked_device
 from .phases import CompileOptions
 from .request import checked_count, checked_flag, checked_ids, checked_sampling, checked_text
 
@@ -228,10 +227,7 @@ def load(
     settings = settings or Settings(knobs=read_knobs())
     kind = checked_device(device or settings.knobs.device)
     check_options(quant, dtype, max_sequences, max_context)
-    if not os.path.isdir(place):  # Path.is_dir raises for a name that is too long
-        raise LlmcError(
-            "LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint or what llmc build wrote"
-        )
+    check_place(place)
     opened = open_device(kind, strict=strict) if kind != "reference" else None
     target = opened.target if opened is not None else "sm_90a"
     if is_artefact(place):
@@ -325,17 +321,7 @@ def compile_imported(
     place: Path | None,
 ) -> tuple[Compiled, Model]:
     """Compile what the front end imported."""
-    limit = position_limit(imported.config) - imported.first_position
-    if max_context is not None and max_context > limit:
-        why = f"the model's positions end at {limit}"
-        raise LlmcError(
-            "LLMC0236",
-            f"a context of {max_context} tokens is more than the model has",
-            str(place or ""),
-            why=why,
-            fix="ask for a shorter one",
-        )
-    context = max_context or min(limit, 4096)
+    context = context_of(imported.config, imported.first_position, max_context, place)
     options = CompileOptions(
         target=target,
         scheme=quant,
@@ -347,6 +333,21 @@ def compile_imported(
     compiled = compile_module(imported.module, options, settings)
     model = Model(place, imported.sidecar, imported.tokenizer_path, imported.eos_ids, imported.kind, context)
     return compiled, model
+
+
+def context_of(config: Mapping[str, Any], first_position: int, max_context: int | None, place: Path | None) -> int:
+    """The longest sequence that a model is compiled for: what was asked for, else what it knows, at most 4096. Raises LLMC0236
+    for more than it knows."""
+    limit = position_limit(config) - first_position
+    if max_context is not None and max_context > limit:
+        raise LlmcError(
+            "LLMC0236",
+            f"a context of {max_context} tokens is more than the model has",
+            str(place or ""),
+            why=f"the model's positions end at {limit}",
+            fix=f"ask for one of at most {limit}",
+        )
+    return max_context or min(limit, 4096)
 
 
 def position_limit(config: Mapping[str, Any]) -> int:

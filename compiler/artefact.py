@@ -56,7 +56,7 @@ class Model:
 
 def is_artefact(path: Path) -> bool:
     """Whether a directory was written by `llmc build`."""
-    return (path / MANIFEST).is_file()
+    return os.path.isfile(path / MANIFEST)  # Path.is_file raises for a name that is too long
 
 
 # Writing --------------------------------------------------------------------------------------------------------------

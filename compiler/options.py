@@ -73,6 +73,12 @@ def _refuse(what: str, argument: str, fix: str) -> NoReturn:
     raise LlmcError("LLMC0278", what, f"the argument {argument}", fix=fix)
 
 
+def check_place(place: Path, fix: str = "give a Hugging Face checkpoint or what llmc build wrote") -> None:
+    """Raise LLMC0233 where there is no directory to load."""
+    if not os.path.isdir(place):  # Path.is_dir raises for a name that is too long
+        raise LlmcError("LLMC0233", f"{place} is no directory", str(place), fix=fix)
+
+
 def check_options(quant: str, dtype: str | None, max_sequences: int, max_context: int | None) -> None:
     """Raise for what no model can be compiled with, before minutes of work: LLMC0420, LLMC0313, LLMC0234."""
     check_scheme(quant)

@@ -29,6 +29,21 @@ class SamplingParams:
     seed: int = 0
 
 
+def check_length(tokens: int, new: int, context: int, name: str) -> None:
+    """Raise LLMC0851 for a prompt of no tokens, LLMC0852 for one that has no room for `new` ones in the context."""
+    if tokens == 0:
+        fix = "give at least one token, such as the model's BOS"
+        raise LlmcError("LLMC0851", f"{name} is empty", name, why="it has no token", fix=fix)
+    if tokens + new > context:
+        raise LlmcError(
+            "LLMC0852",
+            f"{name} has {tokens} tokens; with {new} new ones that is more than {context}",
+            name,
+            why="the context of a sequence is limited by the size of its page table and by the model",
+            fix="shorten the prompt, ask for fewer tokens, or compile with a larger max-context",
+        )
+
+
 @dataclass
 class Request:
     """One sequence in flight: its tokens so far, its pages, and how many tokens the KV pool holds for it."""
@@ -167,22 +182,7 @@ class Session:
         """Raise for prompts that can't be continued: LLMC0851 empty, LLMC0852 too long, LLMC0853 unknown tokens."""
         assert self.max_context is not None
         for index, prompt in enumerate(prompts):
-            if len(prompt) == 0:
-                raise LlmcError(
-                    "LLMC0851",
-                    f"prompt {index} is empty",
-                    f"prompt {index}",
-                    why="it has no token",
-                    fix="give at least one token, such as the model's BOS",
-                )
-            if len(prompt) + max_new_tokens > self.max_context:
-                raise LlmcError(
-                    "LLMC0852",
-                    f"prompt {index} has {len(prompt)} tokens; with {max_new_tokens} new ones that is more than {self.max_context}",
-                    f"prompt {index}",
-                    why="the context of a sequence is limited by the size of its page table and by the model",
-                    fix="shorten the prompt, ask for fewer tokens, or compile with a larger max-context",
-                )
+            check_length(len(prompt), max_new_tokens, self.max_context, f"prompt {index}")
             self._check_known(prompt, f"prompt {index}")
 
     def _check_known(self, ids: Tokens, name: str) -> None:
@@ -386,4 +386,4 @@ class Session:
         return values if every else values[-1]
 
 
-__all__ = ["SamplingParams", "Session"]
+__all__ = ["SamplingParams", "Session", "check_length"]

@@ -14,15 +14,17 @@ from ...dialects.rt.ops import LaunchOp, ProgramOp
 from ...passes.framework.registry import Registry
 from ...runtime.cuda.device import gpu_missing
 from ...runtime.devices import open_device
+from ...runtime.generate import check_length
 from ...runtime.tokenizer import open_tokenizer
+from ...runtime.weights import read_json
 from .. import api
 from ..artefact import check_output, is_artefact, read_artefact, read_manifest, write_artefact
 from ..build import Settings
 from ..edited import build_edited
 from ..knobs import Knobs, read_knobs
-from ..options import check_fixed, check_options, checked_device
+from ..options import check_fixed, check_options, check_place, checked_device
 from ..phases import CompileOptions, make_registry
-from ..request import checked_count, checked_sampling
+from ..request import checked_count, checked_sampling, checked_text
 from .command import read_text
 from .instruments import CommandInstrument
 from .progress import ProgressLine
@@ -40,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     registry = make_registry(arguments.load_pass_plugin)
     check_run(arguments, place)
     prompt = read_text("-").removesuffix("\n") if arguments.prompt == "-" else arguments.prompt
+    check_prompt(arguments, place, prompt)
     device = device_for_run("emulator" if arguments.strict else arguments.device, knobs)
     with ProgressLine() as progress:
         settings = Settings(
@@ -58,9 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dump is not None:
         write_artefact(model.compiled, model.model, Path(arguments.dump))
     report_remarks(model.compiled.remarks, arguments)
-    limit = arguments.max_tokens
-    if limit is None:
-        limit = max(1, min(DEFAULT_TOKENS, model.model.context - len(model.encode(prompt))))
+    limit = new_tokens(arguments, len(model.encode(prompt)), model.model.context)
     pieces = model.generate(
         prompt, limit, temperature=arguments.temperature, top_k=arguments.top_k, top_p=arguments.top_p, seed=arguments.seed
     )
@@ -93,6 +94,7 @@ def check_run(arguments: argparse.Namespace, place: Path) -> None:
         checked_count(arguments.max_tokens)
     checked_sampling(arguments.temperature, arguments.top_k, arguments.top_p, arguments.seed)
     check_options(arguments.quant, arguments.dtype, arguments.max_sequences, arguments.max_context)
+    check_place(place)
     if arguments.strict and arguments.device not in (None, "emulator"):
         why = "only the emulator follows who wrote what"
         raise LlmcError("LLMC0239", f"--strict with --device {arguments.device}", "--strict", why, "leave one of them out")
@@ -104,8 +106,6 @@ def check_run(arguments: argparse.Namespace, place: Path) -> None:
             why="it has no token",
             fix="give at least one token, such as the model's BOS",
         )
-    if place.is_dir() and not (place / "tokenizer.json").exists():
-        open_tokenizer(place / "tokenizer.json")
     if remarks_wanted(arguments) is not None and is_artefact(place):
         what = f"{place} is an artefact: nothing is compiled that remarks could be made on"
         fix = "give --remarks to the llmc build that makes the artefact, or run the checkpoint"
@@ -115,6 +115,23 @@ def check_run(arguments: argparse.Namespace, place: Path) -> None:
             what = f"{place} is an artefact: nothing is compiled that could be dumped"
             raise LlmcError("LLMC0237", what, str(place), fix=f"its IR is in {place / 'ir'}")
         check_output(Path(arguments.dump))
+
+
+def check_prompt(arguments: argparse.Namespace, place: Path, prompt: str) -> None:
+    """Raise for a prompt that the model can't continue, before it is compiled or loaded: LLMC0230, LLMC0235, LLMC0851, LLMC0852."""
+    tokens = len(open_tokenizer(place / "tokenizer.json").encode(checked_text(prompt)).ids)
+    if is_artefact(place):
+        context = read_manifest(place)["context"]
+    else:
+        context = api.context_of(read_json(place / "config.json"), 0, arguments.max_context, place)
+    check_length(tokens, new_tokens(arguments, tokens, context), context, "the prompt")
+
+
+def new_tokens(arguments: argparse.Namespace, tokens: int, context: int) -> int:
+    """How many tokens to make after a prompt of `tokens`."""
+    if arguments.max_tokens is not None:
+        return arguments.max_tokens
+    return max(1, min(DEFAULT_TOKENS, context - tokens))
 
 
 def device_for_run(asked: str | None, knobs: Knobs) -> str:
@@ -214,8 +231,8 @@ def check_build(arguments: argparse.Namespace, place: Path, out: Path, registry:
     elif is_artefact(place):
         fix = "give the checkpoint it was built from, or --ir FILE to compile an edited dump of it"
         raise LlmcError("LLMC0224", f"{place} is an artefact already", str(place), fix=fix)
-    elif not place.is_dir():
-        raise LlmcError("LLMC0233", f"{place} is no directory", str(place), fix="give a Hugging Face checkpoint")
+    else:
+        check_place(place, fix="give a Hugging Face checkpoint")
     check_output(out)
 
 

@@ -134,6 +134,8 @@ def test_text_needs_a_tokenizer(command: Command, spoilt: Path) -> None:
 def test_a_place_that_is_none(command: Command, tmp_path: Path) -> None:
     command("run", tmp_path / "nowhere", *PROMPT, *EMULATOR).refused("LLMC0233", "nowhere")
     command("build", tmp_path / "nowhere", "-o", tmp_path / "out", *EMULATOR).refused("LLMC0233", "nowhere")
+    command("run", "a" * 5000, *PROMPT, *EMULATOR).refused("LLMC0233", "aaaa")
+    command("build", "a" * 5000, "-o", tmp_path / "out", *EMULATOR).refused("LLMC0233", "aaaa")
     command("inspect", tmp_path).refused("LLMC0225")
 
 
@@ -218,6 +220,22 @@ def test_prompts_must_fit(command: Command, built: Path) -> None:
     command("run", built, "--prompt", "fox " * 128, *EMULATOR).refused("LLMC0852")
     command("run", built, "--prompt", "   ", *EMULATOR).refused("LLMC0851")
     command("run", built, "--prompt", "fox \udcff", *EMULATOR).refused("LLMC0235")
+
+
+def test_a_prompt_that_does_not_fit_is_told_before_the_model_is_compiled(command: Command, spoilt: Path) -> None:
+    (spoilt / "model.safetensors").unlink()  # what is read first of all
+    for words, flags, code, text in (
+        ("fox " * 128, (), "LLMC0852", "128 tokens; with 1 new ones that is more than 128"),
+        ("fox " * 3, ("--max-tokens", "126"), "LLMC0852", "3 tokens; with 126 new ones"),
+        ("fox " * 3, ("--max-context", "3"), "LLMC0852", "more than 3"),
+        ("fox", ("--max-context", "129"), "LLMC0236", "ask for one of at most 128"),
+        ("   ", (), "LLMC0851", "empty"),
+        ("fox \udcff", (), "LLMC0235", "Unicode"),
+        ("fox", (), "LLMC0304", "has no *.safetensors file"),
+    ):
+        result = command("run", spoilt, "--prompt", words, *flags, *EMULATOR)
+        result.refused(code, text)
+        assert result.out == ""
 
 
 # Machines -------------------------------------------------------------------------------------------------------------
