@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from pathlib import Path
 
 from ...dialects.ir.diagnostics import LlmcError
 
+REFUSALS = ("LLMC0841", "LLMC0845")
+"""The codes of PTX that ptxas does not take, or dies of."""
 TIMEOUT_S = 120.0
 """ptxas can run for minutes on kernels that were unrolled too far; that is an error to explain, not to wait for."""
 
@@ -145,7 +148,7 @@ def assemble(
 
     cache: a directory; a hit needs the same text, ptxas version, target and flags. None: no cache.
     where: the op or location to name in errors. Raises LlmcError LLMC0840 (no ptxas), LLMC0841 (ptxas refuses: the
-    offending PTX line is shown), LLMC0842 (it ran longer than timeout_s).
+    offending PTX line is shown), LLMC0842 (it ran longer than timeout_s), LLMC0845 (a signal ended it).
     """
     ptxas = ptxas or find_ptxas()
     key = cache_key(ptx, target, ptxas, flags)
@@ -169,6 +172,8 @@ def assemble(
                 fix="unroll less: choose a smaller tile or fewer stages",
             ) from None
         log = (done.stdout + done.stderr).replace(str(source), "kernel.ptx")
+        if done.returncode < 0:
+            raise _killed(signal.Signals(-done.returncode), ptx, target, log, where)
         if done.returncode != 0 or not out.exists():
             raise _refused(ptx, target, log, where)
         result = read_log(out.read_bytes(), log)
@@ -261,7 +266,21 @@ def _refused(ptx: str, target: str, log: str, where: object) -> LlmcError:
         f"ptxas refused a kernel for {target}",
         where=place or None,
         why="; ".join(errors) or log.strip()[-400:],
-        fix="if the schedule was pinned, choose another; otherwise this is a bug in llmc: the PTX is in the dump",
+        fix="if the schedule was pinned, choose another; otherwise this is a mistake in llmc: report it with the PTX, which "
+        f"llmc build DIR -o OUT --device emulator --target {target} writes to OUT/ptx without ptxas",
+    )
+
+
+def _killed(number: signal.Signals, ptx: str, target: str, log: str, where: object) -> LlmcError:
+    lines = f"the kernel has {ptx.count(chr(10))} lines of PTX"
+    said = log.strip()[-400:]
+    return LlmcError(
+        "LLMC0845",
+        f"ptxas did not finish a kernel for {target}: {number.name} ended it",
+        where=where or "ptxas",
+        why=f"{lines}; ptxas said: {said}" if said else lines,
+        fix="after SIGKILL give it more memory (it runs for several kernels at once); where it crashes, choose another schedule or "
+        "another ptxas, which LLMC_PTXAS names",
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
-from ...codegen.ptx.assemble import assemble
+from ...codegen.ptx.assemble import REFUSALS, assemble
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.parsing import parse_module
 from ...passes.framework.registry import Registry
@@ -122,7 +122,7 @@ class Assembles:
             except LlmcError as error:
                 if error.code == "LLMC0842":  # it ran too long
                     return None
-                if error.code != "LLMC0841":
+                if error.code not in REFUSALS:
                     raise
                 return False
         return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from xdsl.ir import Operation
 
-from ...codegen.ptx.assemble import assemble
+from ...codegen.ptx.assemble import REFUSALS, assemble
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.parsing import parse_module
 from ...passes.framework.instrument import Instrument
@@ -93,7 +93,7 @@ class PtxasRejects:
             try:
                 assemble(ptx, target.name, ptxas=ptxas)
             except LlmcError as error:
-                if error.code == "LLMC0841":
+                if error.code in REFUSALS:
                     return re.sub(r"'[^']*'|%?\w*\d\w*", "_", error.what)
                 raise
             self.accepted.add(ptx)

@@ -55,6 +55,18 @@ def test_a_refusal_shows_the_line_and_where_it_came_from() -> None:
         assemble(bad, "sm_80", where="kernel @k")
     shown = e.value.render()
     assert "mul.q32" in shown and "model.layers.3.mlp" in shown and "kernel @k" in shown
+    assert "--device emulator --target sm_80 writes to OUT/ptx" in shown and "the dump" not in shown
+
+
+@pytest.mark.parametrize("name", ["KILL", "SEGV"])
+def test_a_ptxas_that_a_signal_ends_is_not_taken_for_a_refusal(name: str, tmp_path: Path) -> None:
+    ptxas = tmp_path / "ptxas"
+    ptxas.write_text(f'#!/bin/sh\n[ "$1" = --version ] || kill -{name} $$\n')
+    ptxas.chmod(0o755)
+    with pytest.raises(LlmcError, match=rf"LLMC0845.*SIG{name} ended it") as e:
+        assemble("\n" * 7, "sm_80", ptxas=ptxas)
+    shown = e.value.render()
+    assert "7 lines of PTX" in shown and "more memory" in shown and "mistake in llmc" not in shown
 
 
 def test_a_missing_ptxas_says_how_to_get_it() -> None:
