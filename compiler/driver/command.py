@@ -6,12 +6,13 @@ import atexit
 import faulthandler
 import gc
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -151,3 +152,22 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(str(path), error) from None
+
+
+def write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write files of these names and texts into a folder, which is made if need be: all of them or none. Raises LLMC0005 when that
+    fails."""
+    there = folder.exists()
+    make_folder(folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as staging:
+            for name, text in texts.items():
+                (Path(staging) / name).write_text(text, encoding="utf-8")
+            for name in texts:
+                os.replace(Path(staging) / name, folder / name)
+    except BaseException as error:
+        if not there:
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise unwritable(str(folder), error) from None
+        raise

@@ -240,7 +240,7 @@ def render(module: ModuleOp, arguments: argparse.Namespace, registry: Registry) 
     if arguments.emit_ptx or arguments.emit_ptx_dir is not None:
         from ..kernels import ptx_texts
         from ..phases import CompileOptions
-        from .command import make_folder, write_text
+        from .command import write_files
 
         texts = dict(ptx_texts(module, registry.targets.find(CompileOptions.of(module).target).arch, arguments.line_info))
         if not texts:
@@ -250,9 +250,7 @@ def render(module: ModuleOp, arguments: argparse.Namespace, registry: Registry) 
             )
         if arguments.emit_ptx_dir is not None:
             directory = Path(arguments.emit_ptx_dir)
-            make_folder(directory)
-            for kernel, ptx in texts.items():
-                write_text(str(directory / f"{kernel}.ptx"), ptx)
+            write_files(directory, {f"{kernel}.ptx": ptx for kernel, ptx in texts.items()})
             print(f"{len(texts)} kernel{'' if len(texts) == 1 else 's'} written to {directory}", file=sys.stderr)
         if arguments.emit_ptx:
             return "\n".join(texts.values())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -275,6 +277,29 @@ def test_places_that_cannot_be_written(command: Command, checkpoint: Path, tmp_p
     assert (tmp_path / "file").read_text() == (tmp_path / "full" / "thesis.txt").read_text() == "mine"
     (tmp_path / "x.mlir").write_text("builtin.module {}")
     command("opt", tmp_path / "x.mlir", "-o", tmp_path / "nowhere" / "x.mlir").refused("LLMC0005", "nowhere")
+
+
+def test_kernels_are_written_all_or_none(
+    command: Command, artefact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "advance_kernel.ptx").write_text("mine")
+    write, written = Path.write_text, list[Path]()
+
+    def write_two(path: Path, text: str, **more: Any) -> int:
+        written.append(path)
+        if len(written) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, text, **more)
+
+    monkeypatch.setattr(Path, "write_text", write_two)
+    for name in ("new", "there"):
+        written.clear()
+        result = command("opt", artefact / "ir" / "model.ptx", "--emit-ptx-dir", tmp_path / name)
+        result.refused("LLMC0005", name, "No space left")
+        assert len(written) == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["there"]
+    assert [(p.name, p.read_text()) for p in (tmp_path / "there").iterdir()] == [("advance_kernel.ptx", "mine")]
 
 
 # Artefacts ------------------------------------------------------------------------------------------------------------
