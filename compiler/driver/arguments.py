@@ -1,10 +1,13 @@
-"""argparse with errors of the same form as all others. Imports nothing else, so that `--help` answers at once."""
+"""argparse with errors of the same form as all others. Imports nothing slow, so that `--help` answers at once."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
 from typing import Any, NoReturn
+
+from ... import __version__
 
 
 def load_plugins(p: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]
@@ -16,6 +19,11 @@ def load_plugins(p: argparse._ActionsContainer) -> None:  # pyright: ignore[repo
         metavar="FILE.py",
         help="load the passes, pipelines, dialects, targets and schedules of a Python file (docs/extending.md); may be repeated",
     )
+
+
+def version(p: argparse.ArgumentParser) -> None:
+    """The flag that tells the version; every command has it."""
+    p.add_argument("--version", action="version", version=f"%(prog)s {__version__}", help="print the version and end")
 
 
 def count(text: str) -> int:
@@ -78,6 +86,21 @@ class Parser(argparse.ArgumentParser):
 
         error = LlmcError("LLMC0239", message, f"the arguments of {self.prog}", fix=fix or f"see {self.prog} --help")
         self.exit(1, error.render() + "\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help or a version and see that it arrives, which argparse does not; None is a standard output that is closed."""
+        if file is sys.stderr:
+            return super()._print_message(message, file)
+        from .standard_output import Output
+
+        output = Output(file)
+        try:
+            output.write(message)
+            output.flush()
+        except BrokenPipeError:
+            self.exit(0)
+        except Exception as error:  # an LlmcError, whose class is slow to import
+            self.exit(1, f"{error}\n")
 
 
 def add_remark_flags(p: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage] groups and parsers have no other base

@@ -43,9 +43,6 @@ def guarded(body: Callable[[], int], debug: bool = False, style: ErrorStyle | No
             raise
         print(style.render(error), file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         return 0
     except MemoryError:

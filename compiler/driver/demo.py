@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .interrupts import interruptible
+
 CHECKPOINT = Path(__file__).resolve().parents[2] / "examples" / "storyteller" / "checkpoint"
 PROMPT = "Once there was a child called Nora"
 TIE = 0.25
@@ -21,6 +23,7 @@ prompts, against f32: PyTorch's bf16 is off by up to 0.17 on the difference of t
 of 0.06), llmc's by up to 0.08 (its logits are f32). A kernel that computes something else is off by whole units."""
 
 
+@interruptible
 def main(argv: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(prog="demo", description=__doc__)
     p.add_argument("--device", default=None, help="auto (default), cuda, emulator or reference")

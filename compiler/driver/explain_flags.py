@@ -40,6 +40,7 @@ def variable_lines(word: str) -> list[str]:
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Every command and its parser."""
     yield "llmc-opt", opt.parser()
+    yield "llmc", llmc.parser()
     for name, parser in subparsers(llmc.parser()).items():
         yield f"llmc {name}", parser
     yield "llmc-reduce", reduce.parser()

@@ -9,7 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser, add_numerics_flags, add_remark_flags, load_plugins
+from .arguments import Parser, add_numerics_flags, add_remark_flags, load_plugins, version
+from .interrupts import interruptible
 from .opt_arguments import PHASES
 
 
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
         description="Compile transformer models to PTX and run them.",
         epilog="`llmc explain CODE` says what an error such as error[LLMC0221] stands for and what to do about it.",
     )
+    version(p)
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     run = commands.add_parser("run", help="run a checkpoint, or what `llmc build` wrote")
     run.add_argument("model", metavar="DIR", help="a Hugging Face directory or an artefact")
@@ -151,6 +153,7 @@ def flag_as_word(argv: list[str]) -> list[str]:
     return [argv[0], "--", argv[1]] if asked else argv
 
 
+@interruptible
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0, or 1 after an error that was printed to stderr)."""
     arguments = parser().parse_args(flag_as_word(list(sys.argv[1:] if argv is None else argv)))

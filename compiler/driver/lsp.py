@@ -9,7 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser, load_plugins
+from .arguments import Parser, load_plugins, version
+from .interrupts import interruptible
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
         description="The language server for llmc's IR files; editors start it. It speaks on standard input and output.",
         epilog="docs/editor.md says how to set up editors. It needs pygls: pip install 'llmc[editor]'.",
     )
+    version(p)
     p.add_argument("--stdio", action="store_true", help="speak on standard input and output (default)")
     p.add_argument("--tcp", default=None, metavar="HOST:PORT", help="wait for one client on a port of this machine instead")
     load_plugins(p)
@@ -48,6 +50,7 @@ def address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+@interruptible
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the server until its client leaves; returns the exit code."""
     arguments = parser().parse_args(argv)

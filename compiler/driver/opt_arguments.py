@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import Once, add_numerics_flags, add_remark_flags, count, count_or_all, load_plugins
+from .arguments import Once, add_numerics_flags, add_remark_flags, count, count_or_all, load_plugins, version
 from .opt_parser import OptParser
 
 PHASES = ("nn", "fusion", "quant", "layout", "tile", "ptx")
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     p.set_defaults(pass_flags=())
     p.add_argument("input", nargs="?", default="-", help="file to read; - or nothing: standard input")
     p.add_argument("-o", "--output", default=None, metavar="FILE", help="file to write; - : standard output (default)")
+    version(p)
     for group in (running, emitting, checking, numerics, printing, seeing, remarks, debugging, listing):
         group(p)
     return p

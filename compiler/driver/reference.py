@@ -27,6 +27,7 @@ from . import llmc, lsp, opt
 from .arguments import Parser, load_plugins
 from .command import guarded
 from .error_catalogue import errors_page
+from .interrupts import interruptible
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,6 +92,7 @@ def outdated(root: Path = ROOT) -> list[str]:
     ]
 
 
+@interruptible
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="reference", description="Write the generated pages of docs/.")
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is out of date")

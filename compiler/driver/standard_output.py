@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from ...dialects.ir.diagnostics import LlmcError
+if TYPE_CHECKING:
+    from ...dialects.ir.diagnostics import LlmcError
 
 
 class Output:
@@ -63,5 +64,7 @@ def standard_output() -> Generator[None]:
 
 def unwritable(path: str, error: OSError) -> LlmcError:
     """LLMC0005, for what could not be written."""
+    from ...dialects.ir.diagnostics import LlmcError  # slow to import, and --help answers at once
+
     fix = "choose a place with room and permission"
     return LlmcError("LLMC0005", f"can't write {path}", path, why=error.strerror or str(error), fix=fix)

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..driver.arguments import Parser, amount, load_plugins
+from ..driver.arguments import Parser, amount, load_plugins, version
+from ..driver.interrupts import interruptible
 
 if TYPE_CHECKING:
     from ...passes.framework.instrument import Instrument
@@ -22,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
         description="Make IR small while it keeps showing one failure.",
         epilog="Example: llmc-reduce model.nn --pass-fails='canonicalize,my-pass' -o small.mlir; a reproducer needs no test",
     )
+    version(p)
     p.add_argument("input", metavar="FILE", help="the IR, or a reproducer; - reads standard input")
     p.add_argument("-o", "--output", default="-", metavar="FILE", help="file to write; - : standard output (default)")
     g = p.add_argument_group("what must stay (default: the failure that a reproducer shows)").add_mutually_exclusive_group()
@@ -46,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+@interruptible
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0, or 1 after an error that was printed to stderr)."""
     arguments = parser().parse_args(argv)

@@ -13,13 +13,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import llmc
 import pytest
 from commands import WORDS, Command
 from llmc.compiler import api
 from llmc.compiler.driver import llmc as llmc_command
+from llmc.compiler.driver import lsp as lsp_command
 from llmc.compiler.driver import opt as opt_command
 from llmc.compiler.driver.progress import ProgressLine
+from llmc.compiler.reduce import command as reduce_command
 from llmc.runtime.emulator.device import EmulatorDevice
 from llmc.runtime.executor import DeviceEngine
 from tools import needs_ptxas
@@ -332,3 +336,13 @@ def test_an_output_that_is_a_link_keeps_the_link(command: Command, module: Path,
     (tmp_path / "link.nn").symlink_to("real.nn")
     assert command("opt", module, "-o", tmp_path / "link.nn").code == 0
     assert (tmp_path / "link.nn").is_symlink() and "func.func @main" in (tmp_path / "real.nn").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("llmc", llmc_command), ("llmc-opt", opt_command), ("llmc-reduce", reduce_command), ("llmc-lsp", lsp_command)],
+)
+def test_every_command_tells_the_version(name: str, module: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        module.main(["--version"])
+    assert (leaving.value.code, capsys.readouterr().out) == (0, f"{name} {llmc.__version__}\n")

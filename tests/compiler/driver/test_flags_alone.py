@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import llmc
 import numpy as np
 import pytest
 from commands import Command, Outcome
@@ -172,6 +173,7 @@ ALONE: dict[str, Alone] = {
     "--debug-counter": Alone(("--debug-counter=pass=1:0",), lambda o, f: "nn.reshape" in o.out),
     "--print-debug-counter": Alone(("--print-debug-counter",), says("pass")),
     "--opt-bisect-limit": Alone(("--opt-bisect-limit=0",), lambda o, f: "nn.reshape" in o.out and "canonicalize" in o.err),
+    "--version": Alone(("--version",), prints(f"llmc-opt {llmc.__version__}"), (), ir=False),
     "--list-passes": Alone(("--list-passes",), prints("canonicalize", "expand-rings"), (), ir=False),
     "--show-dialects": Alone(("--show-dialects",), prints("nn", "fusion"), (), ir=False),
     "--list-targets": Alone(("--list-targets",), prints("sm_80", "sm_90a"), (), ir=False),

@@ -18,6 +18,9 @@ IR = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {" + RESHAPES + "  fun
 COMMANDS = {
     "llmc-opt": "llmc.compiler.driver.opt {}",
     "llmc-opt that lists": "llmc.compiler.driver.opt --list-targets",
+    "llmc-opt that helps": "llmc.compiler.driver.opt --help",
+    "llmc that helps": "llmc.compiler.driver.llmc run --help",
+    "llmc that tells its version": "llmc.compiler.driver.llmc --version",
     "llmc explain": "llmc.compiler.driver.llmc explain LLMC0005",
     "llmc explain of everything": "llmc.compiler.driver.llmc explain",
     "llmc-reduce": "llmc.compiler.reduce.command {} --test true --quiet",
