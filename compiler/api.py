@@ -286,6 +286,11 @@ def build(
         open_tokenizer(place / "tokenizer.json")  # a damaged one is better known before minutes of work
     start = time.perf_counter()
     imported = load_checkpoint(place, dtype=dtype)
+    if imported.unused:
+        settings.warn(
+            f"{place}: the model has no place for {len(imported.unused)} of the checkpoint's {len(imported.weights)} tensors, such as "
+            f"{imported.unused[-1]}; config.json and the weights must belong together"
+        )
     seconds = time.perf_counter() - start
     compiled, model = compile_imported(imported, target, quant, max_sequences, max_context, settings, place)
     compiled.seconds = {"import": seconds, **compiled.seconds}

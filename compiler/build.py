@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,12 +40,18 @@ def silent(phase: str, what: str, done: int, total: int) -> None:
     """A progress callback that says nothing."""
 
 
+def warn(text: str) -> None:
+    """A warning as Python gives them."""
+    warnings.warn(text, stacklevel=2)
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to compile, which is not part of what is compiled.
 
     codegen: make PTX (the reference needs none). assemble: make cubins (needs ptxas). cache: where kernels are kept; None keeps none. verify: check the IR after each pass.
-    dumps: keep the text of every phase. progress: called with (phase, what, done, total). trace: sees every pass; kernels then come
+    dumps: keep the text of every phase. progress: called with (phase, what, done, total). warn: called with
+    what is odd about a checkpoint, but no error. trace: sees every pass; kernels then come
     from no cache, for a cached one has no passes to see. registry: the passes, dialects, targets and schedules that there are.
     failed: called with the error of a pass, a module and the pipeline that fails on it, before the error is raised.
     """
@@ -56,6 +63,7 @@ class Settings:
     verify: bool = False
     dumps: bool = False
     progress: Progress = silent
+    warn: Callable[[str], None] = warn
     instruments: Sequence[Instrument] = ()
     registry: Registry = field(default_factory=make_registry)
     trace: LowerTrace | None = None

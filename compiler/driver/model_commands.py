@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             cache=not arguments.no_cache and not told,  # what comes from a cache has no remarks to make
             dumps=arguments.dump is not None,
             progress=progress,
+            warn=progress.warn,
             registry=registry,
             failed=lambda error, module, elements: write_build_reproducer(error, module, elements, arguments, registry),
         )
@@ -174,6 +175,7 @@ def build(arguments: argparse.Namespace) -> int:
                 cache=cached,
                 dumps=True,
                 progress=progress,
+                warn=progress.warn,
                 instruments=checks,
                 trace=trace,
                 registry=registry,

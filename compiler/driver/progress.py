@@ -42,6 +42,11 @@ class ProgressLine:
             self.stream.flush()
         self.phase = phase
 
+    def warn(self, text: str) -> None:
+        """Print a warning in place of the line, which goes on below."""
+        self.close()
+        print(f"warning: {text}", file=self.stream)
+
     def close(self) -> None:
         if self.stream.isatty() and self.phase:
             self.stream.write("\r\x1b[K")

@@ -7,7 +7,8 @@ imported.weights["model.norm.weight"]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module as import_module_by_name
@@ -34,6 +35,8 @@ RENAMES: tuple[tuple[str, str], ...] = (
     ("LayerNorm.bias", "LayerNorm.beta"),
     ("lm_head.weight", "embed_out.weight"),  # GPT-NeoX
 )
+LEFTOVERS = (r"(^|\.)inv_freq$", r"(^|\.)position_ids$", r"(^|\.)(attn|attention)\.(masked_)?bias$")
+"""Buffers that older versions of transformers saved, and that models compute by now."""
 
 
 @dataclass
@@ -51,6 +54,8 @@ class ImportedModel:
     tokenizer_path: Path | None = None
     eos_ids: tuple[int, ...] = ()
     checkpoint: Checkpoint | None = None
+    unused: Sequence[str] = ()
+    """Tensors of the checkpoint that the model has no place for."""
     first_position: int = 0
     """What the model calls the position of a sequence's first token; it is 0 for `module`."""
 
@@ -75,6 +80,7 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
         chosen = _dtype(torch, dtype, config, weights.info(next(iter(weights))))
         model = capture.build_huggingface(checkpoint.directory, chosen)
         entries = _bind(model, weights.info, set(weights))
+        unused = _unused(model, weights)
     decoder = bool(getattr(model, "can_generate", lambda: False)())
     first = 0 if decoder else first_position(model)
     captured = capture.capture_huggingface(model, first)
@@ -90,6 +96,7 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
         tokenizer_path=checkpoint.tokenizer_path,
         eos_ids=eos_ids,
         checkpoint=checkpoint,
+        unused=unused,
         first_position=first,
     )
 
@@ -291,6 +298,15 @@ def _bind(model: Any, info: Callable[[str], TensorInfo], known: set[str]) -> dic
         what = f"the checkpoint lacks {len(missing)} tensor{'s' if len(missing) > 1 else ''} of the model: {', '.join(missing[:4])}"
         raise LlmcError("LLMC0314", what, fix="download the whole checkpoint; check `architectures` in config.json")
     return entries
+
+
+def _unused(model: Any, known: Iterable[str]) -> list[str]:
+    """The tensors that the model has no place for, but for what older checkpoints of it are known to hold."""
+    prefix = getattr(model, "base_model_prefix", "") or ""
+    names = [n for n, _ in (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))]
+    placed = {candidate for name in names for candidate in _candidates(name, prefix)}
+    harmless = (*LEFTOVERS, *(getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ()))
+    return [n for n in known if n not in placed and not any(re.search(pattern, n) for pattern in harmless)]
 
 
 def _candidates(name: str, prefix: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from llmc.compiler import api
 from llmc.compiler.artefact import manifest_digest
+from llmc.compiler.build import Settings
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.runtime.cuda.device import gpu_missing
 from llmc.runtime.safetensors import write_safetensors
@@ -126,6 +127,31 @@ def test_a_bad_checkpoint_is_explained(
     out = spoilt.parent / "out"
     command("build", spoilt, "-o", out, *EMULATOR).refused(code, text)
     assert sorted(p.name for p in spoilt.parent.iterdir()) == ["checkpoint"]
+
+
+def test_tensors_that_the_model_has_no_place_for_are_told(command: Command, spoilt: Path) -> None:
+    layer = {n.replace("layers.0", "layers.1"): a for n, a in tensors().items() if "layers.0" in n}
+    write_safetensors(spoilt / "model.safetensors", tensors() | layer)
+    result = command("build", spoilt, "-o", spoilt.parent / "out", *EMULATOR)
+    told = [line for line in result.err.splitlines() if line.startswith("warning: ")]
+    assert result.code == 0 and len(told) == 1
+    assert f"no place for {len(layer)} of the checkpoint's {len(tensors()) + len(layer)} tensors" in told[0]
+    assert "model.layers.1." in told[0]
+    with pytest.warns(UserWarning, match=r"no place for 9 .* model\.layers\.1\."):
+        api.load(spoilt, device="reference", settings=Settings(cache=False))
+
+
+def test_leftovers_of_older_checkpoints_are_not_told(command: Command, spoilt: Path) -> None:
+    array = np.zeros(4, np.float32)
+    names = (
+        "rotary_emb.inv_freq",
+        "model.layers.0.attn.bias",
+        "model.layers.0.attention.masked_bias",
+        "embeddings.position_ids",
+    )
+    head = {"lm_head.weight": tensors()["model.embed_tokens.weight"]}
+    write_safetensors(spoilt / "model.safetensors", tensors() | head | dict.fromkeys(names, array))
+    assert "warning" not in command("build", spoilt, "-o", spoilt.parent / "out", *EMULATOR).err
 
 
 def test_text_needs_a_tokenizer(command: Command, spoilt: Path) -> None:
