@@ -24,7 +24,7 @@ from ..edited import build_edited
 from ..knobs import Knobs, read_knobs
 from ..options import check_fixed, check_options, check_place, checked_device
 from ..phases import CompileOptions, make_registry
-from ..request import checked_count, checked_sampling, checked_text
+from ..request import article, checked_count, checked_sampling, checked_text
 from .command import read_text
 from .instruments import CommandInstrument
 from .progress import ProgressLine
@@ -257,7 +257,7 @@ def inspect(arguments: argparse.Namespace) -> int:
     kernels = [op for op in compiled.module.body.block.ops if isinstance(op, KernelOp)]
     families = Counter(op.family.data for op in kernels)
     print(
-        f"{place}: a {model.kind} for {options.target}, weights {options.scheme}, context {model.context}, {options.max_sequences} sequences"
+        f"{place}: {article(model.kind)} for {options.target}, weights {options.scheme}, context {model.context}, {options.max_sequences} sequences"
     )
     print(f"weights: {model.checkpoint}")
     print(f"kernels: {len(kernels)} ({', '.join(f'{n} {f}' for f, n in families.items())})")

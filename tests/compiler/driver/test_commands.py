@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ import llmc
 import pytest
 from commands import WORDS, Command
 from llmc.compiler import api
+from llmc.compiler.artefact import read_artefact
 from llmc.compiler.driver import llmc as llmc_command
 from llmc.compiler.driver import lsp as lsp_command
+from llmc.compiler.driver import model_commands
 from llmc.compiler.driver import opt as opt_command
 from llmc.compiler.driver.progress import ProgressLine
 from llmc.compiler.reduce import command as reduce_command
@@ -173,6 +176,15 @@ def test_a_build_that_is_ended_midway_leaves_nothing(checkpoint: Path, tmp_path:
     child.send_signal(signal.SIGTERM)
     assert child.wait(30) == 143
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("kind", "words"), [("decoder", "a decoder for"), ("encoder", "an encoder for")])
+def test_inspect_says_what_kind_of_model_it_is(
+    kind: str, words: str, command: Command, artefact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled, model = read_artefact(artefact)
+    monkeypatch.setattr(model_commands, "read_artefact", lambda *_: (compiled, replace(model, kind=kind)))
+    assert command("inspect", artefact).out.startswith(f"{artefact}: {words} sm_80")
 
 
 def test_inspect_lists_kernels_and_programs(command: Command, artefact: Path) -> None:
