@@ -4,6 +4,7 @@ model = llmc.load("path/to/checkpoint")
 for piece in model.generate("Once upon a time", max_tokens=100):
     print(piece, end="")
 model.logits([1, 2, 3])                      # f32 [vocabulary]
+model.generate_batch(["Once", "Far away"])   # needs max_sequences=2 to decode them together
 
 fast = llmc.compile(torch_module, (example,))
 fast(example)
@@ -39,7 +40,7 @@ from .knobs import read_knobs
 from .model_cache import find_model, keep_model, model_key
 from .options import check_arguments, check_fixed, check_options, check_place, check_scheme, check_sizes, checked_device
 from .phases import CompileOptions
-from .request import checked_count, checked_flag, checked_ids, checked_sampling, checked_text
+from .request import checked_count, checked_flag, checked_ids, checked_prompts, checked_sampling, checked_text
 
 if TYPE_CHECKING:
     from .frontend.compiled_module import CompiledModule
@@ -53,7 +54,7 @@ PREFILL_ROWS = 4096
 
 @dataclass
 class Timings:
-    """What the last generation took: seconds to the first token, seconds for the tokens after it; and on a device that counts them
+    """What the last generation took: seconds to the first token, seconds for the tokens after it (of all prompts of a batch); and on a device that counts them
     (the emulator) the instructions, each once for every warp that runs it."""
 
     first_token: float = 0.0
@@ -118,20 +119,53 @@ class LanguageModel:
         """
         self._check_open()
         count, sampling = checked_count(max_tokens), checked_sampling(temperature, top_k, top_p, seed)
+        ids = self._continued([prompt], count)
+        tokens = (token for _, token in self._stream(ids, count, sampling))
+        return self._pieces(ids[0], tokens) if isinstance(prompt, str) else tokens
+
+    def generate_batch(
+        self,
+        prompts: Sequence[str | Sequence[int]],
+        max_tokens: int = 64,
+        *,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> list[Any]:
+        """The continuation of each prompt, as long as it gets: a text for a text, a list of token ids for token ids.
+
+        As many are decoded together as `max_sequences` of `llmc.load` says, one such group after another. The arguments and errors
+        are those of `generate`; each prompt is drawn with the same seed.
+        """
+        self._check_open()
+        count, sampling = checked_count(max_tokens), checked_sampling(temperature, top_k, top_p, seed)
+        each = checked_prompts(prompts)
+        ids = self._continued(each, count)
+        made: list[list[int]] = [[] for _ in ids]
+        for index, token in self._stream(ids, count, sampling):
+            made[index].append(token)
+        return [
+            "".join(self._pieces(i, iter(tokens))) if isinstance(prompt, str) else tokens
+            for prompt, i, tokens in zip(each, ids, made, strict=True)
+        ]
+
+    def _continued(self, prompts: Sequence[object], count: int) -> list[list[int]]:
+        """The token ids of prompts that this model can continue by `count` tokens."""
         if self.model.kind != "decoder":
             what = f"{self.model.checkpoint} is a model of kind {self.model.kind}: it has no next token"
             raise LlmcError("LLMC0227", what, str(self.model.checkpoint), fix="llmc.load(…).logits gives what it computes")
-        ids = self.encode(prompt) if isinstance(prompt, str) else checked_ids(prompt)
-        self.session.check([ids], count)
-        tokens = self._tokens(ids, count, sampling)
-        return self._pieces(ids, tokens) if isinstance(prompt, str) else tokens
+        ids = [self.encode(prompt) if isinstance(prompt, str) else checked_ids(prompt) for prompt in prompts]
+        self.session.check(ids, count)
+        return ids
 
-    def _tokens(self, ids: list[int], max_tokens: int, sampling: SamplingParams) -> Iterator[int]:
+    def _stream(self, prompts: list[list[int]], max_tokens: int, sampling: SamplingParams) -> Iterator[tuple[int, int]]:
+        """(prompt's index, token) as tokens are made, timed."""
         self._check_open()
         self.timings = Timings()
         start = first = time.perf_counter()
         begun = self._instructions()
-        for _, token in self.session.stream([ids], max_tokens, sampling):
+        for index, token in self.session.stream(prompts, max_tokens, sampling):
             now, done = time.perf_counter(), self._instructions()
             if self.timings.tokens == 0:
                 self.timings.first_token, self.timings.first_instructions = now - start, done - begun
@@ -139,7 +173,7 @@ class LanguageModel:
             else:
                 self.timings.later_tokens, self.timings.later_instructions = now - first, done - begun
             self.timings.tokens += 1
-            yield token
+            yield index, token
             self._check_open()
 
     def _instructions(self) -> int:
@@ -214,7 +248,7 @@ def load(
 
     device: auto (a GPU where there is one, else the emulator), cuda, emulator, or reference (numpy on the `layout` level).
     quant: `none` or `int8` (weights, a scale for each output channel). dtype: `bfloat16`, `float16` or `float32` instead of the checkpoint's.
-    max_sequences: sequences decoded together. max_context: the longest context, prompt and new tokens; the model's own limit, at most 4096, by default.
+    max_sequences: prompts that `generate_batch` decodes together. max_context: the longest context, prompt and new tokens; the model's own limit, at most 4096, by default.
     strict: the emulator also names races and reads of memory that nobody wrote.
 
     Raises LLMC0278 for an argument of the wrong type; LLMC0232 to LLMC0236, LLMC0313 and LLMC0420 for one out of range.

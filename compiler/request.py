@@ -1,4 +1,4 @@
-"""What `generate` and `logits` may be asked for: everything else is LLMC0231, before anything runs.
+"""What `generate`, `generate_batch` and `logits` may be asked for: everything else is LLMC0231, before anything runs.
 
 Prompts that the model at hand can't continue (empty, too long, unknown tokens) are the session's to refuse.
 """
@@ -32,6 +32,14 @@ def checked_ids(given: object) -> list[int]:
             refuse(f"token id {index} is {shown(item)}, no integer", "the token ids", IDS)
         found.append(item)
     return found
+
+
+def checked_prompts(given: object) -> list[object]:
+    """The prompts of a batch: each a text, or token ids that are yet to be checked."""
+    if isinstance(given, str | bytes | Mapping | AbstractSet) or not isinstance(given, Iterable):
+        fix = "give a list of prompts, each a text or a list of token ids; generate takes one prompt"
+        refuse(f"the prompts are {article(type(given).__name__)}", "the prompts", fix)
+    return list(cast("Iterable[object]", given))
 
 
 def checked_count(given: object) -> int:

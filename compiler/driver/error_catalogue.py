@@ -48,7 +48,7 @@ FAMILIES = {
     "LLMC0101": "a symbol that nothing defines",
     "LLMC0103": "an op that can't be interpreted",
     "LLMC0203": "an option that a pass does not take",
-    "LLMC0231": "an argument of generate or logits that can't be used",
+    "LLMC0231": "an argument of generate, generate_batch or logits that can't be used",
     "LLMC0239": "arguments of a command, or comments for one, that can't be read",
     "LLMC0241": "arguments, or examples of them, that forward does not take",
     "LLMC0264": "an input or a size for --check-numerics that does not fit",

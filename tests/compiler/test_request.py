@@ -102,6 +102,13 @@ def test_generate_and_logits_refuse_before_they_run(model: LanguageModel) -> Non
         (lambda: model.generate([48]), "LLMC0853"),
         (lambda: model.logits([-1]), "LLMC0853"),
         (lambda: model.generate(""), "LLMC0851"),
+        (lambda: model.generate_batch("fox"), "LLMC0231"),
+        (lambda: model.generate_batch(None), "LLMC0231"),  # pyright: ignore
+        (lambda: model.generate_batch(IDS), "LLMC0231"),  # pyright: ignore
+        (lambda: model.generate_batch([IDS, [48]]), "LLMC0853"),
+        (lambda: model.generate_batch([IDS, []]), "LLMC0851"),
+        (lambda: model.generate_batch([IDS, [1] * 128]), "LLMC0852"),
+        (lambda: model.generate_batch([IDS], top_p=0), "LLMC0231"),
     ]
     for call, code in refused:
         with pytest.raises(LlmcError, match=code):
@@ -123,6 +130,21 @@ def test_arrays_and_tensors_are_continued_as_lists_are(model: LanguageModel) -> 
     assert list(model.generate(IDS, 0)) == []
 
 
+@pytest.mark.parametrize("sequences", [1, 2])
+def test_a_batch_continues_each_prompt_as_generate_does(
+    sequences: int, model: LanguageModel, tmp_path_factory: pytest.TempPathFactory, settings: Settings
+) -> None:
+    place = write_checkpoint(tmp_path_factory.mktemp("batch") / "model")
+    several = llmc.load(place, device="reference", max_sequences=sequences, settings=settings)
+    prompts = ["once upon", IDS, "fox", np.array([7, 4])]
+    wanted = ["".join(model.generate(p, 5)) if isinstance(p, str) else list(model.generate(p, 5)) for p in prompts]  # pyright: ignore
+    assert several.generate_batch(prompts, 5) == wanted  # pyright: ignore
+    assert several.timings.tokens >= 4
+    assert several.generate_batch([], 5) == [] and several.generate_batch(["fox", IDS], 0) == ["", []]
+    drawn = several.generate_batch([IDS, IDS], 5, temperature=1.0, seed=3)
+    assert drawn == [list(model.generate(IDS, 5, temperature=1.0, seed=3))] * 2
+
+
 @pytest.mark.parametrize("device", ["reference", "emulator"])
 def test_a_closed_model_says_so(device: str, tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> None:
     place = write_checkpoint(tmp_path_factory.mktemp("closed") / "model")
@@ -130,7 +152,13 @@ def test_a_closed_model_says_so(device: str, tmp_path_factory: pytest.TempPathFa
         waiting, begun = model.generate(IDS, 4), model.generate(IDS, 4)
         next(begun)
     model.close()
-    calls = (lambda: model.generate(IDS), lambda: model.logits(IDS), lambda: next(waiting), lambda: next(begun))
+    calls = (
+        lambda: model.generate(IDS),
+        lambda: model.generate_batch([IDS]),
+        lambda: model.logits(IDS),
+        lambda: next(waiting),
+        lambda: next(begun),
+    )
     for call in calls:
         with pytest.raises(LlmcError, match=r"LLMC0254.*the model is closed"):
             call()
