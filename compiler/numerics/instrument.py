@@ -16,6 +16,7 @@ from ...passes.framework.anchor import Anchor
 from ...passes.framework.instrument import Instrument
 from ...passes.framework.pass_ import Pass
 from ...passes.framework.pipeline import print_pass
+from ..driver.command import make_folder, write_text
 from .compare import Runs, compare_modules
 from .outcome import NumericsOptions
 from .report import Summary, error_of
@@ -77,10 +78,10 @@ class NumericsCheck(Instrument):
     def _write(self, pass_: Pass, before: ModuleOp, after: ModuleOp) -> tuple[Path, Path] | None:
         if self.dump is None:
             return None
-        self.dump.mkdir(parents=True, exist_ok=True)
+        make_folder(self.dump)
         paths = [self.dump / f"{self.number:03d}_{pass_.name}.{when}.mlir" for when in ("before", "after")]
         for path, module in zip(paths, (before, after), strict=True):
-            path.write_text(print_module(module, locations=True))
+            write_text(str(path), print_module(module, locations=True))
         self.number += 1
         return paths[0], paths[1]
 

@@ -70,6 +70,12 @@ def test_both_modules_are_written_and_start_the_pass_again(
     assert repeated(capsys)[0] == str(before)
 
 
+def test_a_dump_that_can_not_be_written_is_told(small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "000_planted-divide.before.mlir").mkdir()
+    assert opt.main([small, *WRONG, "--check-numerics-dump", str(tmp_path)]) == 1
+    assert f"error[LLMC0005]: can't write {tmp_path / '000_planted-divide.before.mlir'}" in capsys.readouterr().err
+
+
 def repeated(capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The words of the command that the LLMC0263 on stderr tells; run, it gives the same error."""
     found = re.search(r"; llmc-opt (.*) runs this pass alone", capsys.readouterr().err)
