@@ -128,6 +128,11 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
         step("recognise", "before anything is split: patterns are seen whole, as the model's author wrote them"),
         step("introduce-state", "needs attention recognised; everything after it works on tokens of many sequences", SERVED),
         step(
+            "tokens-first",
+            "buffers let the first dimension alone vary; after patterns that know heads first, before norms meet linears",
+            SERVED,
+        ),
+        step(
             "select-token", "only B rows need the final norm and the head, which saves most of a prefill's logits", ("decoder",)
         ),
         step("add-sampling", "the decode loop stays on the device", ("decoder",)),
