@@ -104,6 +104,7 @@ def _swapped(model: nn.Module, attention: bool) -> Generator[None]:
         for swap in (hooks.swapped_norms, hooks.swapped_gelu, hooks.swapped_rope):
             stack.enter_context(swap(model))
         stack.enter_context(hooks.plain_torch_layers())
+        stack.enter_context(hooks.ListsAsSlices())
         yield
 
 
@@ -249,6 +250,7 @@ def capture_huggingface(model: nn.Module, first_position: int = 0) -> Captured:
         if "use_cache" in vars(config):
             stack.enter_context(hooks.replaced(config, "use_cache", False))
         stack.enter_context(_buffers_on(model, device))
+        stack.enter_context(hooks.one_sequence())
         if first_position:
             stack.callback(model.register_forward_pre_hook(_counting_from(first_position), with_kwargs=True).remove)
         return export(model, (), kwargs, shapes, ["T"])

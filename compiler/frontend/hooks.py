@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ...dialects.ir.diagnostics import LlmcError
 
@@ -306,6 +307,51 @@ def huggingface_attention(model: nn.Module) -> Generator[None]:
             config._attn_implementation = implementation
         for registry, _ in registries:
             type(registry)._global_mapping.pop(IMPLEMENTATION, None)
+
+
+class ListsAsSlices(TorchFunctionMode):
+    """x[..., [2, 3]] with a list of neighbours is x[..., 2:4]. Torch makes an index tensor of a list on the device of x, and on `meta`
+    its numbers are lost."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") == "__getitem__" and isinstance(args[0], Tensor):
+            index = _without_lists(args[0], args[1])
+            return func(*args) if index is None else func(args[0], index).clone()  # a list copies, a slice would share memory
+        return func(*args, **(kwargs or {}))
+
+
+def _without_lists(x: Tensor, index: Any) -> Any:
+    """An index whose only list counts neighbours up, with a slice instead of it; None for any other."""
+    items = list(cast("tuple[Any, ...]", index)) if isinstance(index, tuple) else [index]
+    lists = [n for n, i in enumerate(items) if isinstance(i, list)]
+    if len(lists) != 1 or not all(isinstance(i, slice | list) or i is Ellipsis for i in items):
+        return None
+    (place,) = lists
+    before = place if Ellipsis not in items[:place] else x.ndim - (len(items) - place)
+    size, numbers = x.shape[before], items[place]
+    if not isinstance(size, int) or not numbers or not all(type(n) is int and -size <= n < size for n in numbers):
+        return None
+    start = numbers[0] % size
+    if [n % size for n in numbers] != list(range(start, start + len(numbers))):
+        return None
+    items[place] = slice(start, start + len(numbers))
+    return tuple(items)
+
+
+@contextmanager
+def one_sequence() -> Generator[None]:
+    """Say that positions count up one by one, so that masks keep no packed sequences apart: a checkpoint is captured on one sequence,
+    and who runs it keeps sequences apart."""
+    masks = sys.modules.get("transformers.masking_utils")
+    if masks is None or not hasattr(masks, "find_packed_sequence_indices"):
+        yield
+        return
+
+    def no_packing(position_ids: Tensor) -> None:
+        return None
+
+    with replaced(masks, "find_packed_sequence_indices", no_packing):
+        yield
 
 
 @contextmanager

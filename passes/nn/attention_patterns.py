@@ -35,13 +35,15 @@ def written_out(op: nn.MatmulOp) -> bool:
             return False
     product, scale = times_number(scores)
     inner = defined(product, nn.MatmulOp)
-    if inner is None or len(dims_of(inner.a)) != 3:
+    if inner is None or len(dims_of(inner.a)) != 3 or len(dims_of(inner.b)) != 3:
         return False
-    q, k = inner.a, _turned(inner.b)
-    if k is None:
+    q, left = times_number(inner.a)
+    turned, right = times_number(inner.b)
+    turn = defined(turned, nn.TransposeOp)
+    if turn is None:
         return False
-    q, left = times_number(q)
-    k, right = times_number(k)
+    k, more = times_number(_turned_back(turn))
+    right *= more
     k, v = unrepeated(k, 0), unrepeated(op.b, 0)
     if elem_of(k) != elem_of(q) or dims_of(k)[0] != dims_of(v)[0]:
         return False
@@ -56,13 +58,15 @@ def written_out(op: nn.MatmulOp) -> bool:
     return True
 
 
-def _turned(value: SSAValue) -> SSAValue | None:
-    """k for a value that is k with its last two axes swapped, up to casts and scaling."""
-    value, scale = times_number(value)
-    op = defined(value, nn.TransposeOp)
-    if op is None or op.permutation != (0, 2, 1) or scale != 1:
-        return None
-    return op.x
+def _turned_back(op: nn.TransposeOp) -> SSAValue:
+    """k for a transpose that is k with its last two axes swapped, maybe together with a transpose before it."""
+    first, last, middle = op.permutation
+    if (first, middle, last) == (0, 1, 2):
+        return op.x
+    back = nn.TransposeOp(op.x, (first, middle, last), location=op.location)
+    assert op.parent is not None
+    op.parent.insert_op_before(back, op)
+    return back.result
 
 
 def repeated_keys(op: nn.AttentionOp) -> bool:

@@ -155,6 +155,13 @@ LOOSE: dict[str, Any] = {
     "softmax": lambda x: x.softmax(0) + x.log_softmax(-1).exp(),
     "compare": lambda x: (torch.where(x > 0.1, x, -x).masked_fill(x < -1, 3.0), x > 0, (x > 0).any(-1)),
     "index": lambda x: x[:, torch.tensor([1, 0, 1, 2])].cumsum(1) + x[..., 1:2],
+    "indices": lambda x: (
+        x[torch.tensor([[1], [-2]]), torch.tensor([0, 2, -3])] + x[:, torch.tensor([3, 1]), torch.tensor([[-6, 5]])].sum()
+    ),
+    "index of one": lambda x: (
+        x[None][torch.tensor([0]), torch.tensor([3, 1])] * torch.ones(3, 2)[torch.tensor([0, 2]), 1:].sum()
+    ),
+    "lists": lambda x: x[:, [1, 2]] + x[..., [-2, -1], :] * x[[4, 0]][0, [0, 3]] + x[:, [0]],
     "split": lambda x: torch.cat([p * i for i, p in enumerate(x.chunk(3, -1), 1)], -1) + torch.stack([x, x]).sum(0),
     "order": lambda x: x.topk(2).values + x.sort(-1, descending=True).values[..., :2] + x.argmax(-1, keepdim=True),
     "products": lambda x: x @ x.transpose(1, 2) @ torch.einsum("bij,bkj->bik", x, x),

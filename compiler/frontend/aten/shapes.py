@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -226,6 +227,19 @@ def _only_number(ssa: SSAValue) -> int | None:
     return None
 
 
+def _uniform(im: Importer, ssa: SSAValue) -> SSAValue | None:
+    """The one element that a tensor repeats, where that is plain to see."""
+    source = ssa.owner
+    if all(d == ONE for d in dims_of(ssa)):
+        return im.b.reshape(ssa, [])
+    if isinstance(source, nn.BroadcastOp | nn.ReshapeOp | nn.SliceOp):
+        return _uniform(im, source.x)
+    if isinstance(source, nn.POINTWISE["cast"]):
+        inner = _uniform(im, source.operands[0])
+        return None if inner is None else im.b.cast(inner, elem_of(ssa))
+    return None
+
+
 @row("aten.embedding.default")
 def embedding(im: Importer, node: torch.fx.Node) -> Value:
     table, ids = im.value(node.args[0]), im.value(node.args[1])
@@ -248,20 +262,49 @@ def index_select(im: Importer, node: torch.fx.Node) -> Value:
 
 @row("aten.index.Tensor")
 def index(im: Importer, node: torch.fx.Node) -> Value:
-    """x[:, …, i, …] with one integer index tensor."""
+    """x[:, …, i, j, …] with integer index tensors of neighbouring axes."""
     value, indices = im.value(node.args[0]), cast("list[Any]", node.args[1])
     given = [(axis, i) for axis, i in enumerate(indices) if i is not None]
-    if len(given) != 1 or given[0][1].meta["val"].dtype == torch.bool:
-        why = "only one integer index tensor is supported"
+    if any(i.meta["val"].dtype == torch.bool for _, i in given) or given[-1][0] - given[0][0] != len(given) - 1:
+        why = "only integer index tensors of neighbouring axes are supported"
         raise LlmcError(
             "LLMC0338", "cannot import this indexing", where=im.location(node), why=why, fix="use torch.gather or torch.where"
         )
-    axis, by = given[0][0], im.value(given[0][1])
-    dims = im.shape(node)
-    if axis == 0 and value.axis is None:
+    axis, dims = given[0][0], im.shape(node)
+    everywhere = _uniform(im, value.ssa)
+    if everywhere is not None:
+        return im.b.reshaped(Value(im.b.broadcast(everywhere, dims), dims), dims)
+    if len(given) == 1 and axis == 0 and value.axis is None:
+        by = im.value(given[0][1])
         return Value(im.b.emit(nn.GatherOp(value.ssa, by.ssa, 0)), dims, by.axis)
     value = im.b.full(value)
-    return Value(im.b.emit(nn.GatherOp(value.ssa, im.b.full(by).ssa, axis)), dims)
+    if len(given) == 1:
+        return Value(im.b.emit(nn.GatherOp(value.ssa, im.b.full(im.value(given[0][1])).ssa, axis)), dims)
+    sizes = value.dims[axis : axis + len(given)]
+    places = [
+        (size, im.b.cast(im.b.full(im.value(i)).ssa, i32))
+        for size, (_, i) in zip(sizes, given)
+        if size != ONE  # an index into one element says nothing
+    ]
+    flat = im.b.reshape(value.ssa, [*value.dims[:axis], prod(sizes, start=ONE), *value.dims[axis + len(given) :]])
+    place: SSAValue | None = None
+    for size, index in places:
+        counted = _counted(im, index, size)
+        place = counted if place is None else im.b.pointwise("add", im.b.pointwise("mul", place, _size(im, size)), counted)
+    if place is None:
+        place = im.b.constant(0, i32)
+    place = im.b.broadcast(place, dims[axis : len(dims) - (value.rank - axis - len(given))])
+    return Value(im.b.emit(nn.GatherOp(flat, place, axis)), dims)
+
+
+def _size(im: Importer, size: Size) -> SSAValue:
+    return im.b.emit(nn.SizeOp(size, i32)) if size.constant is None else im.b.constant(size.constant, i32)
+
+
+def _counted(im: Importer, index: SSAValue, size: Size) -> SSAValue:
+    """Indices below 0, which count from the end, from the start."""
+    below = im.b.emit(nn.CmpOp(index, im.b.constant(0, i32), predicate="lt"))
+    return im.b.pointwise("select", below, im.b.pointwise("add", index, _size(im, size)), index)
 
 
 @row("aten.gather.default")

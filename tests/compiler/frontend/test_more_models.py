@@ -32,6 +32,12 @@ CONFIGS: dict[str, Any] = {
     "esm": lambda: transformers.EsmConfig(
         **SIZES, intermediate_size=96, pad_token_id=1, mask_token_id=3, position_embedding_type="rotary"
     ),
+    "stablelm": lambda: transformers.StableLmConfig(**SIZES, **GROUPED, partial_rotary_factor=0.25, qk_layernorm=True),
+    "biogpt": lambda: transformers.BioGptConfig(**SIZES, **IDS, intermediate_size=96),
+    "gptj": lambda: transformers.GPTJConfig(
+        **IDS, vocab_size=128, n_embd=64, n_layer=2, n_head=4, n_positions=64, rotary_dim=8
+    ),
+    "falcon": lambda: transformers.FalconConfig(**SIZES, **IDS, multi_query=True),
 }
 ENCODERS = ("roberta", "esm")
 
