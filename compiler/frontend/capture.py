@@ -20,7 +20,8 @@ from torch._ops import OpOverload
 
 from ...dialects.ir.diagnostics import LlmcError
 from . import custom_ops, hooks, refusals
-from .graph import live_calls, source_line, tensors_of
+from .failures import not_captured
+from .graph import live_calls, tensors_of
 
 CUSTOM_OPS = (custom_ops.rms_norm, custom_ops.rope, custom_ops.attention)
 """What a captured graph may hold besides ATen ops; importing their module registers them with torch."""
@@ -116,8 +117,8 @@ def export(
     symbol_names: Sequence[str] = (),
     any_mode: bool = True,
 ) -> Captured:
-    """Export a module, as it is in eval mode, with its attention, rope and norms swapped; LLMC0311 with PyTorch's reason where it
-    cannot be, LLMC0248 where it works as in training. Without `any_mode` also where it would do so in its present mode."""
+    """Export a module, as it is in eval mode, with its attention, rope and norms swapped. Raises LLMC0311, LLMC0323 or LLMC0326
+    where it cannot be, LLMC0248 where it works as in training. Without `any_mode` also where it would do so in its present mode."""
     training = {id(m): m.training for m in model.modules()}
     model.eval()
 
@@ -146,23 +147,10 @@ def export(
         cause = error.__cause__ or error.__context__
         if isinstance(cause, LlmcError):
             raise cause from error
-        raise _not_captured(model, error) from error
+        raise not_captured(model, args, kwargs, error) from error
     finally:
         put_back()
     return Captured(program, model, _symbol_names(program, symbol_names))
-
-
-def _not_captured(model: nn.Module, error: Exception) -> LlmcError:
-    """LLMC0311 for what torch.export said, at the model's line where it failed."""
-    text = str(error).strip().splitlines()
-    why = " ".join(text[:6]) or type(error).__name__
-    fix = "make the forward pass free of branches on tensor values, and check which dimensions vary"
-    if "data-dependent" in why:
-        why = f"what this line does depends on the value of a tensor, which is known only when the module runs ({text[0]})"
-        fix = "compute both branches and choose with torch.where, or branch on shapes and Python values alone"
-    name = type(model).__name__
-    where = source_line(error, name)
-    return LlmcError("LLMC0311", f"torch.export cannot capture {name}", where, why=why[:800], fix=fix)
 
 
 def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
@@ -253,7 +241,13 @@ def capture_huggingface(model: nn.Module, first_position: int = 0) -> Captured:
         stack.enter_context(hooks.one_sequence())
         if first_position:
             stack.callback(model.register_forward_pre_hook(_counting_from(first_position), with_kwargs=True).remove)
-        return export(model, (), kwargs, shapes, ["T"])
+        try:
+            return export(model, (), kwargs, shapes, ["T"])
+        except LlmcError as error:
+            if error.code == "LLMC0323":  # the inputs are not the user's
+                error.what = f"{type(model).__name__} fails on token ids alone"
+                error.fix = "llmc.compile(model, example_inputs) takes the torch module with all of its inputs"
+            raise
 
 
 def _counting_from(first: int) -> Callable[..., Any]:

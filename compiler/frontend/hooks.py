@@ -41,23 +41,26 @@ def replaced(target: Any, name: str, value: Any) -> Generator[None]:
 
 @contextmanager
 def no_graph_dumps() -> Generator[None]:
-    """Keep torch.export from writing to stderr the graph it had when it failed, and that it can't tell which line a value is from:
-    our error says what is wrong and where. Whatever else is printed or logged comes through."""
+    """Keep torch.export from writing to stderr the graph it had when it failed, the traceback of an op that takes no such shapes, and
+    that it can't tell which line a value is from: our error says what is wrong and where. Whatever else is printed or logged comes
+    through."""
     from torch.export import _trace
 
     def keep(record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("Unable to find user code")
+        return not record.getMessage().startswith(("Unable to find user code", "failed while attempting to run meta"))
 
     def nothing(*args: Any, **kwargs: Any) -> None:
         return None
 
-    log = logging.getLogger("torch.fx.experimental.symbolic_shapes")
-    log.addFilter(keep)
+    logs = [logging.getLogger(name) for name in ("torch.fx.experimental.symbolic_shapes", "torch._subclasses.fake_tensor")]
+    for log in logs:
+        log.addFilter(keep)
     try:
         with replaced(_trace, "print", nothing):  # the one call of `print` in that file
             yield
     finally:
-        log.removeFilter(keep)
+        for log in logs:
+            log.removeFilter(keep)
 
 
 # -- RMS norm ---------------------------------------------------------------------------------------------------------
@@ -107,7 +110,9 @@ def swapped_norms(model: nn.Module) -> Generator[None]:
         if form is None:
             continue
 
-        def forward(x: Tensor, *, module: nn.Module = module, form: tuple[float, float] = form) -> Tensor:
+        def forward(x: Tensor, *more: Any, module: nn.Module = module, form: tuple[float, float] = form, **named: Any) -> Any:
+            if more or named:  # such as a gate, which is another computation
+                return type(module).forward(cast(Any, module), x, *more, **named)
             return rms_norm(x, cast(Tensor, module.weight), *form)
 
         module.forward = forward  # type: ignore[method-assign]
@@ -329,7 +334,7 @@ def _without_lists(x: Tensor, index: Any) -> Any:
     (place,) = lists
     before = place if Ellipsis not in items[:place] else x.ndim - (len(items) - place)
     size, numbers = x.shape[before], items[place]
-    if not isinstance(size, int) or not numbers or not all(type(n) is int and -size <= n < size for n in numbers):
+    if type(size) is not int or not numbers or not all(type(n) is int and -size <= n < size for n in numbers):
         return None
     start = numbers[0] % size
     if [n % size for n in numbers] != list(range(start, start + len(numbers))):

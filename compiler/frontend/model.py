@@ -74,17 +74,20 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
     config, weights, eos_ids = checkpoint.config, checkpoint.weights, checkpoint.eos_ids
     _check_layers(checkpoint)
     torch, capture, importer = _torch()
+    from .failures import refuse_other_inputs
     from .positions import first_position
 
     with _at(checkpoint.directory):
         chosen = _dtype(torch, dtype, config, weights.info(next(iter(weights))))
         model = capture.build_huggingface(checkpoint.directory, chosen)
+        refuse_other_inputs(model, str(checkpoint.directory))
         entries = _bind(model, weights.info, set(weights))
         unused = _unused(model, weights)
     decoder = bool(getattr(model, "can_generate", lambda: False)())
     first = 0 if decoder else first_position(model)
-    captured = capture.capture_huggingface(model, first)
-    imported = importer.import_captured(captured, entries, outputs=[0], wide_outputs=decoder)
+    with _written_by_others():
+        captured = capture.capture_huggingface(model, first)
+        imported = importer.import_captured(captured, entries, outputs=[0], wide_outputs=decoder)
     return ImportedModel(
         module=imported.module,
         kind="decoder" if decoder else "encoder",
@@ -181,6 +184,19 @@ def _at(directory: Path) -> Generator[None]:
         yield
     except LlmcError as error:
         error.where = error.where or str(directory)
+        raise
+
+
+@contextmanager
+def _written_by_others() -> Generator[None]:
+    """Errors that advise to write a line of the model otherwise say what a checkpoint's user can do, who did not write it."""
+    try:
+        yield
+    except LlmcError as error:
+        if error.code in ("LLMC0335", "LLMC0336", "LLMC0338"):
+            error.fix = (
+                f"choose a checkpoint of another architecture, or report this line to llmc; in code of your own: {error.fix}"
+            )
         raise
 
 

@@ -73,15 +73,13 @@ def buffer_type(type_: Attribute, where: object) -> BufferType:
         axis = next(i for i, dim in enumerate(dims) if i > 0 and not isinstance(dim, int))
         argument = isinstance(where, BlockArgument)
         name = f"argument %{where.name_hint or where.index}" if argument else "this tensor"
-        fix = "keep that size static, or rewrite the model so that it comes first"
         raise LlmcError(
             "LLMC0704",
             f"dimension {axis} of {name} varies ({dims[axis]})",
             where,
             why=f"buffers have fixed strides, so only the first dimension may vary, and this is a {type_}",
-            fix=fix
-            if argument
-            else f"{fix}; a tensor between ops of one kernel, as in attention that was recognised, has none",
+            fix="keep that size static: llmc.compile(module, example_inputs) compiles a model's torch module for the sizes of its"
+            " examples; where the model is yours, it may also put that dimension first",
         ) from problem
 
 

@@ -257,7 +257,8 @@ def _mixes(op: Operation, why: str) -> LlmcError:
         f"{op.name} mixes tokens",
         op,
         why,
-        "only attention may combine tokens; replace this op, or keep its result out of the model's outputs",
+        "a checkpoint runs tokens of many sequences at once, so only attention may combine them: llmc.compile(module, example_inputs) takes"
+        " the whole torch module for one size; or save the model without the head, such as a pooling one, that does it",
     )
 
 
