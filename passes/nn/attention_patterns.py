@@ -8,35 +8,23 @@ from ...dialects.ir.rewriting import replace
 from ...dialects.nn import ops as nn
 from ...dialects.nn.types import MaskAttr, dims_of, elem_of
 from .masks import read_mask
-from .matching import ONE, defined, orders, times_number, uncast
+from .matching import ONE, defined, times_number, uncast
+from .score_terms import read_scores
 from .values import property_int
 
 TURN = (1, 0, 2)
 
 
 def written_out(op: nn.MatmulOp) -> bool:
-    """Replace matmul(softmax(matmul(q, kᵀ)·s + mask), v), over [H, T, D], by an nn.attention. False if it is no such thing."""
+    """Replace matmul(softmax(f(matmul(q, kᵀ)·s) + mask), v), over [H, T, D], by an nn.attention whose score region is the pointwise f.
+    False if it is no such thing."""
     soft = defined(uncast(op.a), nn.SoftmaxOp)
     if soft is None or len(dims_of(op.b)) != 3 or property_int(soft, "axis") != len(dims_of(soft.x)) - 1:
         return False
-    scores, mask = uncast(soft.x), None
-    if (add := defined(scores, nn.AddOp)) is not None:
-        found = next(((s, m) for s, m in orders(add) if defined(times_number(s)[0], nn.MatmulOp) is not None), None)
-        if found is None:
-            return False
-        scores, added = found
-        mask = read_mask(added)
-        if mask is None:
-            return False
-    elif (select := defined(scores, nn.SelectOp)) is not None:
-        mask = read_mask(select.operands[0])
-        scores = select.operands[1]
-        if mask is None:
-            return False
-    product, scale = times_number(scores)
-    inner = defined(product, nn.MatmulOp)
-    if inner is None or len(dims_of(inner.a)) != 3 or len(dims_of(inner.b)) != 3:
+    scores = read_scores(soft.x)
+    if scores is None or len(dims_of(scores.product.a)) != 3 or len(dims_of(scores.product.b)) != 3:
         return False
+    inner = scores.product
     q, left = times_number(inner.a)
     turned, right = times_number(inner.b)
     turn = defined(turned, nn.TransposeOp)
@@ -50,8 +38,9 @@ def written_out(op: nn.MatmulOp) -> bool:
     made: list[Operation] = [nn.TransposeOp(x, TURN) for x in (q, k, v)]
     attention = nn.AttentionOp(
         *(m.results[0] for m in made),
-        scale=scale * left * right,
-        mask=mask or MaskAttr.of(causal=False),
+        scale=scores.scale * left * right,
+        mask=scores.mask or MaskAttr.of(causal=False),
+        score=scores.region,
         elem=elem_of(op.result),
     )
     replace(op, [*made, attention, nn.TransposeOp(attention.result, TURN)])

@@ -24,9 +24,10 @@ class Index:
     offset: float = 0
 
 
-def read_mask(value: SSAValue) -> MaskAttr | None:
-    """The mask that a [.., T, T] tensor stands for, True or 0 where a key is seen; None if it can't be read."""
-    seen = _seen(value, True)
+def read_mask(value: SSAValue, low: float = LOW) -> MaskAttr | None:
+    """The mask that a [.., T, T] tensor stands for, True or 0 where a key is seen and at most `low` where not; None if it can't be
+    read."""
+    seen = _seen(value, True, low)
     if seen is None:
         return None
     causal, window = seen
@@ -36,33 +37,34 @@ def read_mask(value: SSAValue) -> MaskAttr | None:
 Seen = tuple[bool, int | None] | None
 
 
-def _seen(value: SSAValue, positive: bool) -> Seen:
+def _seen(value: SSAValue, positive: bool, low: float) -> Seen:
     """(causal, window) of the keys where a value is true (or 0 if it is a float to be added); negated unless `positive`."""
     if (number := splat(value)) is not None:
         return (False, None) if bool(number) == positive or (number == 0 and positive) else None
     if (view := defined(value, nn.BroadcastOp, nn.ReshapeOp, nn.CastOp)) is not None:
-        return _seen(view.operands[0], positive)
+        return _seen(view.operands[0], positive, low)
     if (op := defined(value, nn.NotOp)) is not None:
-        return _seen(op.operands[0], not positive)
+        return _seen(op.operands[0], not positive, low)
     if (op := defined(value, nn.AndOp if positive else nn.OrOp)) is not None:
-        return _both(_seen(op.operands[0], positive), _seen(op.operands[1], positive))
+        return _both(_seen(op.operands[0], positive, low), _seen(op.operands[1], positive, low))
     if (op := defined(value, nn.SelectOp)) is not None and positive:
         condition, yes, no = op.operands
-        if splat(yes) == 0 and _hides(no):
-            return _seen(condition, True)
-        if splat(no) == 0 and _hides(yes):
-            return _seen(condition, False)
+        if splat(yes) == 0 and hides(no, low):
+            return _seen(condition, True, low)
+        if splat(no) == 0 and hides(yes, low):
+            return _seen(condition, False, low)
         return None
     if (op := defined(value, nn.MulOp)) is not None and positive:
-        return next((_seen(x, False) for x, c in orders(op) if _hides(c)), None)
+        return next((_seen(x, False, low) for x, c in orders(op) if hides(c, low)), None)
     if (op := defined(value, nn.CmpOp)) is not None:
         return _comparison(op, positive)
     return None
 
 
-def _hides(value: SSAValue) -> bool:
+def hides(value: SSAValue, low: float = LOW) -> bool:
+    """Whether a number, added to a score or instead of it, hides a key."""
     number = splat(value)
-    return number is not None and number <= LOW
+    return number is not None and number <= low
 
 
 def _both(a: Seen, b: Seen) -> Seen:

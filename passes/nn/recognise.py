@@ -42,7 +42,7 @@ class Recognise(Pass):
     """
 
     name: ClassVar[str] = "recognise"
-    produces: ClassVar[tuple[str, ...] | None] = ("nn",)
+    produces: ClassVar[tuple[str, ...] | None] = ("nn", "arith", "math")  # a score region is of scalars
     required: ClassVar[bool] = False
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module",)
 

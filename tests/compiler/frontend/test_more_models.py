@@ -38,6 +38,10 @@ CONFIGS: dict[str, Any] = {
         **IDS, vocab_size=128, n_embd=64, n_layer=2, n_head=4, n_positions=64, rotary_dim=8
     ),
     "falcon": lambda: transformers.FalconConfig(**SIZES, **IDS, multi_query=True),
+    "codegen": lambda: transformers.CodeGenConfig(
+        **IDS, vocab_size=128, n_embd=64, n_layer=2, n_head=4, n_positions=64, rotary_dim=8
+    ),
+    "bloom": lambda: transformers.BloomConfig(**IDS, vocab_size=128, hidden_size=64, n_layer=2, n_head=4),
 }
 ENCODERS = ("roberta", "esm")
 

@@ -122,6 +122,34 @@ def attention(put: Put, args: list[SSAValue]) -> SSAValue:
     return put(nn.MatmulOp(soft, repeat(v)))
 
 
+def scaled_with_its_mask(put: Put, args: list[SSAValue], hidden: float = -3.4e38) -> SSAValue:
+    q, k, v = args
+    scores = put(nn.MatmulOp(q, put(nn.TransposeOp(k, (0, 2, 1)))))
+    mask = put(nn.SelectOp(causal(put), number(put, 0), number(put, hidden)))
+    scores = put(nn.DivOp(put(nn.AddOp(scores, mask)), number(put, 4)))
+    return put(nn.MatmulOp(put(nn.SoftmaxOp(scores)), v))
+
+
+def alibi(put: Put, args: list[SSAValue], inside: bool = False) -> SSAValue:
+    """A bias that grows with the key, by another slope for each head, as BLOOM adds it; then a causal mask."""
+    q, k, v = args
+    head, key = (put(nn.CastOp(put(nn.IotaOp(i32, [n])), elem=f32)) for n in (4, "T"))
+    slope = put(nn.ReshapeOp(put(nn.PowOp(number(put, 0.5), head)), [4, 1, 1]))
+    scores = put(nn.MulOp(put(nn.MatmulOp(q, put(nn.TransposeOp(k, (0, 2, 1))))), number(put, 0.3)))
+    scores = put(nn.AddOp(scores, put(nn.MulOp(slope, key))))
+    scores = put(nn.AddOp(scores, put(nn.SelectOp(causal(put), number(put, 0), number(put, -3.4e38)))))
+    if inside:
+        scores = put(nn.TanhOp(scores))
+    return put(nn.MatmulOp(put(nn.SoftmaxOp(scores)), v))
+
+
+def keys_turned_twice(put: Put, args: list[SSAValue]) -> SSAValue:
+    """Keys [T, H, D] that became [H, D, T] by one transpose."""
+    q, k, v = args
+    scores = put(nn.MatmulOp(q, put(nn.TransposeOp(k, (1, 2, 0)))))
+    return put(nn.MatmulOp(put(nn.SoftmaxOp(scores)), v))
+
+
 def windowed(put: Put, args: list[SSAValue]) -> SSAValue:
     q, k, v = args
     return put(nn.AttentionOp(q, k, v, mask_tensor=causal(put, 3), scale=0.3, mask=MaskAttr.of(causal=False)))
@@ -141,6 +169,9 @@ CASES = {
     "nn.rope+table": (rope_from_a_table, [HTD, tensor(i32, ["T"])], {}),
     "nn.rope+repeat": (rope_by_repeat, [HTD, HALF], {}),
     "nn.attention": (attention, [HTD, KTD, KTD], {}),
+    "nn.attention+scaled mask": (scaled_with_its_mask, [HTD, HTD, HTD], {}),
+    "nn.attention+alibi": (alibi, [HTD, HTD, HTD], {}),
+    "nn.attention+turned": (keys_turned_twice, [HTD, tensor(f32, ["T", 4, 8]), HTD], {}),
     "nn.attention+window": (windowed, [tensor(f32, ["T", 4, 8]), tensor(f32, ["T", 2, 8]), tensor(f32, ["T", 2, 8])], {}),
     "nn.linear": (transposed_weight, [TF], {"w": (6, 5)}),
 }
@@ -222,6 +253,19 @@ def test_angles_that_need_not_repeat_are_no_rope(name: str) -> None:
     run_passes(module, "canonicalize,recognise,canonicalize")
     assert not any(isinstance(op, nn.RopeOp) for op in module.walk())
     assert relative_error(run(), wanted) < 1e-5
+
+
+def test_a_number_that_hides_nothing_once_it_is_scaled_is_no_mask() -> None:
+    module = graph(lambda put, args: scaled_with_its_mask(put, args, -2e4), HTD, HTD, HTD)
+    run_passes(module, "canonicalize,recognise,canonicalize")
+    assert not any(isinstance(op, nn.AttentionOp) for op in module.walk())
+
+
+def test_a_mask_inside_a_function_of_the_scores_is_not_hidden_in_a_region() -> None:
+    """Later passes would take such an attention for one that reads all tokens."""
+    module = graph(lambda put, args: alibi(put, args, inside=True), HTD, HTD, HTD)
+    run_passes(module, "canonicalize,recognise,canonicalize")
+    assert not any(isinstance(op, nn.AttentionOp) for op in module.walk())
 
 
 def test_masks_that_are_neither_causal_nor_windowed_stay_tensors() -> None:
