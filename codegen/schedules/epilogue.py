@@ -2,7 +2,7 @@
 
 The product comes as one f32 tile [tokens, rows] or, with paired rows, as two: rows i … and rows i + P …. Values of the body are
 evaluated part by part on such tiles; column ranges of y become offsets, ranges that not every tile lies in become `scf.if`.
-Everything stays f32 until it is stored.
+Everything stays f32 until it is stored, but for what an explicit cast rounds.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from xdsl.dialects import arith
-from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float32Type, FloatAttr, f32
 from xdsl.dialects.linalg.ops import GenericOp
-from xdsl.dialects.linalg.ops import YieldOp as LinalgYieldOp
-from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
+from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from ...dialects.layout.ops import WriteOp
 from ...dialects.layout.tv import Tv
@@ -25,71 +22,11 @@ from ...dialects.nn.types import dims_of
 from ...dialects.tile.types import frag_of
 from .body import Columns, Effect, LinearBody, Unsupported, buffer_behind, projected
 from .builder import Index, TileBuilder
+from .regions import inline_generic, widened
 from .scalar import ScalarBuilder
 
 Parts = dict[int, SSAValue]
 """Part (0, or 1 for the second rows of pairs) → f32 tile [tokens, rows]."""
-
-
-def is_short_float(type_: Attribute) -> bool:
-    return isinstance(type_, BFloat16Type | Float16Type)
-
-
-def widened(s: ScalarBuilder, value: SSAValue) -> SSAValue:
-    """A scalar float as f32."""
-    return s.cast(value, f32) if is_short_float(value.type) else value
-
-
-def stored_as(b: TileBuilder, value: SSAValue, elem: Attribute) -> SSAValue:
-    """A tile with the element type of the memory it goes to."""
-    return b.cast(value, elem)
-
-
-def scalar_region(s: ScalarBuilder, generic: GenericOp, inputs: Sequence[SSAValue]) -> list[SSAValue]:
-    """The body of a pointwise generic on scalars whose floats are f32; returns what it yields.
-
-    Sixteen-bit floats of the body become f32, conversions between them vanish: a kernel rounds when it stores.
-    """
-    block = generic.body.block
-    values: dict[SSAValue, SSAValue] = {}
-    for argument, value in zip(block.args, inputs, strict=False):
-        values[argument] = widened(s, value)
-    for op in block.ops:
-        if isinstance(op, LinalgYieldOp):
-            return [_from_outside(s, values, v) for v in op.operands]
-        if isinstance(op, arith.ExtFOp | arith.TruncFOp):
-            source, target = op.operands[0].type, op.results[0].type
-            if all(is_short_float(t) or t == f32 for t in (source, target)):
-                values[op.results[0]] = _from_outside(s, values, op.operands[0])
-                continue
-        if isinstance(op, arith.ConstantOp):
-            values[op.result] = _constant(s, op)
-            continue
-        clone = type(op).create(
-            operands=[_from_outside(s, values, o) for o in op.operands],
-            result_types=[f32 if is_short_float(r.type) else r.type for r in op.results],
-            properties=dict(op.properties),
-            attributes=dict(op.attributes),
-        )
-        s.insert(clone)
-        values.update(zip(op.results, clone.results, strict=True))
-    raise Unsupported("a generic without a yield")
-
-
-def _constant(s: ScalarBuilder, op: arith.ConstantOp) -> SSAValue:
-    if is_short_float(op.result.type):
-        return s.const(cast(FloatAttr[Float32Type], op.value).value.data, f32)
-    return s.insert(op.clone())
-
-
-def _from_outside(s: ScalarBuilder, values: dict[SSAValue, SSAValue], value: SSAValue) -> SSAValue:
-    """A value of the body; constants that stand outside of it are copied."""
-    if value not in values:
-        owner = value.owner
-        if not isinstance(owner, arith.ConstantOp):
-            raise Unsupported("a generic uses its initial output or a computed value from outside")
-        values[value] = _constant(s, owner)
-    return values[value]
 
 
 @dataclass
@@ -229,7 +166,7 @@ class Epilogue:
                     frags.append(evaluated[operand][part])
                 else:
                     frags.append(self._operand(buffer_behind(operand), loops, columns, part, tile))
-            parts[part] = b.map(lambda s, *xs: scalar_region(s, op, xs)[index], *frags, tv=frag_of(tile).tv)
+            parts[part] = b.map(lambda s, *xs: inline_generic(s, op, xs)[index], *frags, tv=frag_of(tile).tv)
         return parts
 
     def _operand(
@@ -293,7 +230,7 @@ class Epilogue:
         start = cast(WriteOp, op).start
         for part, tile in self.value(effect.value).items():
             column = self.column(effect.columns, part)
-            value = stored_as(b, tile, buffer.element_type)
+            value = b.cast(tile, buffer.element_type)
             tv = frag_of(value).tv
             if buffer.rank == 2:
                 # a tensor over heads in memory that the tile kernel sees as a matrix: heads count in their widths
@@ -319,7 +256,7 @@ class Epilogue:
         batch = {name: self.buffers[cast(BlockArgument, v)] for name, v in op.batch.owner.parts.items()}  # pyright: ignore
         width = effect.columns.heads[1]
         for part, tile in self.value(effect.value).items():
-            value = stored_as(b, tile, buffer.element_type)
+            value = b.cast(tile, buffer.element_type)
             tv = frag_of(value).tv
             tokens = tv.project(1)
             page, slot = page_and_slot(b, batch, self.token, self.bound, tokens, page_size)
@@ -373,4 +310,4 @@ def page_and_slot(
     return page, slot
 
 
-__all__ = ["Epilogue", "Parts", "arranged", "is_short_float", "page_and_slot", "scalar_region", "stored_as", "widened"]
+__all__ = ["Epilogue", "Parts", "arranged", "page_and_slot"]

@@ -10,12 +10,18 @@ from xdsl.dialects.linalg import ops as linalg
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
+from ...dialects.nn.pointwise import ROUNDS
 from .scalar import ScalarBuilder
 
 
 def is_short(type_: Attribute) -> bool:
-    """Sixteen-bit floats: kernels compute in f32 instead and round when they store."""
+    """Sixteen-bit floats: kernels compute in f32 instead."""
     return isinstance(type_, BFloat16Type | Float16Type)
+
+
+def widened(s: ScalarBuilder, value: SSAValue) -> SSAValue:
+    """A scalar float as f32."""
+    return s.cast(value, f32) if is_short(value.type) else value
 
 
 def inline_generic(
@@ -28,14 +34,15 @@ def inline_generic(
 ) -> list[SSAValue]:
     """What the region yields for `inputs` (and the running `outputs` of a reduction).
 
-    Sixteen-bit floats become f32, conversions between them vanish. `indices` gives i32 scalars for `linalg.index`. For ops in
-    `skip` (the combining op of a reduction) the operand that is no output is returned in the place of their result.
+    Sixteen-bit floats become f32. Conversions between them vanish, since a kernel rounds when it stores, but for those marked
+    `rounds`. `indices` gives i32 scalars for `linalg.index`. For ops in `skip` (the combining op of a reduction) the operand that
+    is no output is returned in the place of their result.
     """
     block = op.body.block
     values: dict[SSAValue, SSAValue] = {}
     args = block.args
     for argument, value in zip(args, [*inputs, *outputs], strict=False):
-        values[argument] = s.cast(value, f32) if is_short(value.type) else value
+        values[argument] = widened(s, value)
 
     def get(value: SSAValue) -> SSAValue:
         if value not in values:
@@ -61,20 +68,32 @@ def inline_generic(
             values[inner.results[0]] = s.cast(indices[inner], inner.results[0].type)
         elif isinstance(inner, arith.ConstantOp):
             values[inner.result] = copied_constant(s, inner)
-        elif isinstance(inner, arith.ExtFOp | arith.TruncFOp) and all(
-            is_short(t) or t == f32 for t in (inner.operands[0].type, inner.results[0].type)
-        ):
-            values[inner.results[0]] = get(inner.operands[0])
         else:
-            copy = type(inner).create(
-                operands=[get(o) for o in inner.operands],
-                result_types=[f32 if is_short(r.type) else r.type for r in inner.results],
-                properties=dict(inner.properties),
-                attributes=dict(inner.attributes),
-            )
-            s.insert(copy)
-            values.update(zip(inner.results, copy.results, strict=True))
+            copies = _copied(s, inner, [get(o) for o in inner.operands])
+            values.update(zip(inner.results, copies, strict=True))
     raise LlmcError("LLMC0506", "a linalg.generic without a yield", op, fix="end its region in linalg.yield")
+
+
+def _copied(s: ScalarBuilder, op: Operation, operands: Sequence[SSAValue]) -> Sequence[SSAValue]:
+    """The results of an op on wide operands; those that it rounds to are narrow for as long as that takes."""
+    if isinstance(op, arith.ExtFOp | arith.TruncFOp) and _stays_wide(op):
+        found = operands
+    else:
+        copy = type(op).create(
+            operands=operands,
+            result_types=[f32 if is_short(r.type) else r.type for r in op.results],
+            properties=dict(op.properties),
+            attributes={name: attribute for name, attribute in op.attributes.items() if name != ROUNDS},
+        )
+        s.insert(copy)
+        found = copy.results
+    if ROUNDS not in op.attributes:
+        return found
+    return [widened(s, s.cast(value, r.type)) for value, r in zip(found, op.results, strict=True)]
+
+
+def _stays_wide(op: arith.ExtFOp | arith.TruncFOp) -> bool:
+    return all(is_short(value.type) or value.type == f32 for value in (op.operands[0], op.results[0]))
 
 
 def copied_constant(s: ScalarBuilder, op: arith.ConstantOp) -> SSAValue:

@@ -26,9 +26,10 @@ from ...dialects.tile.types import frag_of
 from .base import Abi, Parameter, bad_parameter, checked_parameters
 from .body import LinearBody, Unsupported, analyse_linear, row_granule
 from .builder import Index, TileBuilder
-from .epilogue import Epilogue, widened
+from .epilogue import Epilogue
 from .images import BLOCK, DEPTH, elem_width, lane_digits, operand_digits
 from .linear import LinearFrame, begin_kernel, linear_abi, scale_rows
+from .regions import widened
 from .scalar import ScalarBuilder
 
 if TYPE_CHECKING:

@@ -33,6 +33,8 @@ Build = Callable[[Emit, Sequence[SSAValue], Attribute, Mapping[str, Attribute]],
 """(emit, scalar operands, element type of the result, properties) → scalar result."""
 
 PREDICATES = ("eq", "ne", "lt", "le", "gt", "ge")
+ROUNDS = "rounds"
+"""The attribute of a scalar op that stands for an explicit `nn.cast` to a narrower float: kernels, which else compute in f32, round there."""
 
 
 def constant(b: Emit, value: float, like: Attribute) -> SSAValue:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import BFloat16Type, Float16Type, FloatAttr, IntegerAttr, IntegerType, ModuleOp, f32
+from xdsl.dialects.builtin import BFloat16Type, Float16Type, FloatAttr, IntegerAttr, IntegerType, ModuleOp, UnitAttr, f32
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
@@ -16,6 +16,7 @@ from ...dialects.ir.locations import fused
 from ...dialects.ir.rewriting import erase_dead, replace
 from ...dialects.ir.symbols import SymbolTable
 from ...dialects.nn import ops as nn
+from ...dialects.nn.pointwise import ROUNDS
 from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import dims_of, elem_of, tensor, with_elem
 from ..framework.pass_ import Pass, PassContext
@@ -29,7 +30,8 @@ ONE = Size.of(1)
 class Generalise(Pass):
     """Turn connected pointwise ops (casts and broadcasts among them) into one linalg.generic each, computing in f32 inside.
 
-    Only nn.cast rounds inside a cluster. Single-number constants move into the body, other constants become weights. Biases
+    Only nn.cast rounds inside a cluster, where it is marked `rounds`; a conversion that is not was made for the types of the cluster's
+    operands and results, and is left out where these stay in registers. Single-number constants move into the body, other constants become weights. Biases
     leave their linears and join the pointwise ops after them. A concatenation of a value with itself becomes a broadcast.
 
     ```mlir before
@@ -341,7 +343,10 @@ class _Writer:
         narrow = self.narrow.get(operand)
         if narrow is not None and narrow.type == elem:
             return operand
-        return self._widened(op.scalar(emit, [operand], elem))
+        rounded = op.scalar(emit, [operand], elem)
+        assert isinstance(rounded.owner, Operation)
+        rounded.owner.attributes[ROUNDS] = UnitAttr()
+        return self._widened(rounded)
 
     def _widened(self, scalar: SSAValue) -> SSAValue:
         wide = _wide(scalar.type)
