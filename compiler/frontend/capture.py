@@ -227,13 +227,15 @@ def capture_huggingface(model: nn.Module, first_position: int = 0) -> Captured:
     names = inspect.signature(model.forward).parameters
     device = torch.device("meta")
     ids = torch.zeros(1, EXAMPLE_TOKENS, dtype=torch.int64, device=device)
-    tokens = torch.export.Dim("T", min=1)
     kwargs: dict[str, Any] = {"input_ids": ids}
-    shapes: dict[str, Any] = {"input_ids": {1: tokens}}
     if "position_ids" in names:
         kwargs["position_ids"] = torch.zeros_like(ids)
-        shapes["position_ids"] = {1: tokens}
     config = cast(Any, model).config
+
+    def up_to(longest: int | None) -> Captured:
+        tokens = torch.export.Dim("T", min=1, max=longest)
+        return export(model, (), kwargs, {name: {1: tokens} for name in kwargs}, ["T"])
+
     with ExitStack() as stack:
         if "use_cache" in vars(config):
             stack.enter_context(hooks.replaced(config, "use_cache", False))
@@ -242,8 +244,11 @@ def capture_huggingface(model: nn.Module, first_position: int = 0) -> Captured:
         if first_position:
             stack.callback(model.register_forward_pre_hook(_counting_from(first_position), with_kwargs=True).remove)
         try:
-            return export(model, (), kwargs, shapes, ["T"])
+            return up_to(None)
         except LlmcError as error:
+            longest = getattr(config, "max_position_embeddings", None)
+            if error.code == "LLMC0326" and isinstance(longest, int) and longest > EXAMPLE_TOKENS:
+                return up_to(longest)  # such as one that makes another table of positions beyond
             if error.code == "LLMC0323":  # the inputs are not the user's
                 error.what = f"{type(model).__name__} fails on token ids alone"
                 error.fix = "llmc.compile(model, example_inputs) takes the torch module with all of its inputs"

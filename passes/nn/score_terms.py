@@ -59,7 +59,8 @@ def read_scores(value: SSAValue) -> Scores | None:
 
 
 def _masked(value: SSAValue, low: float) -> tuple[SSAValue, MaskAttr] | None:
-    """(scores, mask) for scores that a mask is added to, or that it chooses, hiding with numbers of at most `low`."""
+    """(scores, mask) for scores that a mask is added to, or that it chooses, hiding with numbers of at most `low`; also for scores that are
+    kept above such a number, which changes none that is seen."""
     if (add := defined(value, nn.AddOp)) is not None:
         for scores, added in orders(add):
             if (mask := read_mask(added, low)) is not None and scores.type == value.type:
@@ -68,6 +69,9 @@ def _masked(value: SSAValue, low: float) -> tuple[SSAValue, MaskAttr] | None:
         mask = read_mask(select.operands[0])
         if mask is not None and select.operands[1].type == value.type:
             return select.operands[1], mask
+    if (bounded := defined(value, nn.MaxOp)) is not None:
+        kept = next((x for x, number in orders(bounded) if hides(number, low) and x.type == value.type), None)
+        return None if kept is None else (kept, MaskAttr.of(causal=False))
     return None
 
 

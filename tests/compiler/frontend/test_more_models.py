@@ -41,6 +41,9 @@ CONFIGS: dict[str, Any] = {
     "codegen": lambda: transformers.CodeGenConfig(
         **IDS, vocab_size=128, n_embd=64, n_layer=2, n_head=4, n_positions=64, rotary_dim=8
     ),
+    "xglm": lambda: transformers.XGLMConfig(
+        **IDS, vocab_size=128, d_model=64, ffn_dim=96, num_layers=2, attention_heads=4, max_position_embeddings=64
+    ),
     "bloom": lambda: transformers.BloomConfig(**IDS, vocab_size=128, hidden_size=64, n_layer=2, n_head=4),
 }
 ENCODERS = ("roberta", "esm")
