@@ -30,26 +30,25 @@ from machine import commit
 
 
 def check(model: api.LanguageModel, directory: Path, weights: model_shapes.RandomWeights, vocabulary: int, scheme: str) -> dict:
-    """Mean errors of ours and of PyTorch's bf16 against f32, for a prompt of 100 tokens, prefilled at once; and whether the
-    decode path agrees with the prefill path token by token."""
+    """Mean errors of ours and of PyTorch's bf16 against f32, for a prompt of 100 tokens, prefilled at once; with int8 weights ours is
+    held against the rounded weights in f32. `decode_lead`: by how much prefill likes another token better than those that were
+    decoded, which is 0 unless two tokens are nearer than bf16 can tell apart (as in tests/gpu/test_llama_shapes.py)."""
     rng = np.random.default_rng(time.time_ns())
     ids = [int(t) for t in rng.integers(3, vocabulary, 100)]
     exact = model_shapes.torch_logits(directory, weights, ids, "float32")[-1]
     half = model_shapes.torch_logits(directory, weights, ids, "bfloat16")[-1]
+    wanted = exact if scheme == "none" else model_shapes.torch_logits(directory, weights, ids, "float32", int8=True)[-1]
     ours = model.session.logits(ids)
-    error, reference = float(np.abs(ours - exact).mean()), float(np.abs(half - exact).mean())
-    session = Session(model.engine, eos=(), max_context=model.model.context)
-    made = session.generate([ids], 9)[0]
-    agree = all(int(np.argmax(model.session.logits(ids + made[:n]))) == made[n] for n in range(len(made)))
-    margin = np.sort(exact)[-2:]
-    good = bool(np.isfinite(ours).all()) and error <= (1.2 if scheme == "none" else 8.0) * reference
+    error, reference = float(np.abs(ours - wanted).mean()), float(np.abs(half - exact).mean())
+    made = Session(model.engine, eos=(), max_context=model.model.context).generate([ids], 9)[0]
+    rows = [model.session.logits(ids + made[:n]) for n in range(len(made))]
+    lead = max(float(row.max() - row[token]) for row, token in zip(rows, made, strict=True))
     return dict(
-        check=good,
+        check=bool(np.isfinite(ours).all()) and error <= 1.2 * reference and lead < 5 * reference,
         error=error,
         torch_bf16_error=reference,
         scale=float(np.abs(exact).mean()),
-        decode_agrees=agree,
-        margin=float(margin[1] - margin[0]),
+        decode_lead=lead,
     )
 
 
