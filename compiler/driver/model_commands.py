@@ -17,7 +17,7 @@ from ...runtime.devices import open_device
 from ...runtime.generate import check_length
 from ...runtime.tokenizer import open_tokenizer
 from ...runtime.weights import read_json
-from .. import api
+from .. import api, build_checkpoint
 from ..artefact import check_output, is_artefact, read_artefact, read_manifest, write_artefact
 from ..build import Settings
 from ..edited import build_edited
@@ -124,7 +124,7 @@ def check_prompt(arguments: argparse.Namespace, place: Path, prompt: str) -> Non
     if is_artefact(place):
         context = read_manifest(place)["context"]
     else:
-        context = api.context_of(read_json(place / "config.json"), 0, arguments.max_context, place)
+        context = build_checkpoint.context_of(read_json(place / "config.json"), 0, arguments.max_context, place)
     check_length(tokens, new_tokens(arguments, tokens, context), context, "the prompt")
 
 
@@ -186,7 +186,7 @@ def build(arguments: argparse.Namespace) -> int:
             if arguments.ir is not None:
                 compiled, model = build_edited(place, read_text(arguments.ir), arguments.ir, settings, target)
             else:
-                compiled, model, _ = api.build(
+                compiled, model, _ = build_checkpoint.build(
                     place,
                     str(target),
                     arguments.quant,

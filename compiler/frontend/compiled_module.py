@@ -205,8 +205,8 @@ def compile_torch(
     settings: Settings,
 ) -> CompiledModule:
     """Capture, import and compile a module, and load its weights; see `llmc.compile`."""
-    from ..api import make_engine, settings_for
     from ..build import compile_module
+    from ..engines import make_engine, settings_for
     from ..phases import CompileOptions
 
     if not isinstance(module, torch.nn.Module):

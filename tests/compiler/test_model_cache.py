@@ -4,7 +4,7 @@ import json
 
 import pytest
 import tiny_models
-from llmc.compiler import api
+from llmc.compiler import api, build_checkpoint
 from llmc.compiler.build import Settings
 from llmc.compiler.knobs import Knobs
 
@@ -29,15 +29,15 @@ def tokens(model):
 
 def test_the_second_start_builds_nothing_and_makes_the_same_tokens(checkpoint, settings, monkeypatch):
     first = tokens(load(checkpoint, settings))
-    monkeypatch.setattr(api, "build", None)
+    monkeypatch.setattr(build_checkpoint, "build", None)
     assert tokens(load(checkpoint, settings)) == first
 
 
 def test_another_configuration_or_option_is_another_model(checkpoint, settings, monkeypatch):
     load(checkpoint, settings)
     built = []
-    real = api.build
-    monkeypatch.setattr(api, "build", lambda *a, **k: built.append(a) or real(*a, **k))
+    real = build_checkpoint.build
+    monkeypatch.setattr(build_checkpoint, "build", lambda *a, **k: built.append(a) or real(*a, **k))
     load(checkpoint, settings, quant="int8")
     config = json.loads((checkpoint / "config.json").read_text())
     (checkpoint / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1e-3}))

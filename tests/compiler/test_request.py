@@ -8,9 +8,9 @@ import llmc
 import numpy as np
 import pytest
 from commands import write_checkpoint
-from llmc.compiler.api import LanguageModel
 from llmc.compiler.build import Settings
 from llmc.compiler.knobs import Knobs
+from llmc.compiler.language_model import LanguageModel
 from llmc.compiler.request import checked_count, checked_ids, checked_sampling, checked_text
 from llmc.dialects.ir.diagnostics import LlmcError
 

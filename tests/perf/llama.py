@@ -22,14 +22,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import model_shapes
 from llmc import __version__
-from llmc.compiler import api
+from llmc.compiler import api, build_checkpoint
 from llmc.compiler.build import Settings
 from llmc.compiler.knobs import Knobs
+from llmc.compiler.language_model import LanguageModel
 from llmc.runtime.generate import SamplingParams, Session
 from machine import commit
 
 
-def check(model: api.LanguageModel, directory: Path, weights: model_shapes.RandomWeights, vocabulary: int, scheme: str) -> dict:
+def check(model: LanguageModel, directory: Path, weights: model_shapes.RandomWeights, vocabulary: int, scheme: str) -> dict:
     """Mean errors of ours and of PyTorch's bf16 against f32, for a prompt of 100 tokens, prefilled at once; with int8 weights ours is
     held against the rounded weights in f32. `decode_lead`: by how much prefill likes another token better than those that were
     decoded, which is 0 unless two tokens are nearer than bf16 can tell apart (as in tests/gpu/test_llama_shapes.py)."""
@@ -67,7 +68,7 @@ def once(session: Session, prompts: list[list[int]], tokens: int, device) -> tup
     return 1e3 * (first - start), 1e3 * (last - first) / (tokens - 1)
 
 
-def profile(model: api.LanguageModel, program: str, sizes: dict[str, int], device) -> list[dict]:
+def profile(model: LanguageModel, program: str, sizes: dict[str, int], device) -> list[dict]:
     """Mean time of each kernel of a program over all its launches in one graph (other layers' weights in between)."""
     launches = model.engine.prepare(program, sizes)
     by_name: dict[str, list] = {}
@@ -97,7 +98,7 @@ def profile(model: api.LanguageModel, program: str, sizes: dict[str, int], devic
 def warm_build(directory: Path, scheme: str, batches: list[int], context: int, settings: Settings) -> float:
     """Seconds of a second build of the same model, import included: every kernel comes from the cache."""
     start = time.perf_counter()
-    compiled, _, _ = api.build(directory, "sm_90a", scheme, None, max(batches), context, settings)
+    compiled, _, _ = build_checkpoint.build(directory, "sm_90a", scheme, None, max(batches), context, settings)
     assert all(code.cached for code in compiled.kernels.values())
     return time.perf_counter() - start
 

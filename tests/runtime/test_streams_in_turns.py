@@ -5,9 +5,9 @@ from __future__ import annotations
 import llmc
 import pytest
 from commands import write_checkpoint
-from llmc.compiler.api import LanguageModel
 from llmc.compiler.build import Settings
 from llmc.compiler.knobs import Knobs
+from llmc.compiler.language_model import LanguageModel
 
 pytest.importorskip("torch")
 FIRST, SECOND = [1, 2, 3], [9, 30, 4, 11, 25]

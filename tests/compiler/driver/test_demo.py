@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from llmc.compiler import api
 from llmc.compiler.driver import demo
+from llmc.compiler.language_model import Timings
 
 EXPECTED = [3, 1, 4]
 
@@ -47,7 +48,7 @@ def test_the_demo_exits_with_1_for_a_difference(
     model = SimpleNamespace(
         compiled=SimpleNamespace(seconds={}, kernels={}, dumps={}, options=options), model=SimpleNamespace(eos=()), device="none",
         encode=lambda text: [1], generate=lambda ids, count: iter(EXPECTED), tokenizer=SimpleNamespace(decode=str),
-        timings=api.Timings(),
+        timings=Timings(),
     )  # fmt: skip
     monkeypatch.setattr(api, "load", lambda *a, **k: model)
     monkeypatch.setattr("llmc.compiler.artefact.write_artefact", lambda *a: None)
