@@ -166,10 +166,12 @@ PIPELINE: dict[str, tuple[Step, ...]] = {
         step("choose-weight-images", "one image for all uses of a weight"),
         step("lower-weights", "images are made on the device by kernels that are compiled like any other"),
         step("finalise-abi", "grids, workspaces and follow-up launches of the schedules"),
+        step("mark-constants", "every launch is there, with the buffers it takes"),
         step("plan-arena", "last: only now every intermediate is known"),
     ),
     "tile": (
         step("layout-to-tile", "schedules build their CTA programs"),
+        step("name-dependencies", "kernels are tasks from here on: what they wait for and what they make stands in them"),
         step("expand-rings", "stages and mbarriers are memory: before any is given out; a ring that would hang is refused"),
         step("allocate-shared", "stages, scratch and mbarriers get their offsets"),
         step("insert-fences", "needs to know which memory is reused"),

@@ -1,17 +1,21 @@
 """The order of kernels and tasks: a task awaits what it reads and publishes what it has written, by name.
 
     tile.await "x"                                                  by stream order: nothing is left to do
+    tile.await "x" of %x : !layout.buffer<…>                        what it is about: only after it may %x be touched
     tile.await "x" {by = "grid"}                                    the kernels before this one have ended or published
     tile.await "x" on %n[%i] until %k {by = "counter"} : …          element i of the counters has reached k
 
-What data was published by is written where it is awaited: a launch of its own by the stream or, started early, by the
+A kernel that awaits any buffer is callable as a task: it awaits each that it touches, before all roles, except those that it only
+reads and nothing writes (weights), and publishes each after its last store. What data was published by is written where it is awaited: a launch of its own by the stream or, started early, by the
 grid; tasks of one persistent kernel by counters in global memory, which somebody sets to zero before the launch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+
 from xdsl.dialects.builtin import LocationAttr, StringAttr, i32
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     ParsePropInAttrDict,
@@ -73,11 +77,15 @@ class AwaitOp(_DependencyOp):
 
     name = "tile.await"
 
+    buffer = opt_operand_def(BufferType)
     counters = opt_operand_def(BufferType)
     index = opt_operand_def(i32)
     target = opt_operand_def(i32)
 
-    assembly_format = "$dep (`on` $counters^ `[` $index `]` `until` $target)? attr-dict (`:` type($counters)^)?"
+    assembly_format = (
+        "$dep (`of` $buffer^ `:` type($buffer))? (`on` $counters^ `[` $index `]` `until` $target)? attr-dict"
+        " (`:` type($counters)^)?"
+    )
 
     def __init__(
         self,
@@ -86,11 +94,12 @@ class AwaitOp(_DependencyOp):
         index: SSAValue | None = None,
         target: SSAValue | None = None,
         *,
+        of: SSAValue | None = None,
         by: str | None = None,
         location: LocationAttr | None = None,
     ):
         super().__init__(
-            operands=[counters, index, target],
+            operands=[of, counters, index, target],
             properties={"dep": StringAttr(dep), "by": _by(counters, by)},
             location=location,
         )
@@ -111,10 +120,13 @@ class PublishOp(_DependencyOp):
 
     name = "tile.publish"
 
+    buffer = opt_operand_def(BufferType)
     counters = opt_operand_def(BufferType)
     index = opt_operand_def(i32)
 
-    assembly_format = "$dep (`on` $counters^ `[` $index `]`)? attr-dict (`:` type($counters)^)?"
+    assembly_format = (
+        "$dep (`of` $buffer^ `:` type($buffer))? (`on` $counters^ `[` $index `]`)? attr-dict (`:` type($counters)^)?"
+    )
 
     def __init__(
         self,
@@ -122,15 +134,51 @@ class PublishOp(_DependencyOp):
         counters: SSAValue | None = None,
         index: SSAValue | None = None,
         *,
+        of: SSAValue | None = None,
         by: str | None = None,
         location: LocationAttr | None = None,
     ):
         super().__init__(
-            operands=[counters, index], properties={"dep": StringAttr(dep), "by": _by(counters, by)}, location=location
+            operands=[of, counters, index], properties={"dep": StringAttr(dep), "by": _by(counters, by)}, location=location
         )
 
     def verify_(self) -> None:
         self.check_counter(self.counters, self.index)
+
+
+def check_dependencies(body: Block, touching: Mapping[BlockArgument, Sequence[SSAValue]], stored: Collection[SSAValue]) -> None:
+    """Raise where a kernel that awaits a buffer touches one before it awaits it, or stores into one after it is published.
+
+    `touching`: buffer → the arguments through which it is touched (itself, its tensor maps); `stored`: buffers that are written.
+    """
+    order: dict[Operation, int] = {op: i for i, op in enumerate(body.ops)}
+    awaits = {op.buffer: order[op] for op in order if isinstance(op, AwaitOp) and op.buffer is not None}
+    publishes = {op.buffer: order[op] for op in order if isinstance(op, PublishOp) and op.buffer is not None}
+    if not awaits:
+        return
+    for buffer, values in touching.items():
+        places = [
+            order[_ancestor(use.operation, body)]
+            for v in values
+            for use in v.uses
+            if not isinstance(use.operation, _DependencyOp)
+        ]
+        name = f"%{buffer.name_hint or f'b{buffer.index}'}"
+        if buffer not in awaits and buffer in stored:
+            raise VerifyException(f"{name} is written, but never awaited as other buffers are")
+        if places and min(places) < awaits.get(buffer, -1):
+            raise VerifyException(f"{name} is touched before it is awaited")
+        if places and max(places) > publishes.get(buffer, max(places)):
+            raise VerifyException(f"{name} is touched after it is published")
+
+
+def _ancestor(op: Operation, body: Block) -> Operation:
+    """The op of the kernel's own block that `op` stands in."""
+    while op.parent_block() is not body:
+        above = op.parent_op()
+        assert above is not None
+        op = above
+    return op
 
 
 OPS: list[type[Operation]] = [AwaitOp, PublishOp]

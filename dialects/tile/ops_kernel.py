@@ -41,6 +41,7 @@ from ..ir.located import LocatedOp
 from ..layout.ops import EFFECTS, verify_grid
 from ..layout.tensor_map import TensorMap, TensorMapAttr, maps_attr, maps_problem
 from ..layout.types import BufferType
+from .ops_dependency import check_dependencies
 from .types import FragType, TmapType, describe_tv
 
 MAX_CLUSTER = 8
@@ -180,6 +181,9 @@ class KernelOp(LocatedOp):
             raise VerifyException("a kernel ends in tile.return")
         _check_warps(self.body, self.num_warps)
         self._check_effects()
+        touching = {b: [b, *(m for m, t in zip(maps, self.tensor_maps, strict=True) if t.buffer == b.index)] for b in buffers}
+        stored = {b for b, effect in zip(buffers, self.effects.data, strict=True) if "w" in effect.data}
+        check_dependencies(self.block, touching, stored)
 
     def _check_effects(self) -> None:
         """What ops of the dialect store into must be writable."""

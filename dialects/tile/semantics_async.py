@@ -320,7 +320,7 @@ def _await(op: Operation, args: Values, frame: Frame) -> Values:
     dependency = cast(ops.AwaitOp, op)
     if dependency.counters is None:
         return ()
-    memory, index, target = args
+    memory, index, target = args[-3:]
     at = scalar_offset(memory, [index])
     runners_of(frame).wait(
         lambda: (
@@ -333,10 +333,11 @@ def _await(op: Operation, args: Values, frame: Frame) -> Values:
 
 
 def _publish(op: Operation, args: Values, frame: Frame) -> Values:
-    if args:
-        at = scalar_offset(args[0], [args[1]])
+    if cast(ops.PublishOp, op).counters is not None:
+        memory, index = args[-2:]
+        at = scalar_offset(memory, [index])
         with cta_of(frame).lock:
-            args[0].data[at] += 1
+            memory.data[at] += 1
     return ()
 
 

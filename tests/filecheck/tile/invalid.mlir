@@ -192,6 +192,35 @@ tile.kernel @dependencies_have_a_form(%n: !layout.buffer<[4], f32>) attributes {
 
 // -----
 
+tile.kernel @touched_too_early(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  %x = tile.load_scalar %n[%c] : !layout.buffer<[4], f32> -> f32
+  tile.await "n" of %n : !layout.buffer<[4], f32>
+  tile.return
+}
+// expected-error @-6 {{%n is touched before it is awaited}}
+
+// -----
+
+tile.kernel @touched_too_late(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 0 : i32
+  tile.await "n" of %n : !layout.buffer<[4], f32>
+  tile.publish "n" of %n : !layout.buffer<[4], f32>
+  %x = tile.load_scalar %n[%c] : !layout.buffer<[4], f32> -> f32
+  tile.return
+}
+// expected-error @-7 {{%n is touched after it is published}}
+
+// -----
+
+tile.kernel @written_unawaited(%n: !layout.buffer<[4], f32>, %m: !layout.buffer<[4], f32>) attributes {effects = ["r", "w"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  tile.await "n" of %n : !layout.buffer<[4], f32>
+  tile.return
+}
+// expected-error @-4 {{%m is written, but never awaited as other buffers are}}
+
+// -----
+
 tile.kernel @counter_form(%n: !layout.buffer<[4], f32>) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
   %c = arith.constant 0 : i32
   // expected-error @below {{by counter: counters are needed}}

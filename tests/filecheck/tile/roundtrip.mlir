@@ -173,6 +173,8 @@ tile.kernel @others(%b0: !layout.buffer<["T", 64], f32>, %T: i32) attributes {ef
   %0 = arith.constant 0 : i32
   // CHECK: tile.await "x"
   tile.await "x"
+  // CHECK: tile.await "b0" of %b0 : !layout.buffer<["T", 64], f32>
+  tile.await "b0" of %b0 : !layout.buffer<["T", 64], f32>
   // CHECK: %1 = tile.alloc : !tile.smem<64xf32>
   %1 = tile.alloc : !tile.smem<64xf32>
   // CHECK: %2 = tile.view %1 at 128 : i64 : !tile.smem<64xf32> -> !tile.smem<32xf32>
@@ -191,6 +193,8 @@ tile.kernel @others(%b0: !layout.buffer<["T", 64], f32>, %T: i32) attributes {ef
   tile.prefetch %b0[%0, %0] {tv = #layout.tv<shape = [16, 64], reg = [[8, [0, 1]]], lane = [[8, [0, 8]], [4, [1, 0]]], warp = [[4, [4, 0]]]>} : !layout.buffer<["T", 64], f32>
   // CHECK: tile.publish "x"
   tile.publish "x"
+  // CHECK: tile.publish "b0" of %b0 : !layout.buffer<["T", 64], f32>
+  tile.publish "b0" of %b0 : !layout.buffer<["T", 64], f32>
   // CHECK: tile.return
   tile.return
 }
