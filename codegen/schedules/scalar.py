@@ -50,22 +50,25 @@ class ScalarBuilder:
         like = x.type if isinstance(x, SSAValue) else y.type if isinstance(y, SSAValue) else f32
         return self.value(x, like), self.value(y, like)
 
-    def _binary(self, float_op: type[Operation], int_op: type[Operation], x: Scalar, y: Scalar) -> SSAValue:
+    def _binary(
+        self, float_op: type[Operation], int_op: type[Operation], x: Scalar, y: Scalar, bool_op: type[Operation] | None = None
+    ) -> SSAValue:
         a, b = self._pair(x, y)
-        return self.insert((float_op if is_float(a.type) else int_op)(a, b))  # pyright: ignore
+        chosen = float_op if is_float(a.type) else bool_op or int_op if a.type == i1 else int_op
+        return self.insert(chosen(a, b))  # pyright: ignore
 
     def _unary(self, op: type[Operation], x: Scalar) -> SSAValue:
         return self.insert(op(self.value(x)))  # pyright: ignore
 
-    # arithmetic -----------------------------------------------------------------------
+    # arithmetic: i1 counts as 0 and 1, where arith's signed ops take True as -1 ---------
     def add(self, x: Scalar, y: Scalar) -> SSAValue:
-        return self._binary(arith.AddfOp, arith.AddiOp, x, y)
+        return self._binary(arith.AddfOp, arith.AddiOp, x, y, arith.OrIOp)
 
     def sub(self, x: Scalar, y: Scalar) -> SSAValue:
         return self._binary(arith.SubfOp, arith.SubiOp, x, y)
 
     def mul(self, x: Scalar, y: Scalar) -> SSAValue:
-        return self._binary(arith.MulfOp, arith.MuliOp, x, y)
+        return self._binary(arith.MulfOp, arith.MuliOp, x, y, arith.AndIOp)
 
     def div(self, x: Scalar, y: Scalar) -> SSAValue:
         """Integers: towards zero."""
@@ -76,10 +79,10 @@ class ScalarBuilder:
         return self.insert(arith.RemSIOp(a, b))
 
     def max(self, x: Scalar, y: Scalar) -> SSAValue:
-        return self._binary(arith.MaximumfOp, arith.MaxSIOp, x, y)
+        return self._binary(arith.MaximumfOp, arith.MaxSIOp, x, y, arith.OrIOp)
 
     def min(self, x: Scalar, y: Scalar) -> SSAValue:
-        return self._binary(arith.MinimumfOp, arith.MinSIOp, x, y)
+        return self._binary(arith.MinimumfOp, arith.MinSIOp, x, y, arith.AndIOp)
 
     def neg(self, x: SSAValue) -> SSAValue:
         return self.insert(arith.NegfOp(x)) if is_float(x.type) else self.sub(0, x)
@@ -158,10 +161,12 @@ class ScalarBuilder:
 
     # choices and conversions ----------------------------------------------------------
     def cmp(self, predicate: str, x: Scalar, y: Scalar) -> SSAValue:
-        """`eq ne lt le gt ge`; for integers also `ult ule ugt uge`."""
+        """`eq ne lt le gt ge`, of i1 with True above False; for integers also `ult ule ugt uge`."""
         a, b = self._pair(x, y)
         if is_float(a.type):
             return self.insert(arith.CmpfOp(a, b, _FLOAT_PREDICATES[predicate]))
+        if a.type == i1 and predicate in ("lt", "le", "gt", "ge"):
+            predicate = f"u{predicate}"
         return self.insert(arith.CmpiOp(a, b, _INT_PREDICATES[predicate]))
 
     def select(self, condition: SSAValue, x: Scalar, y: Scalar) -> SSAValue:

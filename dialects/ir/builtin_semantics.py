@@ -48,10 +48,18 @@ def _float(fn: Callable[..., Any]) -> Fn:
 
 def _int(fn: Callable[..., Any]) -> Fn:
     def run(op: Operation, args: Values, frame: Frame) -> Values:
+        dtype = dtype_of(_elem(op.results[0]))
         with np.errstate(all="ignore"):
-            return (np.asarray(fn(*(np.asarray(a) for a in args))).astype(dtype_of(_elem(op.results[0]))),)
+            result = np.asarray(fn(*(_signed(a) for a in args)))
+            return ((result & 1 if dtype.kind == "b" else result).astype(dtype),)
 
     return run
+
+
+def _signed(a: Any) -> Any:
+    """An integer with its sign: True of i1 is -1."""
+    a = np.asarray(a)
+    return -a.astype(np.int8) if a.dtype.kind == "b" else a
 
 
 def _cast(op: Operation, args: Values, frame: Frame) -> Values:
@@ -104,7 +112,7 @@ _ORDERED: list[Callable[[Any, Any], Any]] = [
 
 
 def _cmpi(op: Operation, args: Values, frame: Frame) -> Values:
-    return (_CMPI[cast(arith.CmpiOp, op).predicate.value.data](np.asarray(args[0]), np.asarray(args[1])),)
+    return (_CMPI[cast(arith.CmpiOp, op).predicate.value.data](_signed(args[0]), _signed(args[1])),)
 
 
 def _cmpf(op: Operation, args: Values, frame: Frame) -> Values:

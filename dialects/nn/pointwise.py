@@ -70,11 +70,11 @@ def emit_cast(b: Emit, x: SSAValue, target: Attribute) -> SSAValue:
     return b(arith.ExtUIOp(x, cast(Any, target)) if source == i1 else arith.ExtSIOp(x, cast(Any, target)))
 
 
-def _by_kind(on_float: type[Operation] | None, on_int: type[Operation] | None) -> Build:
-    """The op for floats or for integers, chosen by the first operand."""
+def _by_kind(on_float: type[Operation] | None, on_int: type[Operation] | None, on_bool: type[Operation] | None = None) -> Build:
+    """The op for floats, for integers or, where it is another one, for i1, chosen by the first operand."""
 
     def build(b: Emit, args: Sequence[SSAValue], elem: Attribute, properties: Mapping[str, Attribute]) -> SSAValue:
-        chosen = on_float if is_float(args[0].type) else on_int
+        chosen = on_float if is_float(args[0].type) else on_bool or on_int if args[0].type == i1 else on_int
         if chosen is None:
             raise VerifyException(f"no scalar op for elements of type {args[0].type}")
         return b(cast(Any, chosen)(*args))
@@ -96,6 +96,9 @@ def _add(b: Emit, x: SSAValue, y: SSAValue) -> SSAValue:
 
 
 def _neg(b: Emit, x: SSAValue) -> SSAValue:
+    """-x; of i1, which has no signs, the complement: it turns the order as -x does."""
+    if x.type == i1:
+        return _not(b, x)
     return b(arith.NegfOp(x)) if is_float(x.type) else b(arith.SubiOp(constant(b, 0, x.type), x))
 
 
@@ -185,18 +188,18 @@ def _float_unary(name: str, aten: str | tuple[str, ...], op: type[Operation], fn
 # fmt: off
 TABLE: tuple[Pointwise, ...] = (
     # name, arity, ATen names, one element in arith/math, numpy
-    Pointwise("add", 2, ("aten.add.Tensor", "aten.add.Scalar", "aten.add_.Tensor"), _by_kind(arith.AddfOp, arith.AddiOp), np.add),
+    Pointwise("add", 2, ("aten.add.Tensor", "aten.add.Scalar", "aten.add_.Tensor"), _by_kind(arith.AddfOp, arith.AddiOp, arith.OrIOp), np.add),
     Pointwise("sub", 2, ("aten.sub.Tensor", "aten.sub.Scalar"), _by_kind(arith.SubfOp, arith.SubiOp), np.subtract),
-    Pointwise("mul", 2, ("aten.mul.Tensor", "aten.mul.Scalar", "aten.mul_.Tensor"), _by_kind(arith.MulfOp, arith.MuliOp), np.multiply),
+    Pointwise("mul", 2, ("aten.mul.Tensor", "aten.mul.Scalar", "aten.mul_.Tensor"), _by_kind(arith.MulfOp, arith.MuliOp, arith.AndIOp), np.multiply),
     Pointwise("div", 2, ("aten.div.Tensor", "aten.div.Scalar"), _by_kind(arith.DivfOp, None), np.divide, elems="float"),
     Pointwise("floordiv", 2, (), _by_kind(None, arith.FloorDivSIOp), np.floor_divide, elems="int"),
     Pointwise("rem", 2, (), _by_kind(None, arith.RemSIOp), np.fmod, elems="int"),
     Pointwise("pow", 2, ("aten.pow.Tensor_Tensor", "aten.pow.Tensor_Scalar", "aten.pow.Scalar"), _by_kind(math.PowFOp, math.IPowIOp), np.power),
-    Pointwise("max", 2, ("aten.maximum.default",), _by_kind(arith.MaximumfOp, arith.MaxSIOp), np.maximum),
-    Pointwise("min", 2, ("aten.minimum.default",), _by_kind(arith.MinimumfOp, arith.MinSIOp), np.minimum),
+    Pointwise("max", 2, ("aten.maximum.default",), _by_kind(arith.MaximumfOp, arith.MaxSIOp, arith.OrIOp), np.maximum),
+    Pointwise("min", 2, ("aten.minimum.default",), _by_kind(arith.MinimumfOp, arith.MinSIOp, arith.AndIOp), np.minimum),
     Pointwise("fma", 3, (), _formula(_fma), lambda x, y, z: x * y + z),
     Pointwise("clamp", 3, (), _formula(_clamp), lambda x, low, high: np.minimum(np.maximum(x, low), high)),
-    Pointwise("neg", 1, ("aten.neg.default",), _formula(_neg), np.negative),
+    Pointwise("neg", 1, ("aten.neg.default",), _formula(_neg), lambda x: ~x if x.dtype == bool else -x),
     Pointwise("abs", 1, ("aten.abs.default",), _formula(_abs), np.abs),
     Pointwise("square", 1, ("aten.square.default",), _formula(lambda b, x: _mul(b, x, x)), np.square),
     Pointwise("recip", 1, ("aten.reciprocal.default",), _formula(_recip), np.reciprocal, elems="float"),

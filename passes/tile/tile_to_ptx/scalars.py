@@ -82,15 +82,26 @@ def _exact_choice(opcode: str, swapped: bool = False) -> Lower:
 
 
 # -- integers -------------------------------------------------------------------------------------------------------
+LOGIC_OF = {
+    "add": "xor", "sub": "xor", "mul.lo": "and", "max.s": "and", "min.s": "or", "max.u": "or", "min.u": "and",
+}  # fmt: skip
+"""Integer op → what it is on i1, whose True is -1 where signs count."""
+
+
+def _logic(e: Emitter, word: str, a: Any, b: Any) -> Element:
+    if isinstance(a, int) and isinstance(b, int) and word in ("and", "or", "xor"):
+        return {"and": a & b, "or": a | b, "xor": a ^ b}[word] & 1
+    return e.op(f"{word}.pred", as_kind(e, a, "pred"), as_kind(e, b, "pred"))
+
+
 def _int_op(stem: str, fold: Callable[[int, int], int] | None = None, signed: str = "s") -> Lower:
     def lower(e: Emitter, op: Operation, args: Sequence[Element]) -> Element:
         a, b = cast(Any, args[0]), cast(Any, args[1])
         width = width_of(op.results[0].type)
+        if width == 1:
+            return _logic(e, LOGIC_OF.get(stem) or LOGIC_OF.get(f"{stem}.{signed}", stem), a, b)
         if fold is not None and isinstance(a, int) and isinstance(b, int) and width <= 32:
             return _wrap(fold(a, b), width)
-        if width == 1:
-            logic = {"add": "xor", "sub": "xor", "mul": "and", "min": "or", "max": "and"}.get(stem, stem)
-            return e.op(f"{logic}.pred", as_kind(e, a, "pred"), as_kind(e, b, "pred"))
         if width == 64:
             return e.op(f"{stem}.{signed}64", a, b)
         if stem in ("div", "rem") and isinstance(b, int) and b > 0 and (signed == "u" or is_non_negative(op.operands[0])):
@@ -174,19 +185,29 @@ FLOAT_RELATIONS = {
 }  # fmt: skip
 
 
+def _compare_bools(e: Emitter, word: str, sign: str, a: Any, b: Any) -> Element:
+    """a < b is b without a, unless True is -1; ≥, > and ≤ are that one negated, swapped and both."""
+    if word in ("eq", "ne"):
+        different = _logic(e, "xor", a, b)
+        return different if word == "ne" else _negated(e, different)
+    if (word in ("gt", "le")) != (sign == "s"):
+        a, b = b, a
+    less = _logic(e, "and", _negated(e, a), b)
+    return less if word in ("lt", "gt") else _negated(e, less)
+
+
+def _negated(e: Emitter, a: Any) -> Element:
+    return 1 - (a & 1) if isinstance(a, int) else e.op("not.pred", a)
+
+
 def _cmpi(e: Emitter, op: Operation, args: Sequence[Element]) -> Element:
     assert isinstance(op, arith.CmpiOp)
     relation = INT_RELATIONS[op.predicate.value.data]
     a, b = cast(Any, args[0]), cast(Any, args[1])
     width = width_of(op.lhs.type)
-    if width == 1:
-        if isinstance(a, int) and isinstance(b, int):
-            return int((a == b) == (relation == "eq"))
-        different = e.op("xor.pred", as_kind(e, a, "pred"), as_kind(e, b, "pred"))
-        if relation not in ("eq", "ne"):
-            raise unsupported("an ordering of i1", op)
-        return different if relation == "ne" else e.op("not.pred", different)
     word, _, sign = relation.partition(".")
+    if width == 1:
+        return _compare_bools(e, word, sign, a, b)
     if width == 64:
         return e.op(f"setp.{word}.{sign or 's'}64", a, b)
     result = e.compare(f"{word}.{sign or 's'}32", a, b)

@@ -34,7 +34,17 @@ def run(types: list[Any], build: Any, *args: Any) -> Any:
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_scalar_body_means_what_numpy_means(row: Any) -> None:
-    elem = i1 if row.name in ("and", "or", "xor", "not") else i32 if row.elems == "int" else f32
+    check_body(row, i1 if row.name in ("and", "or", "xor", "not") else i32 if row.elems == "int" else f32)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in TABLE if row.name in ("add", "mul", "max", "min", "cmp")], ids=lambda row: row.name
+)
+def test_true_is_above_false_and_counts_as_1(row: Any) -> None:
+    check_body(row, i1)
+
+
+def check_body(row: Any, elem: Any) -> None:
     cls = nn.POINTWISE[row.name]
     values = {i1: RNG.integers(0, 2, (row.arity, 64)).astype(bool), i32: RNG.integers(1, 50, (row.arity, 64)).astype(np.int32)}
     args = list(values.get(elem, RNG.uniform(0.1, 2, (row.arity, 64)).astype(np.float32)))

@@ -9,6 +9,7 @@ from llmc.dialects.layout.tv import Tv
 from llmc.dialects.layout.types import BufferType
 from ml_dtypes import bfloat16
 from tile_kernels import run_both, start
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import bf16, f32, i1, i8, i32
 
 rng = np.random.default_rng(11)
@@ -34,6 +35,26 @@ def test_masks_are_predicates_from_comparison_to_memory():
     b.store(mask, b.arg(1), [0, 0])
     b.store(b.reduce(b.relayout(mask, Tv.blocked((8, 64), 1, None, 2)), 1, "or"), b.arg(2), [0, 0])
     check(b, [rng.standard_normal((8, 64)).astype(np.float32) + 2, np.zeros((8, 64), bool), np.zeros((8, 1), bool)])
+
+
+BOOLEAN = {
+    **{
+        op.name: op
+        for op in (arith.AddiOp, arith.SubiOp, arith.MuliOp, arith.MaxSIOp, arith.MinSIOp, arith.MaxUIOp, arith.MinUIOp)
+    },
+    **{
+        p: lambda x, y, p=p: arith.CmpiOp(x, y, p) for p in ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
+    },
+}
+
+
+@pytest.mark.parametrize("name", BOOLEAN)
+def test_integer_ops_of_one_bit_are_logic(name):
+    tv = Tv.blocked((4, 32), 1, None, 1)
+    b = start("bits", [BufferType.of([4, 32], i1)] * 3, ["r", "r", "w"])
+    x, y = (b.load(b.arg(i), [0, 0], tv) for i in (0, 1))
+    b.store(b.map(lambda s, x, y: s.insert(BOOLEAN[name](x, y)), x, y), b.arg(2), [0, 0])
+    check(b, [rng.random((4, 32)) < 0.5, rng.random((4, 32)) < 0.5, np.zeros((4, 32), bool)])
 
 
 @pytest.mark.parametrize(("elem", "dtype"), [(bf16, bfloat16), (i8, np.int8)])

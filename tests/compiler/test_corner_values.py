@@ -1,0 +1,52 @@
+"""llmc.compile on values at the edges of their types, on the reference device and the emulator, against PyTorch eager."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import llmc
+from llmc.compiler.build import Settings
+from llmc.compiler.knobs import Knobs
+from torch import nn
+from torch.testing import assert_close
+
+both_devices = pytest.mark.parametrize("device", ["reference", "emulator"])
+
+
+class Plain(nn.Module):
+    """A module from a function of tensors."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.fn(*inputs)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(knobs=Knobs(cache_dir=tmp_path_factory.mktemp("cache")))
+
+
+def check(
+    fn: Callable[..., tuple[torch.Tensor, ...]], inputs: tuple[torch.Tensor, ...], settings: Settings, device: str
+) -> None:
+    compiled = llmc.compile(Plain(fn), inputs, device=device, settings=settings)
+    for got, wanted in zip(compiled(*inputs), fn(*inputs), strict=True):
+        assert_close(got, wanted, rtol=1e-4, atol=1e-6, equal_nan=True)
+
+
+@both_devices
+def test_arithmetic_on_booleans_counts_true_as_1(device: str, settings: Settings) -> None:
+    def fn(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        pair = torch.stack([a, b])
+        elementwise = (a + b, a * b, torch.maximum(a, b), torch.minimum(a, b), a <= b, a > b)
+        return (*elementwise, a.amax(), b.amin(), a.max(), *pair.min(0), *pair.max(0), a.prod(0), *a.sort())
+
+    check(fn, (torch.tensor([True, False, True, False]), torch.tensor([True, True, False, False])), settings, device)
