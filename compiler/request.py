@@ -18,6 +18,8 @@ from ..runtime.generate import SamplingParams
 LARGEST_SEED = (1 << 32) - 1
 LARGEST_INT = (1 << 31) - 1
 LARGEST_FLOAT, SMALLEST_FLOAT = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
+LEAST_TEMPERATURE = 1e-30
+"""Logits divided by it stay finite in f32 up to 3e8; where they are infinite, no draw is the largest."""
 IDS = "give a list of integers, a 1-dimensional array or a 1-dimensional tensor; encode(text) makes one of a text"
 
 
@@ -50,8 +52,9 @@ def checked_count(given: object) -> int:
 def checked_sampling(temperature: object, top_k: object, top_p: object, seed: object) -> SamplingParams:
     """Sampling parameters that the kernels take: they compute in f32 with 32-bit counts and seeds."""
     heat = number("temperature", temperature)
-    if not 0 <= heat <= LARGEST_FLOAT:
-        refuse(f"temperature = {heat} is out of range", "temperature", "give 0 (greedy) or a positive finite number")
+    if heat and not LEAST_TEMPERATURE <= heat <= LARGEST_FLOAT:
+        fix = f"give 0 (greedy) or a finite number of at least {LEAST_TEMPERATURE}"
+        refuse(f"temperature = {heat} is out of range", "temperature", fix)
     kept = number("top_p", top_p)
     if not SMALLEST_FLOAT <= kept <= 1:
         refuse(f"top_p = {kept} is out of range", "top_p", "give a number above 0, at most 1 (all tokens)")

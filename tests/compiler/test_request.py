@@ -65,7 +65,7 @@ def test_a_count_is_a_natural_number(given: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("temperature", v) for v in ("hot", None, True, -0.1, float("nan"), float("inf"), 1e39, 10**400, 1j)),
+        *(("temperature", v) for v in ("hot", None, True, -0.1, float("nan"), float("inf"), 1e39, 10**400, 1j, 1e-38, 5e-324)),
         *(("top_k", v) for v in (1.5, 2.0, "all", -1, 2**31, False)),
         *(("top_p", v) for v in (0, -0.5, 1.01, float("nan"), "most", None, 1e-60)),
         *(("seed", v) for v in (2**32, 2**70, -1, 1.5, None, "lucky")),
@@ -80,6 +80,7 @@ def test_sampling_parameters_out_of_range_are_refused(name: str, value: Any) -> 
 def test_the_ends_of_the_ranges_are_in_them() -> None:
     found = checked_sampling(np.float32(2), np.int64(2**31 - 1), 1, 2**32 - 1)
     assert (found.temperature, found.top_k, found.top_p, found.seed) == (2.0, 2**31 - 1, 1.0, 2**32 - 1)
+    assert [checked_sampling(t, 0, 1, 0).temperature for t in (0, -0.0, 1e-30)] == [0, 0, 1e-30]
 
 
 def test_a_text_is_a_str_of_unicode() -> None:
