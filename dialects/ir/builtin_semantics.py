@@ -20,7 +20,7 @@ from xdsl.ir.affine import AffineConstantExpr, AffineDimExpr, AffineMap
 
 from .diagnostics import LlmcError
 from .interpret import Fn, Frame, Jump
-from .numeric import dtype_of, rounded, widen
+from .numeric import dtype_of, power, rounded, widen
 
 Values = tuple[Any, ...]
 _erf = np.vectorize(scalar_erf, otypes=[np.float64])
@@ -350,12 +350,12 @@ _TABLES: dict[str, dict[str, Numeric]] = {
         "maxsi": np.maximum, "minsi": np.minimum,
         "maxui": lambda a, b: np.maximum(_unsigned(a), _unsigned(b)),
         "minui": lambda a, b: np.minimum(_unsigned(a), _unsigned(b)),
-        "floordivsi": np.floor_divide, "ceildivsi": lambda a, b: -np.floor_divide(-a, b),
+        "ipowi": power, "floordivsi": np.floor_divide, "ceildivsi": lambda a, b: -np.floor_divide(-a, b),
     },
     "math": {
         "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log1p": np.log1p, "sqrt": np.sqrt,
         "rsqrt": lambda a: 1 / np.sqrt(a), "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "tan": np.tan, "erf": erf,
-        "powf": np.power, "absf": np.abs, "floor": np.floor, "ceil": np.ceil, "roundeven": np.rint, "round": np.round,
+        "powf": power, "absf": np.abs, "floor": np.floor, "ceil": np.ceil, "roundeven": np.rint, "round": np.round,
         "trunc": np.trunc, "atan": np.arctan, "atan2": np.arctan2, "sinh": np.sinh, "cosh": np.cosh,
         "fma": lambda a, b, c: a * b + c, "copysign": np.copysign,
     },

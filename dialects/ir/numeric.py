@@ -67,3 +67,12 @@ def rounded(value: Any, elem: Attribute, options: Options) -> Any:
     if isinstance(elem, Float32Type | Float64Type):
         return array.astype(options.compute, copy=False)
     return array.astype(np.float32, copy=False).astype(dtype_of(elem), copy=False)
+
+
+def power(x: Any, y: Any) -> Any:
+    """x ** y. Integers wrap; by a negative exponent 1 and -1 only are not 0."""
+    x, y = np.asarray(x), np.asarray(y)
+    if x.dtype.kind == "f":
+        return np.power(x, y)
+    negative = y < 0
+    return np.where(negative & (np.abs(x) != 1), 0, np.power(x, np.where(negative, y & 1, y)))

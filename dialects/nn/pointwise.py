@@ -23,6 +23,7 @@ from xdsl.irdl import irdl_op_definition, opt_prop_def, result_def, traits_def, 
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
+from ..ir.numeric import power
 from .base import NNOp, Value, is_float, is_int, require
 from .types import broadcast_dims, dims_of, elem_of, tensor
 
@@ -194,7 +195,7 @@ TABLE: tuple[Pointwise, ...] = (
     Pointwise("div", 2, ("aten.div.Tensor", "aten.div.Scalar"), _by_kind(arith.DivfOp, None), np.divide, elems="float"),
     Pointwise("floordiv", 2, (), _by_kind(None, arith.FloorDivSIOp), np.floor_divide, elems="int"),
     Pointwise("rem", 2, (), _by_kind(None, arith.RemSIOp), np.fmod, elems="int"),
-    Pointwise("pow", 2, ("aten.pow.Tensor_Tensor", "aten.pow.Tensor_Scalar", "aten.pow.Scalar"), _by_kind(math.PowFOp, math.IPowIOp), np.power),
+    Pointwise("pow", 2, ("aten.pow.Tensor_Tensor", "aten.pow.Tensor_Scalar", "aten.pow.Scalar"), _by_kind(math.PowFOp, math.IPowIOp), power),
     Pointwise("max", 2, ("aten.maximum.default",), _by_kind(arith.MaximumfOp, arith.MaxSIOp, arith.OrIOp), np.maximum),
     Pointwise("min", 2, ("aten.minimum.default",), _by_kind(arith.MinimumfOp, arith.MinSIOp, arith.AndIOp), np.minimum),
     Pointwise("fma", 3, (), _formula(_fma), lambda x, y, z: x * y + z),

@@ -175,7 +175,7 @@ def _pow(op: Any) -> SSAValue | None:
             return nn.RsqrtOp(x).results[0]
         case 0.5:
             return nn.SqrtOp(x).results[0]
-        case -1:
+        case -1 if is_float(elem_of(x)):
             return nn.RecipOp(x).results[0]
         case _:
             return _fold(op)

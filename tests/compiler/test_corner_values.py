@@ -50,3 +50,25 @@ def test_arithmetic_on_booleans_counts_true_as_1(device: str, settings: Settings
         return (*elementwise, a.amax(), b.amin(), a.max(), *pair.min(0), *pair.max(0), a.prod(0), *a.sort())
 
     check(fn, (torch.tensor([True, False, True, False]), torch.tensor([True, True, False, False])), settings, device)
+
+
+INF, NAN = float("inf"), float("nan")
+BASES = torch.tensor([-INF, -3.5, -2.0, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0, INF, NAN])
+EXPONENTS = torch.tensor([-INF, -3.0, -2.5, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0, 11.0, 2.0**24, INF, NAN])
+
+
+@both_devices
+def test_powers_of_floats_are_defined_where_torch_has_them(device: str, settings: Settings) -> None:
+    def fn(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        grid = x[:, None] ** y[None]
+        return (grid, 1 / grid, x**0, x**9, x**-1.5, (-2.0) ** y, 1.0**y, 3.0**y)
+
+    check(fn, (BASES, EXPONENTS), settings, device)
+
+
+@both_devices
+def test_powers_of_integers_have_exponents_of_any_sign(device: str, settings: Settings) -> None:
+    def fn(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (x[:, None] ** y[None], x**0, x**5, 2 ** torch.arange(20) + x[:1])
+
+    check(fn, (torch.tensor([-3, -2, -1, 0, 1, 2, 7]), torch.tensor([-5, -2, 0, 1, 2, 3, 9])), settings, device)

@@ -146,14 +146,31 @@ def tan(e: Emitter, x: Float) -> SSAValue:
 
 
 def power(e: Emitter, x: Float, y: Float) -> SSAValue:
-    """x ** y; small integer constants by multiplication, otherwise for x ≥ 0."""
-    if isinstance(y, float) and y.is_integer() and 1 <= abs(y) <= 8:
+    """x ** y as C's pow has it; small integer constants by multiplication."""
+    if isinstance(y, float) and y == 0.0:
+        return e.op("mov.f32", 1.0)
+    if isinstance(y, float) and y.is_integer() and abs(y) <= 8:
         return _integer_power(e, x, int(y))
     if isinstance(y, float) and y == 0.5:
         return sqrt(e, x)
     if isinstance(y, float) and y == -0.5:
         return rsqrt(e, x)
-    return exp2(e, e.op("mul.f32", log2(e, x), y))
+    if isinstance(x, float) and 0.0 < x < math.inf and x != 1.0:
+        return exp2(e, e.op("mul.f32", y, math.log2(x)))
+    return _signed_power(e, x, y)
+
+
+def _signed_power(e: Emitter, x: Float, y: Float) -> SSAValue:
+    """|x| ** y, negated where x is below 0 and y odd, NaN where x is below 0 and finite and y no integer."""
+    size, half = e.op("abs.f32", x), e.op("mul.f32", y, 0.5)
+    value = exp2(e, e.op("mul.f32", log2(e, size), y))
+    one = e.op("or.pred", e.op("setp.eq.f32", size, 1.0), e.op("setp.eq.f32", y, 0.0))
+    value = e.op("selp.f32", 1.0, value, one)
+    whole = e.op("setp.eq.f32", e.op("cvt.rzi.f32.f32", y), y)
+    odd = e.op("and.pred", whole, e.op("setp.ne.f32", e.op("cvt.rzi.f32.f32", half), half))
+    value = e.op("selp.f32", e.op("copysign.f32", x, value), value, odd)
+    below = e.op("and.pred", e.op("setp.lt.f32", x, 0.0), e.op("setp.gt.f32", x, -math.inf))
+    return e.op("selp.f32", math.nan, value, e.op("and.pred", below, e.op("not.pred", whole)))
 
 
 def _integer_power(e: Emitter, x: Float, n: int) -> SSAValue:
@@ -179,3 +196,30 @@ def round_to(mode: str) -> Callable[[Emitter, Float], SSAValue]:
 def round_half_away(e: Emitter, x: Float) -> SSAValue:
     half = e.op("copysign.f32", x, 0.5)
     return e.op("cvt.rzi.f32.f32", e.op("add.f32", x, half))
+
+
+def power_by_squaring(e: Emitter, base: SSAValue, exponent: SSAValue) -> SSAValue:
+    """base ** exponent of 32-bit integers, modulo 2^32; by a negative exponent 1 and -1 only are not 0."""
+    negative = e.op("setp.lt.s32", exponent, 0)
+    parity = e.op("and.b32", exponent, 1)
+    total = _squaring_loop(e, base, e.op("selp.b32", parity, exponent, negative))
+    unit = e.op("setp.eq.s32", e.op("abs.s32", base), 1)
+    return e.op("selp.b32", total, 0, e.op("or.pred", unit, e.op("not.pred", negative)))
+
+
+def _squaring_loop(e: Emitter, base: SSAValue, exponent: SSAValue) -> SSAValue:
+    """header(power, rest, total): rest ≠ 0 ? body : after; body → header."""
+    new_block = e.scopes[0].builder.new_block
+    header, body, after = new_block("b32", "b32", "b32"), new_block(), new_block()
+    e.push(header, hoists=False)
+    power, rest, total = header.args
+    e.scope.builder.cbra(e.op("setp.ne.s32", rest, 0), body, after)
+    e.continue_in(body)
+    odd = e.op("setp.ne.s32", e.op("and.b32", rest, 1), 0)
+    total_after = e.op("selp.b32", e.op("mul.lo.s32", total, power), total, odd)
+    e.scope.builder.bra(header, e.op("mul.lo.s32", power, power), e.op("shr.u32", rest, 1), total_after)
+    e.pop()
+    e.scope.builder.bra(header, base, exponent, e.op("mov.b32", 1))
+    e.continue_in(after)
+    e.own(header.args)
+    return total

@@ -371,13 +371,16 @@ def _absi(e: Emitter, op: Operation, args: Sequence[Element]) -> Element:
 
 
 def _ipow(e: Emitter, op: Operation, args: Sequence[Element]) -> Element:
-    value, exponent = cast(Any, args[0]), args[1]
+    value, exponent = cast(Any, args[0]), cast(Any, args[1])
+    width = width_of(op.results[0].type)
+    if width in (1, 64):
+        raise unsupported(f"an integer power {width} bits wide", op)
     if not isinstance(exponent, int) or not 0 <= exponent <= 64:
-        raise unsupported("an integer power with a run-time exponent", op)
+        return _narrowed(e, maths.power_by_squaring(e, e.reg(value), e.reg(exponent)), width)
     result: Any = 1
     for _ in range(exponent):
         result = e.mul(result, value)
-    return result
+    return _narrowed(e, result, width)
 
 
 def _fpowi(e: Emitter, op: Operation, args: Sequence[Element]) -> Element:
