@@ -31,6 +31,8 @@ from .rules import generic_parallel, through_map
 from .scalar import Scalar, ScalarBuilder
 
 LARGE_INT = 2**31 - 1
+BEYOND = 2**30
+"""Above every index of a row."""
 
 
 @dataclass(frozen=True)
@@ -366,10 +368,13 @@ def argmax(ev: Evaluator, op: Operation, index: int, coords: Coords) -> SSAValue
     top = ev.remember((op, "top", coords), lambda: reduce_over(ev, size, coords, x_at, MAX, elem))
 
     def place(i: Coord) -> SSAValue:
-        return ev.map(lambda s, x, m, j: s.select(s.cmp("eq", x, m), j, LARGE_INT), x_at(i), top, ev.coord(i))
+        def code(s: ScalarBuilder, x: SSAValue, m: SSAValue, j: SSAValue) -> Scalar:
+            largest = s.cmp("eq", x, m)
+            return s.select(s.or_(largest, s.cmp("ne", x, x)) if elem == f32 else largest, j, LARGE_INT)
 
-    first = reduce_over(ev, size, coords, place, MIN, i32)
-    return ev.map(lambda s, j: s.select(s.cmp("eq", j, LARGE_INT), 0, j), first)
+        return ev.map(code, x_at(i), top, ev.coord(i))
+
+    return reduce_over(ev, size, coords, place, MIN, i32)
 
 
 def cumsum(ev: Evaluator, op: Operation, index: int, coords: Coords) -> SSAValue:
@@ -395,16 +400,25 @@ def ordered(ev: Evaluator, op: Operation, index: int, coords: Coords) -> SSAValu
     def x_at(i: Coord) -> SSAValue:
         return ev.wide(ev.value(x, [*outer, i]))
 
+    def key(s: ScalarBuilder, a: SSAValue, j: SSAValue) -> tuple[SSAValue, SSAValue]:
+        """What is compared, and what decides between equals: a NaN is an infinity that comes beyond all others."""
+        if elem != f32:
+            return a, j
+        missing = s.cmp("ne", a, a)
+        return s.select(missing, inf, a), s.select(missing, s.add(j, -BEYOND if descending else BEYOND), j)
+
     def body(i: SSAValue, value: SSAValue, found: SSAValue) -> list[SSAValue]:
         mine = x_at(i)
+        b, jb = ev.map(key, mine, ev.coord(i))
 
         def before(j: Coord) -> SSAValue:
-            def code(s: ScalarBuilder, a: SSAValue, b: SSAValue, ja: SSAValue, jb: SSAValue) -> Scalar:
+            def code(s: ScalarBuilder, a: SSAValue, ja: SSAValue, b: SSAValue, jb: SSAValue) -> Scalar:
+                a, ja = key(s, a, ja)
                 first = s.cmp("gt" if descending else "lt", a, b)
                 tie = s.and_(s.cmp("eq", a, b), s.cmp("lt", ja, jb))
                 return s.cast(s.or_(first, tie), i32)
 
-            return ev.map(code, x_at(j), mine, ev.coord(j), i)
+            return ev.map(code, x_at(j), ev.coord(j), b, jb)
 
         def count(j: SSAValue, n: SSAValue) -> list[SSAValue]:
             return [ev.map(lambda s, n, c: s.add(n, c), n, before(j))]

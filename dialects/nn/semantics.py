@@ -311,24 +311,29 @@ def _reduce(op: Operation, x: np.ndarray) -> np.ndarray:
 
 
 def _softmax(op: Operation, x: np.ndarray) -> np.ndarray:
-    top = x.max(axis=_axis(op), keepdims=True)
-    weights = np.exp(x - np.where(np.isfinite(top), top, 0))
+    weights = np.exp(x - x.max(axis=_axis(op), keepdims=True))
     return weights / weights.sum(axis=_axis(op), keepdims=True)
 
 
 def _topk(op: Operation, args: Values, frame: Frame) -> Values:
     assert isinstance(op, nn.TopkOp)
     x = np.asarray(args[0])
-    order = np.argsort(-widen(x, frame.options), axis=-1, kind="stable")[..., : op.k.value.data]
+    order = _order(widen(x, frame.options), descending=True)[..., : op.k.value.data]
     return np.take_along_axis(x, order, -1), order.astype(np.int32)
 
 
 def _sort(op: Operation, args: Values, frame: Frame) -> Values:
     assert isinstance(op, nn.SortOp)
     x = np.asarray(args[0])
-    keys = widen(x, frame.options)
-    order = np.argsort(-keys if op.descending.value.data else keys, axis=-1, kind="stable")
+    order = _order(widen(x, frame.options), bool(op.descending.value.data))
     return np.take_along_axis(x, order, -1), order.astype(np.int32)
+
+
+def _order(x: np.ndarray, descending: bool) -> np.ndarray:
+    """The indices that sort the last axis, equal elements by index; NaN is the largest."""
+    if not descending:
+        return np.argsort(x, axis=-1, kind="stable")
+    return np.flip(x.shape[-1] - 1 - np.argsort(np.flip(x, -1), axis=-1, kind="stable"), -1)
 
 
 def _conv1d(op: Operation, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:

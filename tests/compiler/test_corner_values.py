@@ -72,3 +72,29 @@ def test_powers_of_integers_have_exponents_of_any_sign(device: str, settings: Se
         return (x[:, None] ** y[None], x**0, x**5, 2 ** torch.arange(20) + x[:1])
 
     check(fn, (torch.tensor([-3, -2, -1, 0, 1, 2, 7]), torch.tensor([-5, -2, 0, 1, 2, 3, 9])), settings, device)
+
+
+@both_devices
+def test_nan_is_the_largest_in_every_order(device: str, settings: Settings) -> None:
+    def fn(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        upwards, downwards = x.sort(dim=-1, stable=True), x.sort(dim=-1, stable=True, descending=True)
+        return (*upwards, *downwards, x.topk(4).values, x[0].topk(3).indices, x.argmax(-1), *x.max(-1), *x.min(-1))
+
+    x = torch.tensor([[NAN, 3.0, 1.0, 2.0], [1.0, NAN, INF, NAN], [-INF, INF, NAN, -INF], [INF, 5.0, NAN, INF], [NAN] * 4])
+    check(fn, (x,), settings, device)
+
+
+@both_devices
+def test_sorting_is_stable_and_takes_the_least_integers(device: str, settings: Settings) -> None:
+    def fn(x: torch.Tensor, i: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (*x.sort(dim=-1, stable=True), *x.sort(dim=-1, stable=True, descending=True), *i.sort(descending=True))
+
+    check(
+        fn, (torch.tensor([1.0, 0.0, -0.0, 1.0]), torch.tensor([3, -(2**31), 2**31 - 1], dtype=torch.int32)), settings, device
+    )
+
+
+@both_devices
+def test_softmax_of_rows_with_infinities_is_what_torch_makes_of_them(device: str, settings: Settings) -> None:
+    rows = torch.tensor([[INF, 1.0, 2.0], [INF, INF, -INF], [-INF, 0.0, 1.0], [-INF, -INF, -INF]])
+    check(lambda x: (x.softmax(-1),), (rows,), settings, device)
