@@ -81,7 +81,7 @@ class SoftmaxOp(NNOp):
 
 @irdl_op_definition
 class ArgmaxOp(NNOp):
-    """`nn.argmax %x {axis}`: index of the (first) largest element along the axis, i32."""
+    """`nn.argmax %x {axis}`: index of the (first) largest element along the axis, i32; NaN is the largest."""
 
     name = "nn.argmax"
     x = operand_def(TensorType)
@@ -122,7 +122,7 @@ class CumsumOp(NNOp):
 
 @irdl_op_definition
 class TopkOp(NNOp):
-    """`nn.topk %x {k}`: the k largest of the last axis in descending order, and their indices (i32); ties by index."""
+    """`nn.topk %x {k}`: the k largest of the last axis in descending order, and their indices (i32); ties by index, NaN the largest."""
 
     name = "nn.topk"
     x = operand_def(TensorType)
@@ -147,7 +147,7 @@ class TopkOp(NNOp):
 
 @irdl_op_definition
 class SortOp(NNOp):
-    """`nn.sort %x {descending}`: the last axis in order, and the indices it came from (i32); stable."""
+    """`nn.sort %x {descending}`: the last axis in order, and the indices it came from (i32); stable, NaN the largest."""
 
     name = "nn.sort"
     x = operand_def(TensorType)
