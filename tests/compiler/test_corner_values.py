@@ -98,3 +98,9 @@ def test_sorting_is_stable_and_takes_the_least_integers(device: str, settings: S
 def test_softmax_of_rows_with_infinities_is_what_torch_makes_of_them(device: str, settings: Settings) -> None:
     rows = torch.tensor([[INF, 1.0, 2.0], [INF, INF, -INF], [-INF, 0.0, 1.0], [-INF, -INF, -INF]])
     check(lambda x: (x.softmax(-1),), (rows,), settings, device)
+
+
+@both_devices
+def test_sines_keep_minus_zero_and_are_nan_at_infinity(device: str, settings: Settings) -> None:
+    x = torch.tensor([INF, -INF, NAN, -0.0, 0.0, 1.5, -1e5])
+    check(lambda x: (x.sin(), 1 / x.sin(), x.cos()), (x,), settings, device)

@@ -111,12 +111,11 @@ def erf(e: Emitter, x: Float) -> SSAValue:
 
 
 def _quadrant(e: Emitter, x: Float) -> tuple[SSAValue, SSAValue]:
-    """(remainder in [-pi/4, pi/4], quadrant number)."""
-    quadrant = e.op("cvt.rni.s32.f32", e.op("mul.f32", x, 2.0 / math.pi))
-    turns = e.op("cvt.rn.f32.s32", quadrant)
+    """(remainder in [-pi/4, pi/4], NaN of an infinity, quadrant number)."""
+    turns = e.op("cvt.rni.f32.f32", fma(e, x, 2.0 / math.pi, 0.0))  # of -0.0 it is 0.0, which leaves x as it is
     rest = fma(e, turns, -1.57079601287841796875, x)
     rest = fma(e, turns, -3.13916473379072617e-7, rest)
-    return fma(e, turns, -5.39030295267e-15, rest), quadrant
+    return fma(e, turns, -5.39030295267e-15, rest), e.op("cvt.rni.s32.f32", turns)
 
 
 def _circular(e: Emitter, x: Float, shift: int) -> SSAValue:
@@ -125,7 +124,7 @@ def _circular(e: Emitter, x: Float, shift: int) -> SSAValue:
         quadrant = e.op("add.s32", quadrant, shift)
     s = e.op("mul.f32", rest, rest)
     sine = horner(e, s, (2.86567956e-6, -1.98559923e-4, 8.33338592e-3, -1.66666672e-1))
-    sine = fma(e, sine, e.op("mul.f32", rest, s), rest)
+    sine = e.op("mul.f32", fma(e, sine, s, 1.0), rest)  # a product keeps the sign of 0
     cosine = horner(e, s, (2.44677067e-5, -1.38877297e-3, 4.16666567e-2, -0.5, 1.0))
     odd = e.op("setp.ne.u32", e.op("and.b32", quadrant, 1), 0)
     value = e.op("selp.f32", cosine, sine, odd)
