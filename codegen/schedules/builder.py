@@ -25,7 +25,6 @@ from xdsl.dialects.builtin import IntegerAttr, LocationAttr, bf16, f32, i32
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
-from ...dialects.layout.constants import constants_of, mark_constants
 from ...dialects.layout.mem import MemLayout
 from ...dialects.layout.ops import KernelOp as LayoutKernelOp
 from ...dialects.layout.tensor_map import TensorMap
@@ -80,7 +79,6 @@ class TileBuilder(AsyncBuilder):
             maps=maps,
             location=location or source.location,
         )
-        mark_constants(op, constants_of(source))
         return TileBuilder(op)
 
     def finish(self) -> ops.KernelOp:

@@ -12,6 +12,7 @@ from ...codegen.schedules.base import BUILTIN, Abi, Schedules
 from ...codegen.targets import Target
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.rewriting import inherit_location
+from ...dialects.layout.constants import constants_of, mark_constants
 from ...dialects.layout.ops import KernelOp, strings
 from ...dialects.layout.tensor_map import TensorMapAttr
 from ...dialects.layout.types import BufferType
@@ -93,6 +94,7 @@ def build(kernel: KernelOp, target: Target, schedules: Schedules = BUILTIN) -> T
             fix='choose a schedule of its family, or #layout.schedule<"generic", {}>',
         )
     built = schedule.build(kernel, kernel.schedule, target)
+    mark_constants(built, constants_of(kernel))
     inherit_location([built], kernel.location)
     return built
 
