@@ -44,6 +44,7 @@ from ..ir.numeric import dtype_of
 from ..layout.attributes import TvAttr
 from ..layout.tv import Tv
 from ..layout.types import BufferType
+from .bounds import verify_inside
 from .types import FragType, SmemType, frag_of, memory_dims, memory_of, same_registers
 
 CACHE_HINTS = ("default", "nc", "evict_first", "evict_last", "no_allocate", "cg")
@@ -107,6 +108,7 @@ class _Access(LocatedOp):
         for dim, (extent, size, flag) in enumerate(zip(tv.shape, dims, flags, strict=True)):
             if isinstance(size, int) and extent > size and not flag and dim not in numbers:
                 raise VerifyException(f"dimension {dim}: a tile of {extent} in a memory of {size} must be checked")
+        verify_inside(self, offsets, tv.shape, dims, {*numbers, *(d for d, flag in enumerate(flags) if flag)})
         cache = self.properties.get("cache")
         if isinstance(cache, StringAttr) and cache.data not in CACHE_HINTS:
             raise VerifyException(f"cache hint {cache.data!r} is none of {', '.join(CACHE_HINTS)}")
@@ -121,6 +123,14 @@ def check_broadcast(what: str, frag: FragType, tv: Tv) -> None:
             f"{what}: its layout {frag.layout} is not that of the result projected to {list(frag.shape)}, "
             f"{TvAttr(tv.project_to(frag.shape))}; use tile.relayout"
         )
+
+
+def _verify_element(op: LocatedOp, memory: SSAValue, offsets: Sequence[SSAValue]) -> None:
+    """`offsets` are the coordinates of one element of `memory`."""
+    dims = memory_dims(memory_of(memory))
+    if len(offsets) != len(dims):
+        raise VerifyException(f"{len(offsets)} offsets for {memory.type}")
+    verify_inside(op, offsets, [1] * len(dims), dims)
 
 
 @irdl_op_definition
@@ -343,8 +353,7 @@ class LoadScalarOp(LocatedOp):
         super().__init__(operands=[src, list(offsets)], result_types=[memory_of(src).element_type], location=location)
 
     def verify_(self) -> None:
-        if len(self.offsets) != len(memory_dims(memory_of(self.src))):
-            raise VerifyException(f"{len(self.offsets)} offsets for {self.src.type}")
+        _verify_element(self, self.src, self.offsets)
         if self.result.type != memory_of(self.src).element_type:
             raise VerifyException(f"loads {self.result.type} from {self.src.type}")
 
@@ -366,8 +375,7 @@ class StoreScalarOp(LocatedOp):
         super().__init__(operands=[value, dst, list(offsets)], location=location)
 
     def verify_(self) -> None:
-        if len(self.offsets) != len(memory_dims(memory_of(self.dst))):
-            raise VerifyException(f"{len(self.offsets)} offsets for {self.dst.type}")
+        _verify_element(self, self.dst, self.offsets)
         if self.value.type != memory_of(self.dst).element_type:
             raise VerifyException(f"stores {self.value.type} into {self.dst.type}")
 
@@ -390,6 +398,7 @@ class AtomicAddOp(LocatedOp):
         super().__init__(operands=[value, dst, list(offsets)], result_types=[value.type], location=location)
 
     def verify_(self) -> None:
+        _verify_element(self, self.dst, self.offsets)
         if self.value.type != memory_of(self.dst).element_type or self.result.type != self.value.type:
             raise VerifyException(f"adds {self.value.type} to {self.dst.type}")
 
@@ -469,6 +478,7 @@ class CpAsyncOp(_Access):
             raise VerifyException(f"a tile of {list(tv.shape)} does not fit {target}")
         if len(self.dst_offsets) != len(target.shape):
             raise VerifyException(f"{len(self.dst_offsets)} offsets for {target}")
+        verify_inside(self, self.dst_offsets, tv.shape[lost:], target.shape)
         width = self.vector * dtype_of(target.element_type).itemsize
         if width not in (4, 8, 16):
             raise VerifyException(f"each thread copies {width} bytes at once; cp.async takes 4, 8 or 16")

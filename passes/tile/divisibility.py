@@ -5,21 +5,13 @@ from __future__ import annotations
 from math import gcd
 
 from xdsl.dialects import arith, scf
-from xdsl.dialects.builtin import IntegerAttr
 from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
+from ...dialects.ir.constants import constant_value
 from ...dialects.tile.ops import KernelOp, TaskOp
 
 UNLIMITED = 2**30 * 3**4 * 5**2 * 7 * 11 * 13
 """The divisor of zero: whatever may be asked for divides it."""
-
-
-def constant_value(value: SSAValue) -> int | None:
-    """The integer an `arith.constant` defines."""
-    owner = value.owner
-    if isinstance(owner, arith.ConstantOp) and isinstance(owner.value, IntegerAttr):
-        return owner.value.value.data
-    return None
 
 
 def of_int(value: int) -> int:

@@ -18,6 +18,7 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i32
 from xdsl.ir import Block, Operation, SSAValue
 
+from ...dialects.ir.constants import constant_value
 from ...dialects.ir.numeric import dtype_of
 from ...dialects.layout.mem import MemLayout
 from ...dialects.tile.ops import (
@@ -39,7 +40,6 @@ from ...dialects.tile.ops import (
 )
 from ...dialects.tile.types import RingType, SmemType
 from ..framework.pass_ import Pass, PassContext
-from .divisibility import constant_value
 from .ring_checks import RingLoad, RingUses, bytes_of, check_ring
 
 Counter = tuple[Block, SSAValue]

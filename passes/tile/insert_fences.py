@@ -18,6 +18,7 @@ from xdsl.dialects import scf
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 
+from ...dialects.ir.constants import constant_value
 from ...dialects.tile.ops import (
     AllocOp,
     AtomicAddOp,
@@ -51,7 +52,6 @@ from ...dialects.tile.ops import (
     YieldOp,
 )
 from ..framework.pass_ import Pass, PassContext
-from .divisibility import constant_value
 
 Key = tuple[object, object]
 """(allocation or alias group, stage: None for the whole, an int, or the SSA index)."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from xdsl.dialects import arith, scf
 from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
+from ...dialects.ir.constants import constant_value
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.tile.ops import (
     BulkLoadOp,
@@ -20,7 +21,6 @@ from ...dialects.tile.ops import (
     TmaLoadOp,
 )
 from ...dialects.tile.types import TmapType
-from .divisibility import constant_value
 
 RingLoad = BulkLoadOp | TmaLoadOp
 

@@ -13,12 +13,13 @@ from typing import ClassVar
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import Operation, SSAValue
 
+from ...dialects.ir.constants import constant_value
 from ...dialects.layout.algebra import bank_conflicts, conversion
 from ...dialects.layout.types import BufferType
 from ...dialects.tile.ops import LoadOp, RelayoutOp, StageOp, StoreOp, ViewOp
 from ...dialects.tile.types import SmemType, frag_of, memory_dims, memory_of
 from ..framework.pass_ import Pass, PassContext
-from .divisibility import constant_value, known_divisor, of_int
+from .divisibility import known_divisor, of_int
 from .scratch import relayout_bytes
 from .tile_to_ptx.access import Access, Check, Origin
 from .tile_to_ptx.memory import registers_of_projection

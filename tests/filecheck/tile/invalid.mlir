@@ -40,6 +40,34 @@ tile.kernel @large_tiles_are_checked(%x: !layout.buffer<[16], f32>) attributes {
 
 // -----
 
+tile.kernel @constant_tiles_lie_inside(%x: !layout.buffer<[64], f32>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
+  %c = arith.constant 60 : i32
+  // expected-error @below {{dimension 0: [60, 92) leaves the memory's 64}}
+  %0 = tile.load %x[%c] : !layout.buffer<[64], f32> -> !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  %1 = tile.load %x[%c] {checked = [true]} : !layout.buffer<[64], f32> -> !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
+  tile.return
+}
+
+// -----
+
+tile.kernel @constant_elements_lie_inside(%x: !layout.buffer<["T", 64], f32>, %T: i32) attributes {effects = ["rw"], grid = ["1", "1", "1"], sizes = ["T"], warps = 1 : i32} {
+  %c = arith.constant -1 : i32
+  %d = arith.constant 64 : i32
+  %e = arith.constant 63 : i32
+  // expected-error @below {{dimension 0: [-1, 0) leaves the memory's T}}
+  %0 = tile.load_scalar %x[%c, %e] : !layout.buffer<["T", 64], f32> -> f32
+  // expected-error @below {{dimension 1: [64, 65) leaves the memory's 64}}
+  tile.store_scalar %0, %x[%e, %d] : f32 -> !layout.buffer<["T", 64], f32>
+  %never = arith.constant false
+  scf.if %never {
+    tile.store_scalar %0, %x[%e, %d] : f32 -> !layout.buffer<["T", 64], f32>
+    scf.yield
+  }
+  tile.return
+}
+
+// -----
+
 tile.kernel @loads_keep_the_element_type(%x: !layout.buffer<[32], f32>) attributes {effects = ["r"], grid = ["1", "1", "1"], sizes = [], warps = 1 : i32} {
   %c = arith.constant 0 : i32
   // expected-error @below {{loads bf16 from}}
