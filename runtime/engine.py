@@ -12,10 +12,11 @@ from xdsl.traits import SymbolTable
 
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.layout.ops import KernelOp, ReadOp
+from ..dialects.layout.ranges import decode_ranges
 from ..dialects.layout.types import BufferType
 from ..dialects.nn.ops import EmbeddingOp
 from ..dialects.nn.types import dims_of
-from ..dialects.rt.ops import IoOp, LaunchOp, ProgramOp, decode_ranges
+from ..dialects.rt.ops import IoOp, LaunchOp, ProgramOp
 
 
 @dataclass(frozen=True)

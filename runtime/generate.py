@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dialects.ir.diagnostics import LlmcError
 from ..dialects.layout import expressions
-from ..dialects.rt.ops import decode_ranges
+from ..dialects.layout.ranges import decode_ranges
 from .engine import Engine, io_type, known_tokens, select_program
 from .pages import PagePool, Pages
 

@@ -14,10 +14,10 @@ from xdsl.ir import Attribute, BlockArgument, Operation, Region, SSAValue
 from ...dialects.fusion.ops import KernelOp as FusionKernelOp
 from ...dialects.ir.interpret import Interpreter, Options
 from ...dialects.ir.numeric import dtype_of
+from ...dialects.layout.ranges import decode_ranges
 from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import BatchType, SamplingType, StateType, dims_of, elem_of
 from ...dialects.nn.values import Batch, StateValue, draw
-from ...dialects.rt.ops import decode_ranges
 from .inputs import Checkpoint, Source, symbols, use_of
 from .results import Results, Row
 from .scenario import Scenario

@@ -13,9 +13,10 @@ from xdsl.ir import Operation
 from ...dialects.ir.interpret import Options
 from ...dialects.layout import expressions
 from ...dialects.layout.ops import KernelOp
+from ...dialects.layout.ranges import decode_ranges
 from ...dialects.layout.types import BufferType
 from ...dialects.nn.values import Batch
-from ...dialects.rt.ops import IoOp, LaunchOp, ProgramOp, ReinterpretOp, decode_ranges
+from ...dialects.rt.ops import IoOp, LaunchOp, ProgramOp, ReinterpretOp
 from ...runtime.engine import Capacity
 from ...runtime.reference import ReferenceEngine
 from .functions import DEFAULT_SIZES, draws

@@ -10,9 +10,9 @@ from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, bf16, f16, f3
 from xdsl.ir import Attribute, SSAValue
 
 from ...dialects.layout.ops import BatchOp, KernelOp, SamplingOp, StateOp
+from ...dialects.layout.ranges import decode_ranges
 from ...dialects.layout.types import BufferType
 from ...dialects.ptx.ops import KernelOp as PtxKernelOp
-from ...dialects.rt.ops import decode_ranges
 from ...dialects.tile.ops import KernelOp as TileKernelOp
 from .inputs import NOTHING, Use, symbols, use_of
 from .outcome import NumericsOptions

@@ -7,7 +7,7 @@ dynamic dimensions of buffers are written in it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from ..ir.diagnostics import LlmcError
@@ -19,6 +19,8 @@ def ceildiv(a: int, b: int) -> int:
 
 
 _CALLS: dict[str, Callable[..., int]] = {"min": min, "max": max, "ceildiv": ceildiv}
+_LARGE = 2**20
+"""Stands for a size without a largest value."""
 _BINARY: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
@@ -40,7 +42,8 @@ def _check(node: ast.AST) -> bool:
         case ast.BinOp(left=left, op=op, right=right):
             return type(op) in _BINARY and _check(left) and _check(right)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-            return name in _CALLS and bool(args) and all(_check(a) for a in args)
+            counted = len(args) == 2 if name == "ceildiv" else len(args) > 1
+            return name in _CALLS and counted and all(_check(a) for a in args)
         case _:
             return False
 
@@ -87,10 +90,25 @@ def _value(node: ast.expr, sizes: Mapping[str, int], text: str) -> int:
 
 
 def evaluate(expression: str | int, sizes: Mapping[str, int]) -> int:
-    """The value of a size expression; LLMC0701 when it is malformed, LLMC0702 when a size is unknown."""
+    """The value of a size expression; LLMC0701 when it is malformed or divides by zero, LLMC0702 when a size is unknown."""
     if isinstance(expression, int):
         return expression
-    return _value(_tree(expression), sizes, expression)
+    try:
+        return _value(_tree(expression), sizes, expression)
+    except ZeroDivisionError:
+        given = ", ".join(f"{name} = {sizes[name]}" for name in sorted(names(expression)))
+        raise LlmcError(
+            "LLMC0701",
+            f"{expression!r} divides by zero" + (f" for {given}" if given else ""),
+            expression,
+            fix="divide by something that is at least 1 for every size",
+        ) from None
+
+
+def corners(used: Iterable[str], ranges: Mapping[str, tuple[int, int]]) -> tuple[dict[str, int], dict[str, int]]:
+    """The sizes `used`, all at their smallest and all at their largest: from 1 up where `ranges` gives none."""
+    small, large = ({name: ranges.get(name, (1, _LARGE))[end] for name in used} for end in (0, 1))
+    return small, large
 
 
 def names(expression: str | int) -> frozenset[str]:
@@ -116,4 +134,4 @@ def product(factors: list[str | int]) -> str | int:
     return " * ".join([str(constant), *symbolic]) if constant != 1 else " * ".join(symbolic)
 
 
-__all__ = ["ceildiv", "evaluate", "names", "product"]
+__all__ = ["ceildiv", "corners", "evaluate", "names", "product"]

@@ -22,7 +22,6 @@ from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseArrayBase,
     DictionaryAttr,
-    IntegerAttr,
     LocationAttr,
     StringAttr,
     TensorType,
@@ -59,6 +58,7 @@ from ..ir.located import LocatedOp
 from ..nn.sizes import Size
 from ..nn.types import BatchType, SamplingType, StateType, dims_of, tensor
 from . import expressions
+from .ranges import verify_ranges
 from .tensor_map import TensorMapAttr, maps_problem
 from .types import BufferType, Dim, ScheduleAttr
 
@@ -69,23 +69,21 @@ def strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
     return ArrayAttr([StringAttr(v) for v in values])
 
 
-def verify_grid(grid: ArrayAttr[StringAttr]) -> None:
-    """VerifyException unless a grid is three size expressions."""
+def verify_grid(grid: ArrayAttr[StringAttr], sizes: Iterable[str]) -> None:
+    """VerifyException unless a grid is three size expressions of `sizes` that can be 1 or more."""
     if len(grid.data) != 3:
         raise VerifyException("a grid has three expressions")
     for text in grid.data:
         try:
-            expressions.names(text.data)
+            used = expressions.names(text.data)
+            largest = max(expressions.evaluate(text.data, corner) for corner in expressions.corners(used, {}))
         except LlmcError as problem:
             raise VerifyException(problem.what) from problem
-
-
-def verify_ranges(ranges: DictionaryAttr | None) -> None:
-    """VerifyException unless every entry is the smallest and the largest value of a size: `{T = [1, 8]}`."""
-    for name, pair in ranges.data.items() if ranges is not None else ():
-        ends = [v.value.data for v in pair.data if isinstance(v, IntegerAttr)] if isinstance(pair, ArrayAttr) else []  # pyright: ignore
-        if len(ends) != 2 or len(pair.data) != 2 or not ends[0] <= ends[1]:  # pyright: ignore
-            raise VerifyException(f"the range of {name} is [smallest, largest], not {pair}")
+        unknown = used - set(sizes)
+        if unknown:
+            raise VerifyException(f"the grid uses the sizes {sorted(unknown)}, which are none of {sorted(sizes)}")
+        if largest < 1:
+            raise VerifyException(f"a grid has at least one CTA along each axis, not {text.data}")
 
 
 def parse_operand_list(parser: Parser) -> tuple[list[SSAValue], dict[str, Attribute]]:
@@ -241,7 +239,7 @@ class KernelOp(LocatedOp):
         if (problem := maps_problem(self.maps, [a.type for a in buffers])) is not None:
             raise VerifyException(problem)
         if self.grid is not None:
-            verify_grid(self.grid)
+            verify_grid(self.grid, declared)
         verify_ranges(self.ranges)
         for op in self.block.ops:
             if isinstance(op, WriteOp | WriteStateOp):

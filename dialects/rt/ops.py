@@ -57,28 +57,10 @@ from xdsl.utils.exceptions import VerifyException
 from ..ir.diagnostics import LlmcError
 from ..ir.located import LocatedOp
 from ..layout import expressions
-from ..layout.ops import strings, verify_grid, verify_ranges
+from ..layout.ops import strings, verify_grid
+from ..layout.ranges import Range, decode_ranges, encode_ranges, verify_ranges
 from ..layout.tensor_map import TensorMapAttr, maps_problem
 from ..layout.types import BufferType
-
-Range = tuple[int, int]
-
-
-def encode_ranges(ranges: Mapping[str, Range]) -> DictionaryAttr:
-    """`{T = [1, 4]}`"""
-    return DictionaryAttr({k: ArrayAttr([IntegerAttr(v, i64) for v in pair]) for k, pair in sorted(ranges.items())})
-
-
-def decode_ranges(attr: Attribute | None) -> dict[str, Range]:
-    """Inverse of `encode_ranges`; entries of another form are left out."""
-    if not isinstance(attr, DictionaryAttr):
-        return {}
-    found: dict[str, Range] = {}
-    for name, pair in attr.data.items():
-        if isinstance(pair, ArrayAttr) and len(pair.data) == 2:
-            low, high = (p.value.data for p in pair.data)  # pyright: ignore
-            found[name] = (low, high)  # pyright: ignore
-    return found
 
 
 @irdl_attr_definition
@@ -180,10 +162,15 @@ class ProgramOp(LocatedOp):
     def verify_(self) -> None:
         verify_ranges(self.ranges)
         known = {name.data for name in self.sizes.data}
+        ios: dict[str, Attribute] = {}
         for op in self.block.ops:
+            if isinstance(op, IoOp) and ios.setdefault(op.label.data, op.result.type) != op.result.type:
+                raise VerifyException(f'rt.io "{op.label.data}" is both {ios[op.label.data]} and {op.result.type}')
             unknown = [s.data for s in op.sizes.data if s.data not in known] if isinstance(op, LaunchOp) else []
             if unknown:
                 raise VerifyException(f"a launch passes the size {unknown[0]}, which is none of the program's: {sorted(known)}")
+            if isinstance(op, LaunchOp) and op.grid is not None:
+                verify_grid(op.grid, known)
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a program ends in rt.return")
 
@@ -346,6 +333,35 @@ class ViewOp(LocatedOp):
         owner = self.arena.owner
         if isinstance(owner, ArenaOp) and self.slot.value.data >= len(owner.slots.data):
             raise VerifyException(f"slot {self.slot.value.data} of an arena of {len(owner.slots.data)}")
+        if isinstance(owner, ArenaOp):
+            self._verify_room(owner.slots.data[self.slot.value.data].data)
+
+    def _verify_room(self, slot: str) -> None:
+        """The buffer fits its slot for the smallest and the largest sizes for which anything touches it."""
+        program = self.parent_op()
+        ranges = decode_ranges(program.ranges) if isinstance(program, ProgramOp) else {}
+        for name, high in largest_sizes(self.result).items():
+            low, highest = ranges.get(name, (1, high))
+            ranges[name] = (low, min(high, highest))
+        type_ = self.result.type
+        assert isinstance(type_, BufferType)
+        for sizes in expressions.corners(type_.sizes | expressions.names(slot), ranges):
+            needed, given = type_.num_bytes(sizes), expressions.evaluate(slot, sizes)
+            if needed > given:
+                raise VerifyException(f"{type_} takes {needed} bytes where its slot, {slot}, has {given}")
+
+
+def largest_sizes(value: SSAValue) -> dict[str, int]:
+    """The largest sizes for which anything touches the memory of `value`: launches may be for a range of sizes only."""
+    bounds: dict[str, int] | None = None
+    for use in value.uses:
+        op = use.operation
+        if isinstance(op, ReinterpretOp):
+            found = largest_sizes(op.result)
+        else:
+            found = {n: high for n, (_, high) in decode_ranges(op.when).items()} if isinstance(op, LaunchOp) else {}
+        bounds = found if bounds is None else {n: max(h, found[n]) for n, h in bounds.items() if n in found}
+    return bounds or {}
 
 
 @irdl_op_definition
@@ -435,8 +451,6 @@ class LaunchOp(LocatedOp):
         )
 
     def verify_(self) -> None:
-        if self.grid is not None:
-            verify_grid(self.grid)
         verify_ranges(self.when)
         if (problem := maps_problem(self.maps, [b.type for b in self.buffers])) is not None:
             raise VerifyException(problem)

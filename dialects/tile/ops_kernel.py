@@ -172,7 +172,7 @@ class KernelOp(LocatedOp):
                 raise VerifyException(
                     f"the argument of {TensorMapAttr(spec)} is a {map_type(spec, types)}, not {argument.type}"
                 )
-        verify_grid(self.grid)
+        verify_grid(self.grid, [s.data for s in self.sizes.data])
         if not 1 <= self.num_warps <= 32:
             raise VerifyException(f"{self.num_warps} warps; a CTA has 1 to 32")
         if not 1 <= self.cluster_size <= MAX_CLUSTER:

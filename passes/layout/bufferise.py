@@ -14,6 +14,7 @@ from ...dialects.fusion.ops import KernelOp as FusionKernelOp
 from ...dialects.fusion.ops import LaunchOp as FusionLaunchOp
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.symbols import SymbolTable
+from ...dialects.layout.ranges import decode_ranges
 from ...dialects.layout.types import BufferType
 from ...dialects.nn.types import BatchType, SamplingType, StateType
 from ...dialects.rt import ops as rt
@@ -124,7 +125,7 @@ class _Bufferiser:
 
     def program(self) -> rt.ProgramOp:
         function = self.function
-        self.ranges = rt.decode_ranges(function.attributes.get("nn.ranges"))
+        self.ranges = decode_ranges(function.attributes.get("nn.ranges"))
         self.out = rt.ProgramOp(function.sym_name.data, [], self.ranges, location=function.location)
         self.arguments()
         terminator = function.get_return_op()

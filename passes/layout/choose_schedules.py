@@ -10,8 +10,9 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr, SymbolRefAttr
 from ...codegen.targets import Target
 from ...dialects.ir.symbols import SymbolTable
 from ...dialects.layout.ops import KernelOp
+from ...dialects.layout.ranges import Range, decode_ranges, encode_ranges
 from ...dialects.layout.types import ScheduleAttr
-from ...dialects.rt.ops import LaunchOp, Range, decode_ranges, encode_ranges
+from ...dialects.rt.ops import LaunchOp
 from ..framework.pass_ import Pass, PassContext
 from .roofline import remark_roofline
 from .scheduling import choose, kernels, launches

@@ -12,9 +12,10 @@ from xdsl.ir import SSAValue
 from ...codegen.schedules.base import Abi
 from ...dialects.ir.symbols import SymbolTable
 from ...dialects.layout.ops import KernelOp, strings
+from ...dialects.layout.ranges import decode_ranges
 from ...dialects.layout.tensor_map import TensorMap, TensorMapAttr, check_map
 from ...dialects.layout.types import BufferType
-from ...dialects.rt.ops import LaunchOp, TempOp, decode_ranges
+from ...dialects.rt.ops import LaunchOp, TempOp
 from ..framework.pass_ import Pass, PassContext
 from .scheduling import abi_of, kernels, programs
 

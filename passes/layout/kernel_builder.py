@@ -22,9 +22,9 @@ from ...dialects.layout.ops import (
     WriteStateOp,
     dims_from,
 )
+from ...dialects.layout.ranges import Range, encode_ranges
 from ...dialects.layout.types import BufferType, Dim
 from ...dialects.nn.types import BatchType, SamplingType, StateType
-from ...dialects.rt.ops import Range, encode_ranges
 
 # What an op needs to know of its batch; ops that are absent need all of it.
 BATCH_NEEDS: Mapping[str, tuple[str, ...]] = {

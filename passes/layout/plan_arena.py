@@ -11,8 +11,9 @@ from xdsl.ir import Operation, SSAValue
 
 from ...dialects.ir.rewriting import replace
 from ...dialects.layout import expressions
+from ...dialects.layout.ranges import decode_ranges
 from ...dialects.layout.types import BufferType
-from ...dialects.rt.ops import ArenaOp, LaunchOp, ProgramOp, ReinterpretOp, TempOp, ViewOp, decode_ranges
+from ...dialects.rt.ops import ArenaOp, ProgramOp, ReinterpretOp, TempOp, ViewOp, largest_sizes
 from ..framework.pass_ import Pass, PassContext
 from .scheduling import programs
 
@@ -97,7 +98,7 @@ def plan_program(ctx: PassContext, program: ProgramOp) -> None:
         type_ = op.result.type
         assert isinstance(type_, BufferType)
         expression = _bounded(
-            str(type_.bytes_expression()), {n: h for n, h in _guards(op.result).items() if h < ranges.get(n, h + 1)}
+            str(type_.bytes_expression()), {n: h for n, h in largest_sizes(op.result).items() if h < ranges.get(n, h + 1)}
         )
         names = expressions.names(expression)
         needed = expressions.evaluate(expression, {**{n: 64 for n in names}, **typical})
@@ -121,19 +122,6 @@ def plan_program(ctx: PassContext, program: ProgramOp) -> None:
         view.result.name_hint = hint
     ctx.count("intermediates", len(temps))
     ctx.count("slots", len(slots))
-
-
-def _guards(value: SSAValue) -> dict[str, int]:
-    """The largest sizes for which anything touches the memory of `value`: launches may be for a range of sizes only."""
-    bounds: dict[str, int] | None = None
-    for use in value.uses:
-        op = use.operation
-        if isinstance(op, ReinterpretOp):
-            found = _guards(op.result)
-        else:
-            found = {n: high for n, (_, high) in decode_ranges(op.when).items()} if isinstance(op, LaunchOp) else {}
-        bounds = found if bounds is None else {n: max(h, found[n]) for n, h in bounds.items() if n in found}
-    return bounds or {}
 
 
 def _bounded(expression: str, bounds: dict[str, int]) -> str:

@@ -18,7 +18,7 @@ rt.program @decode attributes {sizes = ["B", "T"], ranges = {T = [1 : i64, 8 : i
   %0 = rt.param @embed : !layout.buffer<[512, 64], bf16>
   %1 = rt.temp : !layout.buffer<[512, 64], bf16>
   rt.upload "model.embed.weight" to %1 : !layout.buffer<[512, 64], bf16>
-  %arena = rt.arena ["128 * T", "max(4 * T, 100)"]
+  %arena = rt.arena ["128 * T", "max(128 * T, 100)"]
   %2 = rt.view %arena[1] : !layout.buffer<["T", 64], bf16>
   %3 = rt.reinterpret %2 : !layout.buffer<["T", 64], bf16> -> !layout.buffer<["T", 2, 32], bf16>
   rt.launch @gather(%ids, %0, %2) grid ["1", "ceildiv(T, 2)", "1"] sizes ["T"] for "T" in [2, 4] : (!layout.buffer<["T"], i32>, !layout.buffer<[512, 64], bf16>, !layout.buffer<["T", 64], bf16>)
@@ -47,7 +47,7 @@ def test_launches_know_when_and_where():
 
 def test_slots_follow_each_other_aligned():
     arena = next(op for op in parse(PROGRAM).walk() if isinstance(op, ArenaOp))
-    assert arena.offsets({"T": 3}) == ([0, 512], 768)
+    assert arena.offsets({"T": 3}) == ([0, 512], 1024)
 
 
 @pytest.mark.parametrize(

@@ -152,3 +152,10 @@ layout.kernel @advance(%a: !layout.buffer<["B"], f32>, %b: !layout.buffer<["B"],
   layout.advance(%a, %f, %b, %e, %e, %e, %e, %e, %f) : (!layout.buffer<["B"], f32>, !layout.buffer<["B", 8], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B"], i32>, !layout.buffer<["B", 8], i32>)
   layout.return
 }
+
+// -----
+
+// expected-error @below {{a grid has at least one CTA along each axis, not -1}}
+layout.kernel @a_negative_grid() attributes {family = "pointwise", arg_effects = [], sizes = [], grid = ["-1", "1", "1"]} {
+  layout.return
+}

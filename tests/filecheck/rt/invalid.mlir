@@ -131,3 +131,42 @@ rt.program @sizes_are_the_programs attributes {sizes = ["T"]} {
   rt.launch @k() sizes ["Q"] : ()
   rt.return
 }
+
+// -----
+
+// expected-error @below {{rt.io "x" is both !layout.buffer<["T", 8], f32> and !layout.buffer<["T", 9], i32>}}
+rt.program @one_io_has_one_type attributes {sizes = ["T"]} {
+  %x = rt.io "x" : !layout.buffer<["T", 8], f32>
+  %y = rt.io "x" : !layout.buffer<["T", 9], i32>
+  rt.return
+}
+
+// -----
+
+rt.program @views_fit_their_slots attributes {sizes = ["T"], ranges = {T = [4, 16]}} {
+  %arena = rt.arena ["4 * T", "512"]
+  // expected-error @below {{!layout.buffer<["T", 800], f32> takes 12800 bytes where its slot, 4 * T, has 16}}
+  %0 = rt.view %arena[0] : !layout.buffer<["T", 800], f32>
+  %1 = rt.view %arena[1] : !layout.buffer<["T", 8], f32>
+  rt.return
+}
+
+// -----
+
+rt.program @views_without_a_range_fit_any_size attributes {sizes = ["T"]} {
+  %arena = rt.arena ["512"]
+  // expected-error @below {{takes 33554432 bytes where its slot, 512, has 512}}
+  %0 = rt.view %arena[0] : !layout.buffer<["T", 8], f32>
+  rt.return
+}
+
+// -----
+
+// expected-error @below {{the grid uses the sizes ['S'], which are none of ['T']}}
+rt.program @grids_use_sizes_of_the_program attributes {sizes = ["T"]} {
+  rt.launch @k() grid ["S", "1", "1"] : ()
+  rt.return
+}
+layout.kernel @k() attributes {family = "pointwise", arg_effects = [], sizes = []} {
+  layout.return
+}

@@ -738,3 +738,31 @@ tile.kernel @unpack() attributes {effects = [], grid = ["1", "1", "1"], sizes = 
   %1 = tile.unpack %0 : !tile.frag<32xf32, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>> -> !tile.frag<32xbf16, #layout.tv<shape = [32], reg = [], lane = [[32, [1]]], warp = []>>
   tile.return
 }
+
+// -----
+
+// expected-error @below {{a grid has at least one CTA along each axis, not 0}}
+tile.kernel @an_empty_grid() attributes {effects = [], grid = ["0", "1", "1"], sizes = [], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{'ceildiv(T, 0)' divides by zero}}
+tile.kernel @a_grid_by_zero(%T: i32) attributes {effects = [], grid = ["ceildiv(T, 0)", "1", "1"], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{'ceildiv(T)' is no size expression}}
+tile.kernel @a_grid_of_half_a_quotient(%T: i32) attributes {effects = [], grid = ["ceildiv(T)", "1", "1"], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}
+
+// -----
+
+// expected-error @below {{the grid uses the sizes ['B'], which are none of ['T']}}
+tile.kernel @a_grid_of_other_sizes(%T: i32) attributes {effects = [], grid = ["B", "1", "1"], sizes = ["T"], warps = 1 : i32} {
+  tile.return
+}

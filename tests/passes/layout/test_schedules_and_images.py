@@ -11,8 +11,9 @@ from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
 from llmc.dialects.layout.ops import KernelOp, WriteOp
+from llmc.dialects.layout.ranges import decode_ranges
 from llmc.dialects.layout.types import BufferType, ScheduleAttr
-from llmc.dialects.rt.ops import LaunchOp, ParamOp, ProgramOp, UploadOp, WeightOp, decode_ranges
+from llmc.dialects.rt.ops import LaunchOp, ParamOp, ProgramOp, UploadOp, WeightOp
 from llmc.passes.framework.pass_ import PassContext
 from llmc.passes.layout.bufferise import Bufferise
 from llmc.passes.layout.choose_schedules import ChooseSchedules

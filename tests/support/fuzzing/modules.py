@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
+from llmc.dialects.layout import expressions
 from llmc.dialects.layout import ops as layout
+from llmc.dialects.layout.ranges import encode_ranges
 from llmc.dialects.layout.tensor_map import TensorMap, maps_attr
 from llmc.dialects.layout.types import BufferType
 from llmc.dialects.ptx.build import PtxBuilder
@@ -18,6 +20,7 @@ from llmc.dialects.rt import ops as rt
 from llmc.dialects.tile import ops_kernel as tile
 from xdsl.dialects import arith, func
 from xdsl.dialects.builtin import (
+    ArrayAttr,
     DictionaryAttr,
     FloatAttr,
     FunctionType,
@@ -118,7 +121,10 @@ def _effects(scope: Scope) -> list[str]:
     ]
 
 
-GRID = ("1", "T", "ceildiv(T, 64)", "B * 4")
+def _grid(scope: Scope, sizes: Sequence[str]) -> ArrayAttr[StringAttr]:
+    """A grid of these sizes."""
+    axes = [axis for axis in ("1", "T", "ceildiv(T, 64)", "B * 4") if expressions.names(axis) <= set(sizes)]
+    return layout.strings([scope.pick(*axes) for _ in range(3)])
 
 
 def in_layout_kernel(top: Top, generators: Sequence[Generator]) -> layout.KernelOp:
@@ -136,8 +142,8 @@ def in_layout_kernel(top: Top, generators: Sequence[Generator]) -> layout.Kernel
         "arg_effects": layout.strings(_effects(scope)),
         "sizes": layout.strings(names),
         "schedule": schedule(scope) if scope.flag() else None,
-        "grid": layout.strings([scope.pick(*GRID) for _ in range(3)]) if scope.flag() else None,
-        "ranges": rt.encode_ranges({"T": (1, 4)}) if scope.flag() else None,
+        "grid": _grid(scope, names) if scope.flag() else None,
+        "ranges": encode_ranges({"T": (1, 4)}) if scope.flag() else None,
         "maps": maps_attr(_maps(scope)),
     }
     kernel = layout.KernelOp.create(
@@ -183,7 +189,7 @@ def in_tile_kernel(top: Top, generators: Sequence[Generator]) -> None:
     properties: dict[str, Attribute | None] = {
         "sym_name": StringAttr(top.symbol()),
         "warps": IntegerAttr(scope.state["warps"], i32),
-        "grid": layout.strings([scope.pick(*GRID) for _ in range(3)]),
+        "grid": _grid(scope, names),
         "sizes": layout.strings(names),
         "effects": layout.strings(_effects(scope)),
         "min_ctas": IntegerAttr(2, i32) if scope.flag() else None,

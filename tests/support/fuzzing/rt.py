@@ -48,7 +48,8 @@ def nothing(b: Scope) -> None:
 
 @generates(IoOp, place="rt.program")
 def io(b: Scope) -> None:
-    b.put(IoOp(b.draw(texts), buffer(b)))
+    label, kind = b.draw(texts), buffer(b)
+    b.put(IoOp(label, b.state.setdefault("ios", {}).setdefault(label, kind)))
 
 
 @generates(ParamOp, place="rt.program")
@@ -63,10 +64,11 @@ def upload(b: Scope) -> None:
 
 @generates(ArenaOp, ViewOp, place="rt.program")
 def arena(b: Scope) -> None:
-    slots = [b.pick(*EXPRESSIONS) for _ in range(b.number(1, 3))]
-    made = b.put(ArenaOp(slots))
-    for _ in range(b.number(1, 2)):
-        b.put(ViewOp(made, b.number(0, len(slots) - 1), buffer(b)))
+    views = [kind for kind in (buffer(b), buffer(b)) if kind.is_row_major or not kind.sizes]
+    slots = [f"max({kind.bytes_expression()}, {b.pick(*EXPRESSIONS)})" for kind in views]
+    made = b.put(ArenaOp([*slots, b.pick(*EXPRESSIONS)]))
+    for slot, kind in enumerate(views):
+        b.put(ViewOp(made, slot, kind))
 
 
 @generates(TempOp, place="rt.program")

@@ -64,7 +64,10 @@ MAKERS[RingType] = lambda b, kind: b.put(ring.RingOp(kind, consumers=b.number(1,
 
 
 def offsets(b: Scope, rank: int) -> list[SSAValue]:
-    return [b.value(i32) for _ in range(rank)]
+    """Coordinates of which nothing is known before the kernel runs: a constant one may leave the memory."""
+    task = kernel.TaskOp()
+    b.put(task)
+    return [b.pick(*task.results) for _ in range(rank)]
 
 
 def elem(b: Scope) -> Attribute:

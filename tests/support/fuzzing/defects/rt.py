@@ -13,7 +13,7 @@ rt.program @decode attributes {sizes = ["B", "T"], ranges = {T = [1 : i64, 8 : i
   %0 = rt.param @embed : !layout.buffer<[512, 64], bf16>
   %1 = rt.temp : !layout.buffer<[512, 64], bf16>
   rt.upload "model.embed.weight" to %1 : !layout.buffer<[512, 64], bf16>
-  %arena = rt.arena ["128 * T", "max(4 * T, 100)"]
+  %arena = rt.arena ["128 * T", "max(128 * T, 100)"]
   %2 = rt.view %arena[1] : !layout.buffer<["T", 64], bf16>
   %3 = rt.reinterpret %2 : !layout.buffer<["T", 64], bf16> -> !layout.buffer<["T", 2, 32], bf16>
   rt.launch @gather(%ids, %0, %2) grid ["1", "ceildiv(T, 2)", "1"] sizes ["T"] for "T" in [2, 4] : (!layout.buffer<["T"], i32>, !layout.buffer<[512, 64], bf16>, !layout.buffer<["T", 64], bf16>)
@@ -38,6 +38,11 @@ DEFECTS = [
         ("content of another size", "tensor<2xf32>", "tensor<3xf32>", "Shape mismatch", "LLMC0001"),
         ("content of another element type", "dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32>", "dense<[1, 2]> : tensor<2xi32>", "the value is tensor<2xi32>"),
         ("a slot that is not there", "%arena[1]", "%arena[2]", "slot 2 of an arena of 2"),
+        ("a view larger than its slot", "max(128 * T, 100)", "max(64 * T, 100)", "takes 128 bytes where its slot, max(64 * T, 100), has 100"),
+        ("an io of two types", '%0 = rt.param', '%4 = rt.io "ids" : !layout.buffer<[4], i32>\n  %0 = rt.param', 'rt.io "ids" is both'),
+        ("an empty grid", 'grid ["1", "ceildiv(T, 2)", "1"]', 'grid ["1", "0", "1"]', "at least one CTA along each axis"),
+        ("a grid by zero", "ceildiv(T, 2)", "ceildiv(T, 0)", "divides by zero"),
+        ("a grid of a size that the program lacks", "ceildiv(T, 2)", "ceildiv(Q, 2)", "the grid uses the sizes ['Q']"),
         ("a slot of nonsense", '"128 * T"', '"128 T"', "no size expression"),
         ("a view of no arena", "rt.view %arena[1]", "rt.view %ids[1]", "operand is used with type", "LLMC0001"),
         ("an upload to a dynamic buffer", "to %1 : !layout.buffer<[512, 64], bf16>", 'to %ids : !layout.buffer<["T"], i32>', "row-major and static"),
