@@ -20,6 +20,9 @@ from typing import Any
 
 import numpy as np
 
+_SWIZZLE_BITS = {32: 1, 64: 2, 128: 3}
+"""Width of a swizzle in bytes → the bits of the row that it mixes in."""
+
 Digit = tuple[int, int]
 """(size, stride in elements); size 0 = unbounded, allowed for the outermost digit only."""
 
@@ -79,7 +82,9 @@ class MemLayout:
         16-byte chunks are xored with the row inside each group of `width / 16` rows, so that
         eight rows of one column lie in eight different bank groups.
         """
-        bits = {32: 1, 64: 2, 128: 3}[width]
+        if width not in _SWIZZLE_BITS:
+            raise ValueError(f"no swizzle is {width} bytes wide: {', '.join(map(str, _SWIZZLE_BITS))}")
+        bits = _SWIZZLE_BITS[width]
         base = (16 // elem_bytes).bit_length() - 1
         plain = MemLayout.row_major(shape)
         return MemLayout(plain.dims, (bits, base, 3))
@@ -159,6 +164,11 @@ class MemLayout:
             return None
         return tuple(digits[0][1] for digits in plain.dims)
 
+    def _axis(self, axis: int) -> int:
+        if not 0 <= axis < self.rank:
+            raise ValueError(f"a layout of rank {self.rank} has no axis {axis}")
+        return axis
+
     # algebra --------------------------------------------------------------------------
     def normalised(self) -> MemLayout:
         """Adjacent digits that continue each other merged, digits of size 1 dropped."""
@@ -168,6 +178,11 @@ class MemLayout:
         """The layout of `[start, start + size)` along `axis` and its base offset in elements."""
         if self.swizzle is not None:
             raise ValueError("cannot slice a swizzled layout at an offset")
+        extent = self.shape[self._axis(axis)]
+        if start < 0 or size < 1 or (extent and start + size > extent):
+            raise ValueError(
+                f"[{start}, {start + size}) is no part of axis {axis}, which has {extent or 'any number of'} elements"
+            )
         kept: list[Digit] = []
         remaining, unit, base = size, 1, 0
         rest = start
@@ -193,9 +208,12 @@ class MemLayout:
 
     def drop(self, axis: int) -> MemLayout:
         """The layout with `axis` fixed at coordinate 0 and removed."""
+        axis = self._axis(axis)
         return MemLayout(self.dims[:axis] + self.dims[axis + 1 :], self.swizzle)
 
     def permute(self, order: Sequence[int]) -> MemLayout:
+        if sorted(order) != list(range(self.rank)):
+            raise ValueError(f"{list(order)} is no order of {self.rank} axes")
         return MemLayout(tuple(self.dims[axis] for axis in order), self.swizzle)
 
     def split(self, axis: int, sizes: Sequence[int]) -> MemLayout:
@@ -203,6 +221,11 @@ class MemLayout:
 
         The first size may be 0 (unbounded).
         """
+        extent = self.shape[self._axis(axis)]
+        if any(size < 1 for size in sizes[1:]) or min(sizes, default=0) < 0:
+            raise ValueError(f"{list(sizes)} are no sizes: only the first may be 0, which is unbounded")
+        if extent and prod(sizes) not in (0, extent):
+            raise ValueError(f"an axis of {extent} elements can't be split into {list(sizes)}")
         digits = list(self.dims[axis])
         pieces: list[tuple[Digit, ...]] = []
         for position, want in enumerate(reversed(list(sizes))):
@@ -216,6 +239,8 @@ class MemLayout:
 
     def merge(self, first: int, count: int) -> MemLayout:
         """Merges `count` dimensions from `first` on into one (row-major order of coordinates)."""
+        if first < 0 or count < 1 or first + count > self.rank:
+            raise ValueError(f"a layout of rank {self.rank} has no {count} axes from {first} on")
         digits: list[Digit] = []
         for axis in range(first + count - 1, first - 1, -1):
             if axis != first and any(size == 0 for size, _ in self.dims[axis]):
@@ -224,9 +249,14 @@ class MemLayout:
         dims = self.dims[:first] + (merge_digits(tuple(digits)),) + self.dims[first + count :]
         return MemLayout(dims, self.swizzle)
 
+    def _flat(self) -> MemLayout:
+        return self.merge(0, self.rank) if self.rank else MemLayout((((1, 0),),), self.swizzle)
+
     def reshape(self, shape: Sequence[int]) -> MemLayout:
         """The layout seen through a row-major reshape (first size may be 0 = dynamic)."""
-        flat = self.merge(0, self.rank) if self.rank else MemLayout((((1, 0),),), self.swizzle)
+        flat = self._flat()
+        if not shape and flat.shape != (1,):
+            raise ValueError(f"{flat.shape[0] or 'any number of'} elements can't have the shape []")
         return flat.split(0, shape) if shape else MemLayout((), self.swizzle)
 
     def compose(self, order: MemLayout) -> MemLayout:
@@ -234,7 +264,7 @@ class MemLayout:
 
         `result.offset(c) == self.offset(unflatten(order.offset(c)))` for static layouts.
         """
-        flat = self.merge(0, self.rank)
+        flat = self._flat()
         dims: list[tuple[Digit, ...]] = []
         for digits in order.dims:
             pieces: list[Digit] = []

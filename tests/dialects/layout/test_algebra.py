@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -94,6 +95,28 @@ def test_slices_start_where_they_should():
     np.testing.assert_array_equal(part.all_offsets() + base, layout.all_offsets()[16:48])
     with pytest.raises(ValueError, match="cuts"):
         layout.slice(0, 8, 16)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda layout: layout.slice(0, 3, 4),
+        lambda layout: layout.slice(0, -1, 2),
+        lambda layout: layout.slice(0, 1, 0),
+        lambda layout: layout.slice(2, 0, 1),
+        lambda layout: layout.drop(2),
+        lambda layout: layout.split(0, (3, 2)),
+        lambda layout: layout.split(0, (2, -2)),
+        lambda layout: layout.merge(1, 2),
+        lambda layout: layout.reshape((-1,)),
+        lambda layout: layout.reshape(()),
+        lambda layout: layout.permute((0, 0)),
+        lambda layout: layout.swizzled((8, 24), 2, 48),
+    ],
+)
+def test_arguments_that_fit_no_layout_are_refused(ask: Callable[[MemLayout], object]):
+    with pytest.raises(ValueError, match=r"\w+ \w+"):
+        ask(MemLayout.row_major((4, 4)))
 
 
 # register layouts ---------------------------------------------------------------------------------
