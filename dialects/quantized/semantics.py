@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from xdsl.ir import Operation
 
-from ..ir.interpret import Fn, Frame
+from ..ir.interpret import Fn, Frame, Options
 from ..ir.numeric import dtype_of, rounded, widen
 from .ops import DequantizeOp, QuantizeOp
-from .types import quantised_elem
+from .types import ElemType, quantised_elem
 
 
 @dataclass(frozen=True)
 class QuantizedArray:
-    """`storage` and one `scale` per block; `np.asarray` gives `scale * storage` in the scale's dtype."""
+    """`storage` and one `scale` per block; `np.asarray` gives `scale * storage` in f32, or the scale's dtype where that is wider."""
 
     storage: np.ndarray[Any, Any]
     scale: np.ndarray[Any, Any]
@@ -31,14 +32,14 @@ class QuantizedArray:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.scale.dtype
+        return np.promote_types(self.scale.dtype, np.float32)
 
     def plain(self) -> np.ndarray[Any, Any]:
-        scale = self.scale
+        scale = self.scale.astype(self.dtype)
         for axis, (size, blocks) in enumerate(zip(self.storage.shape, scale.shape, strict=True)):
             if blocks not in (1, size):
                 scale = np.repeat(scale, size // blocks, axis)
-        return self.storage.astype(self.scale.dtype) * scale
+        return self.storage.astype(self.dtype) * scale
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         plain = self.plain()
@@ -48,30 +49,30 @@ class QuantizedArray:
         return self.plain().astype(dtype)
 
 
-def quantise(value: np.ndarray[Any, Any], blocks: tuple[int, ...], largest: int, storage: Any, scale: Any) -> QuantizedArray:
-    """Symmetric, round to nearest even; a block of zeros has scale 1/largest of the smallest normal, so that it stays zero."""
+def quantise(value: np.ndarray[Any, Any], elem: ElemType, options: Options) -> QuantizedArray:
+    """Symmetric, round to nearest even."""
     split: list[int] = []
     axes: list[int] = []
-    for size, block in zip(value.shape, blocks, strict=True):
+    for size, block in zip(value.shape, elem.blocks, strict=True):
         width = size if block == -1 else block
         axes.append(len(split) + 1)
         split += [size // width, width]
     tiled = value.reshape(split)
-    peak = np.maximum(np.abs(tiled).max(axis=tuple(axes), keepdims=True), SMALLEST)
-    factor = (peak / largest).astype(scale)
-    stored = np.clip(np.rint(tiled / factor.astype(value.dtype)), -largest, largest).astype(storage)
+    peak = np.maximum(np.abs(tiled).max(axis=tuple(axes), keepdims=True), smallest(elem))
+    factor = rounded(peak / elem.largest, elem.scale, options)
+    stored = np.clip(np.rint(tiled / factor.astype(value.dtype)), -elem.largest, elem.largest).astype(dtype_of(elem.storage))
     return QuantizedArray(stored.reshape(value.shape), factor.reshape(split[::2]))
 
 
-SMALLEST = 1e-30
-"""The least magnitude that a block's largest element is taken to have; keeps scales of all-zero blocks from being 0."""
+def smallest(elem: ElemType) -> float:
+    """The least magnitude that a block's largest element is taken to have; keeps scales of all-zero blocks from being 0."""
+    return max(1e-30, elem.largest * float(ml_dtypes.finfo(dtype_of(elem.scale)).smallest_subnormal))
 
 
 def _quantize(op: Operation, args: tuple[Any, ...], frame: Frame) -> tuple[Any, ...]:
     elem = quantised_elem(op.results[0].type)
     value = widen(args[0], frame.options)
-    scale = value.dtype if value.dtype.itemsize > dtype_of(elem.scale).itemsize else dtype_of(elem.scale)
-    return (quantise(value, elem.blocks, elem.largest, dtype_of(elem.storage), scale),)
+    return (quantise(value, elem, frame.options),)
 
 
 def _dequantize(op: Operation, args: tuple[Any, ...], frame: Frame) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import FunctionType, ModuleOp, SymbolRefAttr, TensorType, f32
+from xdsl.dialects.builtin import FunctionType, ModuleOp, NoneAttr, SymbolRefAttr, TensorType, bf16, f16, f32, i8, i16
 from xdsl.ir import Block, Operation, SSAValue
 
 from ...dialects.fusion.generic import pointwise
@@ -17,7 +17,7 @@ from ...dialects.ir.symbols import SymbolTable
 from ...dialects.nn import ops as nn
 from ...dialects.nn.types import dims_of, elem_of, tensor
 from ...dialects.quantized.ops import QuantizeOp
-from ...dialects.quantized.semantics import SMALLEST
+from ...dialects.quantized.semantics import smallest
 from ...dialects.quantized.types import ElemType
 from ..framework.pass_ import Pass, PassContext
 from ..nn.values import clone_into, functions
@@ -120,7 +120,15 @@ def _is_quantised(value: SSAValue) -> bool:
 
 def _types(kind: Any, where: object) -> tuple[TensorType[Any], TensorType[Any]]:
     """The storage's and the scale's type: [N, K] of the stored integer, [N] of the scale's float."""
-    elem = kind.element_type
+    elem: ElemType = kind.element_type
+    if elem.storage not in (i8, i16) or elem.scale not in (f32, f16, bf16) or not isinstance(elem.zero, NoneAttr):
+        raise LlmcError(
+            "LLMC0442",
+            f"weights of {elem} can't be expanded",
+            where,
+            "the storage has to be i8 or i16, its scale f32, f16 or bf16, and zero none",
+            "use such an element type: !quantized.elem<i8, scale = f32, block = [1, -1]>",
+        )
     if elem.blocks not in ((1, -1), (-1, -1)):
         why = "a scale inside a row does not commute with the sum over the row"
         raise LlmcError(
@@ -154,6 +162,8 @@ def _split_weight(weight: nn.WeightOp, symbols: SymbolTable) -> None:
             value = put(nn.CastOp(value, elem=f32))
         scale, largest = _scale_of(value, kind.element_type, put)
         if part == "storage":
+            if kind.element_type.scale != f32:  # steps are of the scale that is kept
+                scale = put(nn.CastOp(put(nn.CastOp(scale, elem=kind.element_type.scale)), elem=f32))
             steps = put(nn.RoundOp(put(nn.DivOp(value, scale))))
             low = put(nn.ConstantOp.of(-kind.element_type.largest, tensor(f32, [])))
             result = put(nn.CastOp(put(nn.ClampOp(steps, low, largest)), elem=kind.element_type.storage))
@@ -174,7 +184,7 @@ def _scale_of(value: SSAValue, elem: ElemType, put: Any) -> tuple[SSAValue, SSAV
     """(scale [N or 1, 1], the largest stored magnitude) of plain weights [N, K] in f32."""
     axes = [axis for axis, block in enumerate(elem.blocks) if block == -1]
     peak = put(nn.ReduceOp(put(nn.AbsOp(value)), "max", axes, True))
-    peak = put(nn.MaxOp(peak, put(nn.ConstantOp.of(SMALLEST, tensor(f32, [])))))
+    peak = put(nn.MaxOp(peak, put(nn.ConstantOp.of(smallest(elem), tensor(f32, [])))))
     largest = put(nn.ConstantOp.of(elem.largest, tensor(f32, [])))
     return put(nn.DivOp(peak, largest)), largest
 
@@ -244,7 +254,8 @@ def _scale(linear: nn.LinearOp, storage: SSAValue, scale: SSAValue) -> None:
     elem: Any = elem_of(linear.result)
 
     def body(emit: Any, scalars: Any) -> list[SSAValue]:
-        product = emit(arith.MulfOp(scalars[0], scalars[1]))
+        factor = scalars[1] if scalars[1].type == f32 else emit(arith.ExtFOp(scalars[1], f32))
+        product = emit(arith.MulfOp(scalars[0], factor))
         return [product if elem == f32 else emit(arith.TruncFOp(product, elem))]
 
     made = pointwise([raw.result, scale], [loops, (rank - 1,)], [linear.result.type], [loops], rank, body, linear.location)

@@ -26,8 +26,8 @@ rt.program @decode attributes {sizes = ["B", "T"], ranges = {T = [1 : i64, 8 : i
   %1 = rt.temp : !layout.buffer<[512, 64], bf16>
   // CHECK: rt.upload "model.embed.weight" to %1 : !layout.buffer<[512, 64], bf16>
   rt.upload "model.embed.weight" to %1 : !layout.buffer<[512, 64], bf16>
-  // CHECK: %arena = rt.arena ["128 * T", "max(4 * T, 100)"]
-  %arena = rt.arena ["128 * T", "max(4 * T, 100)"]
+  // CHECK: %arena = rt.arena ["128 * T", "max(128 * T, 100)"]
+  %arena = rt.arena ["128 * T", "max(128 * T, 100)"]
   // CHECK: %2 = rt.view %arena[1] : !layout.buffer<["T", 64], bf16>
   %2 = rt.view %arena[1] : !layout.buffer<["T", 64], bf16>
   // CHECK: %3 = rt.reinterpret %2 : !layout.buffer<["T", 64], bf16> -> !layout.buffer<["T", 2, 32], bf16>
