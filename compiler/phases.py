@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr, i64
+from xdsl.dialects.func import CallOp, FuncOp
 
 from ..dialects.ir.diagnostics import LlmcError
 from ..passes.framework.manager import PassManager
@@ -192,12 +193,27 @@ class PhasePipeline(NamedPipeline):
     phase: ClassVar[str]
 
     def text(self, module: ModuleOp, registry: Registry) -> str:
+        refuse_calls(module)
         options = CompileOptions.of(module)
         own = [text for item in PIPELINE[self.phase] if (text := item.text(options)) is not None]
         return ",".join(with_positions(self.phase, own, registry))
 
     def finish(self, module: ModuleOp) -> None:
         module.attributes["llmc.phase"] = StringAttr(self.phase)
+
+
+def refuse_calls(module: ModuleOp) -> None:
+    """Raises LLMC0279 for a function that calls one, perhaps itself: passes change functions' arguments and keep no callers."""
+    for function in module.body.block.ops:
+        for op in function.body.walk() if isinstance(function, FuncOp) else ():
+            if isinstance(op, CallOp):
+                raise LlmcError(
+                    "LLMC0279",
+                    f"@{function.sym_name.data} calls @{op.callee.string_value()}",
+                    op,
+                    why="each function becomes a host program of its own, and programs do not call each other or themselves",
+                    fix="write what the function computes in place of the call",
+                )
 
 
 @dataclass(frozen=True)

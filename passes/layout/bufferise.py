@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from xdsl.dialects.builtin import ArrayAttr, DenseIntOrFPElementsAttr, IntegerAttr, ModuleOp, StringAttr, TensorType, i32, i64
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from ...dialects.fusion.ops import KernelOp as FusionKernelOp
 from ...dialects.fusion.ops import LaunchOp as FusionLaunchOp
@@ -110,6 +110,10 @@ class Bufferise(Pass):
                 symbols.erase(op.sym_name.data)
 
 
+def _is_empty(type_: Attribute) -> bool:
+    return isinstance(type_, TensorType) and 0 in type_.get_shape()
+
+
 @dataclass
 class _Bufferiser:
     ctx: PassContext
@@ -190,8 +194,7 @@ class _Bufferiser:
         for value in terminator.operands:
             if isinstance(value.type, StateType) or value in labels:
                 continue
-            assert isinstance(value.type, TensorType)
-            first = "tokens" if value.type.element_type == i32 else "logits"  # pyright: ignore
+            first = "tokens" if buffer_type(value.type, terminator).element_type == i32 else "logits"
             labels[value] = first if first not in labels.values() else f"output.{count}"
             count += 1
         return labels
@@ -211,6 +214,8 @@ class _Bufferiser:
         match op.name:
             case "func.return":
                 self.returns(op)
+            case _ if op.results and all(_is_empty(r.type) for r in op.results):  # nothing to compute
+                self.parts |= {r: {"": self.target(r)} for r in op.results}
             case "nn.param":
                 name = op.properties["weight"].root_reference.data  # pyright: ignore
                 if name not in self.params:
@@ -239,11 +244,13 @@ class _Bufferiser:
             source = self.parts[value][""]
             if label in self.ios and source is self.ios[label]:
                 continue
+            output = self.io(label, buffer_type(value.type, op))
+            if _is_empty(value.type):
+                continue
             identity = kernel_from_body(
                 self.symbols.unique("copy"), "pointwise", [value], [], [value], self.paging, self.ranges, op.location
             )
             self.symbols.insert(identity.kernel)
-            output = self.io(label, buffer_type(value.type, op))
             sizes = [s.data for s in identity.kernel.sizes.data]
             self.add_launch(rt.LaunchOp(identity.kernel.sym_name.data, [source, output], sizes, location=op.location))
 

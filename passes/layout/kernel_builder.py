@@ -53,7 +53,8 @@ def is_stored(type_: Attribute) -> bool:
 
 
 def buffer_type(type_: Attribute, where: object) -> BufferType:
-    """The row-major buffer that holds a tensor; LLMC0704 when only a dynamic stride could, LLMC0718 when none can."""
+    """The row-major buffer that holds a tensor; LLMC0704 when only a dynamic stride could, LLMC0718 when none can,
+    LLMC0709 when its rows are empty."""
     if not is_stored(type_):
         quantised = isinstance(type_, TensorType)
         raise LlmcError(
@@ -67,6 +68,14 @@ def buffer_type(type_: Attribute, where: object) -> BufferType:
     dims = dims_from(type_)
     assert isinstance(type_, TensorType)
     elem: Attribute = type_.element_type  # pyright: ignore
+    if 0 in dims[1:]:
+        raise LlmcError(
+            "LLMC0709",
+            f"a {type_} has no elements",
+            where,
+            why=f"its dimension {dims.index(0, 1)} is 0, which a buffer takes for one that varies",
+            fix="leave it out of the module, with what is computed from it alone",
+        )
     try:
         return BufferType.of(dims, elem)
     except ValueError as problem:

@@ -17,6 +17,7 @@ from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.parsing import parse_module
 from llmc.dialects.ir.printer import print_module
+from llmc.dialects.rt.ops import IoOp
 from llmc.passes.framework.manager import PassManager, describe_pipelines
 from llmc.passes.framework.named_pipeline import NamedPipeline
 from llmc.passes.framework.pass_ import Pass, PassContext
@@ -155,3 +156,41 @@ def test_a_pipeline_that_holds_itself_is_refused():
     manager = PassManager(PassContext(make_context(), registry=registry))
     with pytest.raises(LlmcError, match="pipeline 'circle' holds itself"):
         manager.run(parse_pipeline("circle", registry), whole())
+
+
+MODULE = 'builtin.module attributes {{llmc.kind = "module"}} {{ {} }}'
+CALLED = "func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {{ %0 = func.call @{}(%x) : (tensor<4xf32>) -> tensor<4xf32> func.return %0 : tensor<4xf32> }}"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        (CALLED.format("f"), "LLMC0279", "@f calls @f"),
+        (CALLED.format("g") + CALLED.format("g").replace("@f", "@g"), "LLMC0279", "@f calls @g"),
+        ("func.func @f() -> f32 { %0 = arith.constant 0.0 : f32 func.return %0 : f32 }", "LLMC0718", "no buffer holds a f32"),
+        (
+            "func.func @f(%x: tensor<8x0xf32>) -> tensor<8x0xf32> { func.return %x : tensor<8x0xf32> }",
+            "LLMC0709",
+            "has no elements",
+        ),
+    ],
+)
+def test_functions_that_make_no_program_are_refused(text: str, code: str, says: str):
+    with pytest.raises(LlmcError, match=says) as caught:
+        llmc.run_pipeline(MODULE.format(text), "compile-to{phase=layout}")
+    assert caught.value.code == code
+    assert caught.value.fix
+
+
+def test_nothing_is_launched_for_results_without_elements():
+    text = """
+    func.func @main(%x: tensor<0x8xf32>, %y: tensor<4x8xf32>) -> (tensor<0x8xf32>, tensor<0x8xf32>, tensor<4x8xf32>) {
+      %0 = nn.add %x, %x : (tensor<0x8xf32>, tensor<0x8xf32>) -> tensor<0x8xf32>
+      %1 = nn.add %y, %y : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+      func.return %x, %0, %1 : tensor<0x8xf32>, tensor<0x8xf32>, tensor<4x8xf32>
+    }"""
+    module = llmc.run_pipeline(MODULE.format(text), "compile-to{phase=ptx}")
+    assert sum(op.name == "rt.launch" for op in module.walk()) == 1
+    assert sum(op.name == "ptx.kernel" for op in module.walk()) == 1
+    labels = [op.label.data for op in module.walk() if isinstance(op, IoOp)]
+    assert len(set(labels)) == 5
