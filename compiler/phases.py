@@ -18,6 +18,7 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, StringAttr, i64
 from xdsl.dialects.func import CallOp, FuncOp
 
 from ..dialects.ir.diagnostics import LlmcError
+from ..dialects.ir.symbols import symbol_name
 from ..passes.framework.manager import PassManager
 from ..passes.framework.named_pipeline import NamedPipeline
 from ..passes.framework.pass_ import Pass
@@ -209,7 +210,7 @@ def refuse_calls(module: ModuleOp) -> None:
             if isinstance(op, CallOp):
                 raise LlmcError(
                     "LLMC0279",
-                    f"@{function.sym_name.data} calls @{op.callee.string_value()}",
+                    f"@{symbol_name(function)} calls @{op.callee.string_value()}",
                     op,
                     why="each function becomes a host program of its own, and programs do not call each other or themselves",
                     fix="write what the function computes in place of the call",

@@ -125,3 +125,18 @@ def test_the_blocks_of_the_page_are_plugins(tmp_path: Path, capsys: pytest.Captu
         assert "nn.neg" not in str(llmc.run_pipeline(text, pipeline, plugins=[tmp_path / "mine.py"]))
     exec(usage, {})
     assert "func.func @f" in capsys.readouterr().out
+
+
+def test_the_first_pass_of_the_readme_erases_identities(tmp_path: Path):
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", readme.split("## A first pass")[1], re.DOTALL)
+    (tmp_path / "drop_identities.py").write_text(block)
+    text = """
+    func.func @f(%x: tensor<4xf32>) -> tensor<4xbf16> {
+      %0 = nn.cast %x : (tensor<4xf32>) -> tensor<4xf32>
+      %1 = nn.cast %0 : (tensor<4xf32>) -> tensor<4xbf16>
+      func.return %1 : tensor<4xbf16>
+    }
+    """
+    module = llmc.run_pipeline(text, "func.func(drop-identities)", plugins=[tmp_path / "drop_identities.py"])
+    assert str(module).count("nn.cast") == 1

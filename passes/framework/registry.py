@@ -9,6 +9,7 @@ when all of a kind are wanted.
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -245,14 +246,35 @@ def _is_file(folder: str, name: str) -> bool:
 
 
 def pass_in(path: str, name: str) -> type[Pass] | None:
-    """The pass class called `name` in a module, or None when the module is no pass."""
+    """The pass class called `name` in a module, or None when the module is no pass. Raises LLMC0285 when it can't be imported."""
     from .pass_ import Pass
 
-    module = import_module(path)
+    try:
+        module = import_module(path)
+    except (Exception, SystemExit) as error:
+        raise _not_importable(name, path, error) from error
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, Pass) and getattr(value, "name", None) == name:
             return value
     return None
+
+
+def _not_importable(name: str, path: str, error: BaseException) -> LlmcError:
+    """LLMC0285 at the line that the error comes from; the pass's own, where it is one of its file."""
+    file = "/".join(path.rsplit(".", 2)[1:])
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError):
+        where = f"{error.filename}:{error.lineno}"
+    else:
+        own = next((f for f in reversed(frames) if file in Path(f.filename).as_posix()), frames[-1])
+        where = f"{own.filename}:{own.lineno}"
+    return LlmcError(
+        "LLMC0285",
+        f"the file of pass '{name}' can't be imported",
+        where,
+        why=f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}",
+        fix="correct that line",
+    )
 
 
 def list_passes() -> dict[str, type[Pass]]:

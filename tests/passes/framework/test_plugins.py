@@ -11,7 +11,7 @@ from llmc.dialects.ir.parsing import parse_module
 from llmc.passes.framework.options import unreadable
 from llmc.passes.framework.pipeline import parse_pipeline
 from llmc.passes.framework.plugin import load_file
-from llmc.passes.framework.registry import Registry, list_passes, pass_names
+from llmc.passes.framework.registry import Registry, list_passes, pass_in, pass_names
 from plugins import EXAMPLES, install
 
 PASS = """
@@ -179,6 +179,20 @@ def test_the_line_of_the_plugin_is_named_that_raises(write):
     text = "from xdsl.ir import Dialect\nfrom llmc.codegen.targets import find_target\n\nfind_target('sm_1')\n"
     with pytest.raises(LlmcError, match=r"mine\.py:4"):
         load_file(write(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("\n\n@dataclass\nclass Mine(Pass):\n    pass\n", 3), ("import re\n\ndef f(:\n", 3), ("import no_such_module\n", 1)],
+)
+def test_the_line_of_a_pass_file_is_named_that_can_not_be_imported(tmp_path, monkeypatch, text, line):
+    (tmp_path / f"my_pass_{line}_{len(text)}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"my_pass_{line}_{len(text)}"
+    with pytest.raises(LlmcError, match="can't be imported") as caught:
+        pass_in(name, "my-pass")
+    assert caught.value.code == "LLMC0285"
+    assert str(caught.value.where).endswith(f"{name}.py:{line}")
 
 
 # Installed distributions ---------------------------------------------------------------------------------------------------
