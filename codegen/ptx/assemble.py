@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -180,34 +179,6 @@ def assemble(
     if cache is not None:
         _store(cache, key, result)
     return result
-
-
-def assemble_many(
-    sources: Sequence[tuple[str, str]],
-    *,
-    ptxas: Path | None = None,
-    flags: Sequence[str] = (),
-    cache: Path | None = None,
-    workers: int | None = None,
-    timeout_s: float = TIMEOUT_S,
-) -> list[Assembled | LlmcError]:
-    """Assembles (ptx, target) pairs in parallel, equal ones once; a refusal stands in the list in place of its result."""
-    ptxas = ptxas or find_ptxas()
-    distinct = list(dict.fromkeys(sources))
-
-    def one(pair: tuple[str, str]) -> Assembled | LlmcError:
-        try:
-            return assemble(pair[0], pair[1], ptxas=ptxas, flags=flags, cache=cache, timeout_s=timeout_s)
-        except LlmcError as error:
-            return error
-
-    if len(distinct) == 1:
-        results = [one(distinct[0])]
-    else:
-        with ThreadPoolExecutor(workers or min(len(distinct) or 1, os.cpu_count() or 1)) as pool:
-            results = list(pool.map(one, distinct))
-    by_source = dict(zip(distinct, results))
-    return [by_source[source] for source in sources]
 
 
 _ENTRY = re.compile(r"Compiling entry function '([^']+)'")

@@ -103,9 +103,6 @@ class ScalarBuilder:
         a, b = self._pair(x, y)
         return self.insert(arith.XOrIOp(a, b))
 
-    def not_(self, x: SSAValue) -> SSAValue:
-        return self.xor(x, True if x.type == i1 else -1)
-
     def shl(self, x: Scalar, y: Scalar) -> SSAValue:
         a, b = self._pair(x, y)
         return self.insert(arith.ShLIOp(a, b))

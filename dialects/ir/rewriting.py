@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import LocationAttr
 from xdsl.ir import Operation, Region, SSAValue
 from xdsl.traits import IsTerminator, SymbolOpInterface, is_side_effect_free
 
-from .locations import fused, is_known
+from .locations import is_known
 
 
 def inherit_location(ops: Sequence[Operation], location: LocationAttr) -> None:
@@ -34,11 +34,6 @@ def replace(op: Operation, new_ops: Sequence[Operation], new_results: Sequence[S
             old.replace_all_uses_with(new)
     op.detach()
     op.erase()
-
-
-def merged_location(ops: Sequence[Operation]) -> LocationAttr:
-    """The fused location of several ops."""
-    return fused(op.location for op in ops)
 
 
 def erase_dead(region: Region, is_pure: Callable[[Operation], bool] | None = None) -> int:

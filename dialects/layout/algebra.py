@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 from typing import Literal
 
 import numpy as np
@@ -46,15 +45,6 @@ def invert(layout: MemLayout) -> MemLayout:
         expected *= size
     inverse: tuple[Digit, ...] = tuple((size, position) for _, size, position in digits)
     return MemLayout((merge_digits(inverse),))
-
-
-def same_function(a: MemLayout, b: MemLayout) -> bool:
-    """Whether both layouts give every coordinate the same offset."""
-    if a.normalised() == b.normalised():
-        return True
-    if a.shape != b.shape or not a.is_static:
-        return False
-    return bool((a.all_offsets() == b.all_offsets()).all())
 
 
 # registers and memory -----------------------------------------------------------------------------
@@ -98,23 +88,6 @@ def bank_conflicts(tv: Tv, layout: MemLayout, elem_bytes: int, vector: int | Non
     return worst
 
 
-def best_swizzle(shape: tuple[int, ...], elem_bytes: int, *tiles: Tv) -> MemLayout:
-    """Row-major shared memory of `shape`, plain or swizzled, with the fewest conflicts summed over the given accesses."""
-    options = [MemLayout.row_major(shape)]
-    row = shape[-1] * elem_bytes
-    options += [MemLayout.swizzled(shape, elem_bytes, width) for width in (32, 64, 128) if row % width == 0]
-    vectors = [vector_width(tv, options[0], elem_bytes) for tv in tiles]
-
-    def conflicts(layout: MemLayout) -> int:
-        total = 0
-        for tv, vector in zip(tiles, vectors, strict=True):
-            kept = min(vector, vector_width(tv, layout, elem_bytes))
-            total += bank_conflicts(tv, layout, elem_bytes, kept) * (vector // kept)
-        return total
-
-    return min(options, key=conflicts)
-
-
 # between register layouts -------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Conversion:
@@ -143,25 +116,9 @@ def conversion(source: Tv, target: Tv) -> Conversion:
     return Conversion("shared", 4 * (source.num_regs + target.num_regs))
 
 
-def conversion_cost(source: Tv, target: Tv) -> int:
-    """`conversion(source, target).cost`."""
-    return conversion(source, target).cost
-
-
 def _positions(tv: Tv) -> np.ndarray:
     return element_offsets(tv, MemLayout.row_major(tv.shape))
 
 
 def _rows_contain(have: np.ndarray, want: np.ndarray) -> bool:
     return all(np.isin(w, h).all() for h, w in zip(have, want, strict=True))
-
-
-def find_holder(tv: Tv) -> np.ndarray:
-    """For every element of the tile, (warp, lane, register) of its first holder: int64 [*shape, 3]."""
-    coords = tv.all_coords().reshape(-1, tv.rank)
-    found = np.full((prod(tv.shape), 3), -1, dtype=np.int64)
-    flat = np.ravel_multi_index(tuple(coords.T), tv.shape) if tv.rank else np.zeros(len(coords), dtype=np.int64)
-    index = np.arange(len(coords))
-    places = np.stack([index // (32 * tv.num_regs), index // tv.num_regs % 32, index % tv.num_regs], axis=-1)
-    found[flat[::-1]] = places[::-1]
-    return found.reshape(*tv.shape, 3)

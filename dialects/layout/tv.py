@@ -111,17 +111,6 @@ class Tv:
         """Every element is held at least once."""
         return self.problem() is None and bool((self._counts() >= 1).all())
 
-    @cached_property
-    def replication(self) -> int:
-        """How many threads-and-registers hold each element (for evenly replicated layouts)."""
-        return self.num_regs * 32 * self.num_warps // max(prod(self.shape), 1)
-
-    def depends_on_lane(self, axis: int) -> bool:
-        return any(step[axis] for size, step in self.lane if size > 1)
-
-    def depends_on_warp(self, axis: int) -> bool:
-        return any(step[axis] for size, step in self.warp if size > 1)
-
     # algebra --------------------------------------------------------------------------
     def project(self, *axes: int) -> Tv:
         """The layout after `axes` became size 1: their steps are 0, duplicate registers dropped.

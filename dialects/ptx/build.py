@@ -199,22 +199,6 @@ class PtxBuilder:
             return self.emit("setp.ne.u32", self.emit("mov.b32", int(value)), 0)
         return self.emit(f"mov.{kind}", value)
 
-    def pack64(self, low: SSAValue, high: SSAValue) -> SSAValue:
-        """Two b32 into one b64."""
-        return self.emit("mov.b64", [low, high])
-
-    def unpack64(self, value: SSAValue) -> tuple[SSAValue, SSAValue]:
-        """One b64 into (low b32, high b32)."""
-        return self.emit("mov.b64", value, results=2)
-
-    def pack32(self, low: SSAValue, high: SSAValue) -> SSAValue:
-        """Two b16 into one b32."""
-        return self.emit("mov.b32", [low, high])
-
-    def unpack32(self, value: SSAValue) -> tuple[SSAValue, SSAValue]:
-        """One b32 into (low b16, high b16)."""
-        return self.emit("mov.b32", value, results=2)
-
     def undef(self, kind: str, count: int | None = None) -> SSAValue:
         """A register (or an array of `count`) with any contents; costs no instruction."""
         type_ = reg(kind) if count is None else regs(kind, count)

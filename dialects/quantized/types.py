@@ -81,12 +81,6 @@ class ElemType(ParametrizedAttribute, TypeAttribute):
                 raise VerifyException(f"a block holds at least one element, or -1 for the whole axis, not {block}")
 
 
-def storage_type(kind: TensorType[Any]) -> TensorType[Any]:
-    """The tensor that stores a quantised tensor's elements."""
-    elem = quantised_elem(kind)
-    return TensorType(elem.storage, kind.get_shape(), kind.encoding)
-
-
 def scale_type(kind: TensorType[Any]) -> TensorType[Any]:
     """The tensor of a quantised tensor's scales: one per block, along each axis (1 where a block is the axis)."""
     elem = quantised_elem(kind)

@@ -202,23 +202,6 @@ class CudaDevice:
             return
         self._upload_staged(allocation.ptr + offset, data)
 
-    def upload_file_range(self, allocation: Allocation, mapped: Any, start: int, nbytes: int, offset: int = 0) -> None:
-        """Copy bytes `start … start + nbytes` of a mapped file (mmap, memoryview or uint8 array) to `offset` in the allocation.
-
-        The file is read into one pinned buffer while the other travels; nothing else of it is kept in memory.
-        """
-        check_range(allocation, offset, nbytes, "upload")
-        self._not_recording("upload")
-        view = memoryview(mapped)
-        if start < 0 or start + nbytes > len(view):
-            raise LlmcError(
-                "LLMC0946",
-                f"bytes {start}..{start + nbytes} of a file of {len(view)} bytes",
-                "the file that is read",
-                fix="the checkpoint is cut short: download it again",
-            )
-        self._upload_staged(allocation.ptr + offset, np.frombuffer(view[start : start + nbytes], np.uint8))
-
     def _upload_staged(self, target: int, source: np.ndarray[Any, Any]) -> None:
         if not self._stages:
             for _ in range(2):

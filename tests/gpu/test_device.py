@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import mmap
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,18 +38,6 @@ def test_copies_of_all_sizes_come_back(device: CudaDevice) -> None:
         allocation = put(device, data)
         assert (device.download(allocation, nbytes) == data).all()
         allocation.free()
-
-
-def test_a_file_range_arrives(device: CudaDevice, tmp_path: Path) -> None:
-    data = np.random.default_rng(3).integers(0, 256, (70 << 20) + 7, dtype=np.uint8)
-    path = tmp_path / "weights.bin"
-    path.write_bytes(data.tobytes())
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        allocation = device.alloc(len(data))
-        device.upload_file_range(allocation, mapped, 1000, len(data) - 1000, offset=24)
-        assert (device.download(allocation, len(data) - 1000, offset=24) == data[1000:]).all()
-    allocation.free()
 
 
 def test_out_of_memory_says_how_much_is_free(device: CudaDevice) -> None:

@@ -54,8 +54,8 @@ def test_lists_are_vectors_and_arrays_stand_for_them() -> None:
     c = b.undef("f32", 4)
     d = b.emit("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", list(a), list(a[:2]), c, results="regs")
     assert d.type == regs("f32", 4)
-    lo, hi = b.unpack64(x)
-    assert b.pack64(lo, hi).type == reg("b64")
+    low, high = b.emit("mov.b64", x, results=2)
+    assert b.emit("mov.b64", [low, high]).type == reg("b64")
     assert len(b.unpack(b.pack(b.unpack(d)))) == 4
     last(b)
 
