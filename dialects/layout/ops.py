@@ -29,7 +29,7 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
-from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     irdl_op_definition,
@@ -58,15 +58,12 @@ from ..ir.located import LocatedOp
 from ..nn.sizes import Size
 from ..nn.types import BatchType, SamplingType, StateType, dims_of, tensor
 from . import expressions
+from .kernel_form import KernelForm, strings
 from .ranges import verify_ranges
 from .tensor_map import TensorMapAttr, maps_problem
 from .types import BufferType, Dim, ScheduleAttr
 
 EFFECTS = ("r", "w", "rw")
-
-
-def strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
-    return ArrayAttr([StringAttr(v) for v in values])
 
 
 def verify_grid(grid: ArrayAttr[StringAttr], sizes: Iterable[str]) -> None:
@@ -122,7 +119,7 @@ def dims_from(value: SSAValue | Attribute) -> tuple[Dim, ...]:
 
 
 @irdl_op_definition
-class KernelOp(LocatedOp):
+class KernelOp(KernelForm):
     """One launch: a region over buffers and i32 sizes."""
 
     name = "layout.kernel"
@@ -180,21 +177,6 @@ class KernelOp(LocatedOp):
         """The same as `arg_effects`, under the name that `tile.kernel` has for it."""
         return self.arg_effects
 
-    @property
-    def block(self) -> Block:
-        return self.body.block
-
-    @property
-    def buffers(self) -> tuple[BlockArgument, ...]:
-        """The buffer arguments, in order."""
-        return tuple(a for a in self.block.args if isinstance(a.type, BufferType))
-
-    @property
-    def size_args(self) -> dict[str, BlockArgument]:
-        """The i32 argument of each size name."""
-        names = [s.data for s in self.sizes.data]
-        return dict(zip(names, self.block.args[len(self.block.args) - len(names) :], strict=True))
-
     def effect(self, argument: SSAValue) -> str:
         """`r`, `w` or `rw` of a buffer argument."""
         return self.arg_effects.data[self.buffers.index(argument)].data  # pyright: ignore
@@ -248,22 +230,6 @@ class KernelOp(LocatedOp):
                         raise VerifyException(f"{op.name} writes to a buffer whose effect is {self.effect(operand)}")
         if not isinstance(self.block.last_op, ReturnOp):
             raise VerifyException("a kernel ends in layout.return")
-
-    @classmethod
-    def parse(cls, parser: Parser) -> KernelOp:
-        name = parser.parse_symbol_name()
-
-        def argument() -> Parser.Argument:
-            found = parser.parse_argument()
-            found.location = parser.parse_optional_location()
-            return found
-
-        arguments = parser.parse_comma_separated_list(parser.Delimiter.PAREN, argument)
-        attributes = parser.parse_optional_attr_dict_with_keyword()
-        region = parser.parse_region(arguments)
-        stored = dict(attributes.data) if attributes is not None else {}
-        properties = {key: stored.pop(key) for key in cls.PRINTED if key in stored}
-        return cls.create(properties={"sym_name": name, **properties}, attributes=stored, regions=[region])
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")

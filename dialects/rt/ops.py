@@ -57,7 +57,8 @@ from xdsl.utils.exceptions import VerifyException
 from ..ir.diagnostics import LlmcError
 from ..ir.located import LocatedOp
 from ..layout import expressions
-from ..layout.ops import strings, verify_grid
+from ..layout.kernel_form import strings
+from ..layout.ops import verify_grid
 from ..layout.ranges import Range, decode_ranges, encode_ranges, verify_ranges
 from ..layout.tensor_map import TensorMapAttr, maps_problem
 from ..layout.types import BufferType

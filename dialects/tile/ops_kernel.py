@@ -10,7 +10,8 @@ tile.kernel @k(%x: !layout.buffer<["T", 64], bf16>, %y: …, %T: i32) attributes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import ClassVar
 
 from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, LocationAttr, StringAttr, UnitAttr, i1, i32, i64
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
@@ -38,6 +39,7 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 
 from ..ir.located import LocatedOp
+from ..layout.kernel_form import KernelForm, strings
 from ..layout.ops import EFFECTS, verify_grid
 from ..layout.tensor_map import TensorMap, TensorMapAttr, maps_attr, maps_problem
 from ..layout.types import BufferType
@@ -48,12 +50,8 @@ MAX_CLUSTER = 8
 """The largest portable cluster (CUDA programming guide, "Thread block clusters")."""
 
 
-def _strings(values: Iterable[str]) -> ArrayAttr[StringAttr]:
-    return ArrayAttr([StringAttr(v) for v in values])
-
-
 @irdl_op_definition
-class KernelOp(LocatedOp):
+class KernelOp(KernelForm):
     """The program of one CTA. Arguments: the buffers of the `layout.kernel`, a `!tile.tmap` for each of `maps`, then one i32 per
     name in `sizes`. `cluster`: CTAs, neighbours along x, that run together."""
 
@@ -73,6 +71,19 @@ class KernelOp(LocatedOp):
     cluster = opt_prop_def(IntegerAttr)
     body = region_def("single_block")
 
+    PRINTED: ClassVar[tuple[str, ...]] = (
+        "warps",
+        "grid",
+        "sizes",
+        "effects",
+        "min_ctas",
+        "family",
+        "schedule",
+        "target_features",
+        "smem_bytes",
+        "maps",
+        "cluster",
+    )
     traits = traits_def(IsolatedFromAbove(), SymbolOpInterface())
 
     def __init__(
@@ -104,13 +115,13 @@ class KernelOp(LocatedOp):
             properties={
                 "sym_name": StringAttr(sym_name),
                 "warps": IntegerAttr(warps, i32),
-                "grid": _strings(str(g) for g in grid),
-                "sizes": _strings(sizes),
-                "effects": _strings(effects),
+                "grid": strings(str(g) for g in grid),
+                "sizes": strings(sizes),
+                "effects": strings(effects),
                 "min_ctas": IntegerAttr(min_ctas, i32) if min_ctas is not None else None,
                 "family": StringAttr(family) if family is not None else None,
                 "schedule": schedule,
-                "target_features": _strings(target_features) if target_features else None,
+                "target_features": strings(target_features) if target_features else None,
                 "maps": maps_attr(maps),
                 "cluster": IntegerAttr(cluster, i32) if cluster != 1 else None,
             },
@@ -119,16 +130,8 @@ class KernelOp(LocatedOp):
         )
 
     @property
-    def block(self) -> Block:
-        return self.body.block
-
-    @property
     def num_warps(self) -> int:
         return self.warps.value.data
-
-    @property
-    def buffers(self) -> tuple[BlockArgument, ...]:
-        return tuple(a for a in self.block.args if isinstance(a.type, BufferType))
 
     @property
     def cluster_size(self) -> int:
@@ -142,12 +145,6 @@ class KernelOp(LocatedOp):
     @property
     def tensor_maps(self) -> tuple[TensorMap, ...]:
         return tuple(m.data for m in self.maps.data) if self.maps is not None else ()
-
-    @property
-    def size_args(self) -> dict[str, BlockArgument]:
-        """The i32 argument of each size name."""
-        names = [s.data for s in self.sizes.data]
-        return dict(zip(names, self.block.args[len(self.block.args) - len(names) :], strict=True))
 
     def verify_(self) -> None:
         buffers = self.buffers
@@ -194,22 +191,6 @@ class KernelOp(LocatedOp):
                 if use.operation.name in STORES and use.index == 1:
                     raise VerifyException(f"{use.operation.name} writes to a buffer whose effect is {effect.data}")
 
-    @classmethod
-    def parse(cls, parser: Parser) -> KernelOp:
-        name = parser.parse_symbol_name()
-
-        def argument() -> Parser.Argument:
-            found = parser.parse_argument()
-            found.location = parser.parse_optional_location()
-            return found
-
-        arguments = parser.parse_comma_separated_list(parser.Delimiter.PAREN, argument)
-        attributes = parser.parse_optional_attr_dict_with_keyword()
-        region = parser.parse_region(arguments)
-        stored = dict(attributes.data) if attributes is not None else {}
-        properties = {key: stored.pop(key) for key in _KERNEL_PROPERTIES if key in stored}
-        return cls.create(properties={"sym_name": name, **properties}, attributes=stored, regions=[region])
-
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
         printer.print_symbol_name(self.sym_name.data)
@@ -225,20 +206,6 @@ class KernelOp(LocatedOp):
 
 STORES = frozenset({"tile.store", "tile.store_scalar", "tile.atomic_add", "tile.bulk_store"})
 """Ops that write to their second operand."""
-
-_KERNEL_PROPERTIES = (
-    "warps",
-    "grid",
-    "sizes",
-    "effects",
-    "min_ctas",
-    "family",
-    "schedule",
-    "target_features",
-    "smem_bytes",
-    "maps",
-    "cluster",
-)
 
 
 def map_type(spec: TensorMap, buffers: Sequence[Attribute]) -> TmapType:

@@ -11,7 +11,8 @@ from xdsl.ir import SSAValue
 
 from ...codegen.schedules.base import Abi
 from ...dialects.ir.symbols import SymbolTable
-from ...dialects.layout.ops import KernelOp, strings
+from ...dialects.layout.kernel_form import strings
+from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.ranges import decode_ranges
 from ...dialects.layout.tensor_map import TensorMap, TensorMapAttr, check_map
 from ...dialects.layout.types import BufferType

@@ -13,7 +13,8 @@ from ...codegen.targets import Target
 from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.ir.rewriting import inherit_location
 from ...dialects.layout.constants import constants_of, mark_constants
-from ...dialects.layout.ops import KernelOp, strings
+from ...dialects.layout.kernel_form import strings
+from ...dialects.layout.ops import KernelOp
 from ...dialects.layout.tensor_map import TensorMapAttr
 from ...dialects.layout.types import BufferType
 from ...dialects.rt.ops import LaunchOp, ProgramOp

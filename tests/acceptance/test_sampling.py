@@ -8,7 +8,8 @@ from compiled_kernels import random_arrays, run_emulated
 from llmc.compiler.kernels import KernelCode, generate
 from llmc.dialects.ir.context import make_context
 from llmc.dialects.ir.locations import named
-from llmc.dialects.layout.ops import KernelOp, strings
+from llmc.dialects.layout.kernel_form import strings
+from llmc.dialects.layout.ops import KernelOp
 from llmc.dialects.layout.types import ScheduleAttr
 from llmc.dialects.nn.ops import SampleOp
 from llmc.dialects.nn.types import BatchType, SamplingType, tensor

@@ -14,8 +14,9 @@ from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.interpret import Frame, Interpreter
 from llmc.dialects.ir.numeric import dtype_of
 from llmc.dialects.ir.parsing import parse_module
+from llmc.dialects.layout.kernel_form import strings
 from llmc.dialects.layout.mem import MemLayout
-from llmc.dialects.layout.ops import KernelOp, strings
+from llmc.dialects.layout.ops import KernelOp
 from llmc.dialects.layout.semantics import Buffer, run_kernel
 from llmc.dialects.layout.types import BufferType
 from llmc.dialects.rt.ops import LaunchOp, ParamOp
