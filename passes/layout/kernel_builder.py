@@ -167,82 +167,106 @@ def kernel_from_body(
 
     `offsets` places result i inside its buffer, whose type is then `result_types[i]`.
     """
-    needs = _batch_needs(ops)
-    appended = {o for op in ops if op.name == "nn.append" for o in (op.operands[0],)}
-    buffers: list[BufferType] = []
-    effects: list[str] = []
-    names: list[str] = []
-    slots: list[Slot] = []
-
-    def add(type_: BufferType, effect: str, hint: str, slot: Slot) -> int:
-        buffers.append(type_)
-        effects.append(effect)
-        names.append(hint)
-        slots.append(slot)
-        return len(buffers) - 1
-
-    sequences = next((a.type.sequences.data for a in arguments if isinstance(a.type, BatchType)), "B")
-    sources: dict[int, list[int]] = {}
-    batch_at: dict[str, int] = {}
-    for index, argument in enumerate(arguments):
-        type_ = argument.type
-        if isinstance(type_, StateType):
-            effect = "rw" if argument in appended else "r"
-            k, v = page_types(type_, paging)
-            sources[index] = [
-                add(k, effect, f"k_pages{index}", Slot("operand", index, "k")),
-                add(v, effect, f"v_pages{index}", Slot("operand", index, "v")),
-            ]
-        elif isinstance(type_, SamplingType):
-            sources[index] = [add(t, "r", n, Slot("operand", index, n)) for n, t in sampling_types(sequences).items()]
-        elif not isinstance(type_, BatchType):
-            sources[index] = [add(buffer_type(type_, argument), "r", f"x{index}", Slot("operand", index))]
-    for index, argument in enumerate(arguments):
-        if isinstance(argument.type, BatchType):
-            for part, type_ in batch_types(argument.type, paging).items():
-                if part in needs:
-                    batch_at[part] = add(type_, "r", part, Slot("batch", index, part))
-    targets: dict[int, int] = {}
-    for index, result in enumerate(results):
-        if isinstance(result.type, StateType):
-            continue
-        type_ = (result_types or {}).get(index) or buffer_type(result.type, result)
-        targets[index] = add(type_, "w", f"y{index}", Slot("result", index))
-
-    sizes = sorted(frozenset[str]().union(*(b.sizes for b in buffers)))
+    takes = _Buffers()
+    takes.add_arguments(arguments, ops, paging)
+    takes.add_results(results, result_types or {})
+    sizes = sorted(frozenset[str]().union(*(b.sizes for b in takes.types)))
     kept = {s: ranges[s] for s in sizes if s in ranges}
     kernel = KernelOp(
-        name, family, buffers, effects, sizes, ranges=encode_ranges(kept) if kept else None, names=names, location=location
+        name,
+        family,
+        takes.types,
+        takes.effects,
+        sizes,
+        ranges=encode_ranges(kept) if kept else None,
+        names=takes.names,
+        location=location,
     )
-    block = kernel.block
+    values = _read(kernel, arguments, takes, location)
+    for op in ops:
+        kernel.block.add_op(op.clone(value_mapper=values))
+    for index, result in enumerate(results):
+        if isinstance(result.type, StateType):
+            k, v = (kernel.block.args[i] for i in takes.sources[_state_argument(result, arguments)])
+            write: Operation = WriteStateOp(values[result], k, v, location=location)
+        else:
+            target = kernel.block.args[takes.targets[index]]
+            write = WriteOp(values[result], target, (offsets or {}).get(index), location=location)
+        kernel.block.add_op(write)
+    kernel.block.add_op(ReturnOp(location=location))
+    return KernelPlan(kernel, takes.slots)
+
+
+@dataclass
+class _Buffers:
+    """The buffers that a kernel takes, in order, and which of them are an argument's, a part of the batch or a result's."""
+
+    types: list[BufferType] = field(default_factory=list[BufferType])
+    effects: list[str] = field(default_factory=list[str])
+    names: list[str] = field(default_factory=list[str])
+    slots: list[Slot] = field(default_factory=list[Slot])
+    sources: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+    batch: dict[str, int] = field(default_factory=dict[str, int])
+    targets: dict[int, int] = field(default_factory=dict[int, int])
+
+    def add(self, type_: BufferType, effect: str, hint: str, slot: Slot) -> int:
+        self.types.append(type_)
+        self.effects.append(effect)
+        self.names.append(hint)
+        self.slots.append(slot)
+        return len(self.types) - 1
+
+    def add_arguments(self, arguments: Sequence[SSAValue], ops: Sequence[Operation], paging: Paging) -> None:
+        """Inputs and states in order, then what the ops need of the batch."""
+        needs = _batch_needs(ops)
+        appended = {op.operands[0] for op in ops if op.name == "nn.append"}
+        sequences = next((a.type.sequences.data for a in arguments if isinstance(a.type, BatchType)), "B")
+        for index, argument in enumerate(arguments):
+            type_ = argument.type
+            if isinstance(type_, StateType):
+                effect = "rw" if argument in appended else "r"
+                pools = zip("kv", page_types(type_, paging), strict=True)
+                self.sources[index] = [
+                    self.add(pool, effect, f"{part}_pages{index}", Slot("operand", index, part)) for part, pool in pools
+                ]
+            elif isinstance(type_, SamplingType):
+                parts = sampling_types(sequences).items()
+                self.sources[index] = [self.add(kind, "r", part, Slot("operand", index, part)) for part, kind in parts]
+            elif not isinstance(type_, BatchType):
+                self.sources[index] = [self.add(buffer_type(type_, argument), "r", f"x{index}", Slot("operand", index))]
+        for index, argument in enumerate(arguments):
+            if isinstance(argument.type, BatchType):
+                for part, kind in batch_types(argument.type, paging).items():
+                    if part in needs:
+                        self.batch[part] = self.add(kind, "r", part, Slot("batch", index, part))
+
+    def add_results(self, results: Sequence[SSAValue], given: Mapping[int, BufferType]) -> None:
+        """Outputs in order; states have their pools already."""
+        for index, result in enumerate(results):
+            if not isinstance(result.type, StateType):
+                kind = given.get(index) or buffer_type(result.type, result)
+                self.targets[index] = self.add(kind, "w", f"y{index}", Slot("result", index))
+
+
+def _read(kernel: KernelOp, arguments: Sequence[SSAValue], takes: _Buffers, location: LocationAttr) -> dict[SSAValue, SSAValue]:
+    """Argument → the value in the kernel that stands for it."""
     values: dict[SSAValue, SSAValue] = {}
     for index, argument in enumerate(arguments):
         type_ = argument.type
-        args = [block.args[i] for i in sources.get(index, [])]
+        args = [kernel.block.args[i] for i in takes.sources.get(index, [])]
         if isinstance(type_, BatchType):
-            if not batch_at:
+            if not takes.batch:
                 continue
-            op: Operation = BatchOp({n: block.args[i] for n, i in batch_at.items()}, type_, location=location)
+            op: Operation = BatchOp({n: kernel.block.args[i] for n, i in takes.batch.items()}, type_, location=location)
         elif isinstance(type_, StateType):
             op = StateOp(args[0], args[1], type_, location=location)
         elif isinstance(type_, SamplingType):
             op = SamplingOp(args, location=location)
         else:
             op = ReadOp(args[0], result_type=type_, location=location)
-        block.add_op(op)
+        kernel.block.add_op(op)
         values[argument] = op.results[0]
-    for op in ops:
-        block.add_op(op.clone(value_mapper=values))
-    for index, result in enumerate(results):
-        if isinstance(result.type, StateType):
-            origin = _state_argument(result, arguments)
-            k, v = (block.args[i] for i in sources[origin])
-            block.add_op(WriteStateOp(values[result], k, v, location=location))
-            continue
-        start = (offsets or {}).get(index)
-        block.add_op(WriteOp(values[result], block.args[targets[index]], start, location=location))
-    block.add_op(ReturnOp(location=location))
-    return KernelPlan(kernel, slots)
+    return values
 
 
 def _batch_needs(ops: Sequence[Operation]) -> frozenset[str]:
