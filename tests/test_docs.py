@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from llmc.compiler.driver import llmc, opt
-from llmc.compiler.driver.error_catalogue import catalogue, conflicts
 from llmc.compiler.driver.reference import outdated
 from llmc.compiler.reference.dialects import dialect_of
+from llmc.compiler.reference.error_catalogue import catalogue, conflicts
 from llmc.dialects.ir.context import OWN
 from llmc.passes.framework.registry import list_passes
 

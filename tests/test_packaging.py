@@ -37,18 +37,23 @@ def test_every_folder_with_code_is_a_package():
             assert (file.parent / "__init__.py").exists(), f"{file.parent} lacks __init__.py"
 
 
-def imported_folders(file: Path) -> set[str]:
-    """The top folders of llmc that a file imports."""
+def imported(file: Path) -> set[tuple[str, ...]]:
+    """The paths of what a file imports from llmc, names included."""
     package = file.relative_to(ROOT).parts[:-1]
-    found: set[str] = set()
+    found: set[tuple[str, ...]] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level > 0:
             base = package[: len(package) - (node.level - 1)]
-            path = [*base, *(node.module.split(".") if node.module else [])]
-            found.update([path[0]] if path else [alias.name.split(".")[0] for alias in node.names])
+            path = (*base, *(node.module.split(".") if node.module else ()))
+            found.update((*path, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "llmc":
             raise AssertionError(f"{file}: inside the five folders imports are relative")
-    return found & set(FOLDERS)
+    return found
+
+
+def imported_folders(file: Path) -> set[str]:
+    """The top folders of llmc that a file imports."""
+    return {path[0] for path in imported(file)} & set(FOLDERS)
 
 
 def test_imports_run_down_only():
@@ -56,6 +61,17 @@ def test_imports_run_down_only():
         for file in (ROOT / folder).rglob("*.py"):
             wrong = imported_folders(file) - ALLOWED[folder]
             assert not wrong, f"{file.relative_to(ROOT)} imports {wrong}"
+
+
+def test_folders_of_the_compiler_do_not_import_each_other():
+    folders = {path.name for path in (ROOT / "compiler").iterdir() if (path / "__init__.py").exists()}
+    arrows = {
+        (file.relative_to(ROOT).parts[1], path[1])
+        for file in (ROOT / "compiler").rglob("*/*.py")
+        for path in imported(file)
+        if path[0] == "compiler" and path[1] in folders
+    }
+    assert [pair for pair in sorted(arrows) if pair[0] < pair[1] and pair[::-1] in arrows] == []
 
 
 def test_torch_is_imported_by_the_front_end_alone():

@@ -11,8 +11,8 @@ from pathlib import Path
 from ...dialects.ir.parsing import parse_module
 from ...passes.framework.pipeline import Element, parse_pipeline
 from ...passes.framework.registry import Registry
-from ..driver.command import make_folder, read_text, write_text
-from ..driver.reproducer import command_line
+from ..commandline.reproducer import command_line
+from ..files import make_folder, read_text, write_text
 from ..phases import attach_options, make_registry, phase_of, pipeline_between
 from ..replay import Cut, Replay
 from .search import Found, Search

@@ -27,7 +27,7 @@ from xdsl.dialects.builtin import FileLineColLoc, FusedLoc, NameLoc
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from ...dialects.ir.diagnostics import LlmcError
-from .error_text import ErrorStyle
+from ..commandline.error_text import ErrorStyle
 
 SEPARATOR = "// -----"
 EXPECTED = re.compile(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .interrupts import interruptible
+from ..commandline.interrupts import interruptible
 
 CHECKPOINT = Path(__file__).resolve().parents[2] / "examples" / "storyteller" / "checkpoint"
 PROMPT = "Once there was a child called Nora"
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--max-tokens", type=int, default=48)
     p.add_argument("--out", default="llmc-out", help="where the IR of every level and the PTX go")
     arguments = p.parse_args(argv)
-    from .command import guarded
+    from ..commandline.command import guarded
 
     return guarded(lambda: run(arguments))
 

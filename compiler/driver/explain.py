@@ -15,10 +15,10 @@ from pathlib import Path
 from ...dialects.ir.diagnostics import LlmcError
 from ...passes.framework.registry import Registry
 from ..phases import PHASE_PIPELINES, PHASES, PIPELINE
+from ..reference.error_catalogue import RANGES, Place, catalogue, section
 from ..reference.passes import contract, option_table, pass_documentation
 from ..reference.text import documentation
 from . import explain_dialects, explain_flags
-from .error_catalogue import RANGES, Place, catalogue, section
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,9 +9,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser, add_numerics_flags, add_remark_flags, load_plugins, version
-from .interrupts import interruptible
-from .opt_arguments import PHASES
+from ..commandline.arguments import Parser, add_numerics_flags, add_remark_flags, load_plugins, version
+from ..commandline.interrupts import interruptible
+from ..commandline.opt_arguments import PHASES
 
 
 class ParserWithVariables(Parser):
@@ -157,8 +157,8 @@ def flag_as_word(argv: list[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0, or 1 after an error that was printed to stderr)."""
     arguments = parser().parse_args(flag_as_word(list(sys.argv[1:] if argv is None else argv)))
-    from .command import guarded
-    from .error_text import ErrorStyle
+    from ..commandline.command import guarded
+    from ..commandline.error_text import ErrorStyle
 
     if arguments.command == "bisect":
         from ..bisect.command import bisect as body

@@ -9,8 +9,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .arguments import Parser, load_plugins, version
-from .interrupts import interruptible
+from ..commandline.arguments import Parser, load_plugins, version
+from ..commandline.interrupts import interruptible
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,7 +54,7 @@ def address(text: str) -> tuple[str, int]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the server until its client leaves; returns the exit code."""
     arguments = parser().parse_args(argv)
-    from .command import guarded
+    from ..commandline.command import guarded
 
     return guarded(lambda: run(arguments), debug=arguments.debug)
 

@@ -20,16 +20,16 @@ from ...runtime.weights import read_json
 from .. import api, build_checkpoint
 from ..artefact import check_output, is_artefact, read_artefact, read_manifest, write_artefact
 from ..build import Settings
+from ..commandline.instruments import CommandInstrument
+from ..commandline.reproducer import write_build_reproducer
 from ..edited import build_edited
+from ..files import read_text
 from ..knobs import Knobs, read_knobs
 from ..options import check_fixed, check_options, check_place, checked_device
 from ..phases import CompileOptions, make_registry
 from ..request import article, checked_count, checked_sampling, checked_text
-from .command import read_text
-from .instruments import CommandInstrument
 from .progress import ProgressLine
 from .remarks_report import remarks_wanted, report_remarks
-from .reproducer import write_build_reproducer
 
 DEFAULT_TOKENS = 128
 
@@ -212,7 +212,7 @@ def numerics_checks(arguments: argparse.Namespace, place: Path, registry: Regist
     """What `--check-numerics` asks for; with the checkpoint's own weights, if no others are given."""
     if not arguments.check_numerics:
         return []
-    from .instruments import numerics
+    from ..commandline.instruments import numerics
 
     if arguments.check_numerics_weights is None and arguments.ir is None:
         arguments.check_numerics_weights = str(place)

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .interrupts import interruptible
-from .opt_arguments import parser
+from ..commandline.interrupts import interruptible
+from ..commandline.opt_arguments import parser
 
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from ...passes.framework.pipeline import Element
     from ...passes.framework.registry import Registry
     from ...passes.framework.remarks import Remark
-    from .error_text import ErrorStyle
+    from ..commandline.error_text import ErrorStyle
 
 
 @interruptible
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0, or 1 after an error that was printed to stderr)."""
     arguments = parser().parse_args(argv)
-    from .command import guarded
-    from .error_text import ErrorStyle
+    from ..commandline.command import guarded
+    from ..commandline.error_text import ErrorStyle
 
     style = ErrorStyle(arguments.mlir_print_op_on_diagnostic, arguments.color)
     return guarded(lambda: run(arguments, style), debug=arguments.debug, style=style)
@@ -56,14 +56,14 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
             if wanted:
                 show(registry)
         return 0
-    from .command import read_text, write_text
+    from ..files import read_text, write_text
     from .remarks_report import remarks_wanted
 
     remarks_wanted(arguments)
     name = "<stdin>" if arguments.input == "-" else arguments.input
     text, code = read_text(arguments.input), 0
     if arguments.run_reproducer:
-        from .reproducer import take_command
+        from ..commandline.reproducer import take_command
 
         take_command(text, name, arguments)
     registry = registry_of(arguments)
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace, style: ErrorStyle) -> int:
         output = process(text, name, arguments, registry)
     place = arguments.output or "-"
     if place == "-" and arguments.color != "never" and not (arguments.emit_ptx or arguments.emit_ptx_dir):
-        from .colour import paint_ir, wanted
+        from ..commandline.colour import paint_ir, wanted
 
         output = paint_ir(output) if wanted(arguments.color, sys.stdout) else output
     write_text(place, output)
@@ -143,10 +143,10 @@ def transform(passes: PassContext, text: str, name: str, arguments: argparse.Nam
     from ...dialects.ir.diagnostics import LlmcError
     from ...dialects.ir.text_places import tell_place
     from ...passes.framework.manager import PassManager
-    from .instruments import make_instruments
-    from .instruments.counting import counters_of
-    from .instruments.printing import check_names
-    from .reproducer import error_with_places, reproducer_ahead, write_reproducer
+    from ..commandline.instruments import make_instruments
+    from ..commandline.instruments.counting import counters_of
+    from ..commandline.instruments.printing import check_names
+    from ..commandline.reproducer import error_with_places, reproducer_ahead, write_reproducer
 
     registry = passes.registry
     check_names(arguments, registry.find_pass)
@@ -237,12 +237,12 @@ def read_module(passes: PassContext, text: str, name: str, locate: bool = False)
 
 def render(module: ModuleOp, arguments: argparse.Namespace, registry: Registry) -> str:
     """What the command prints for the module it ends with."""
-    from .instruments.form import form_of
+    from ..commandline.instruments.form import form_of
 
     if arguments.emit_ptx or arguments.emit_ptx_dir is not None:
+        from ..files import write_files
         from ..kernels import ptx_texts
         from ..phases import CompileOptions
-        from .command import write_files
 
         texts = dict(ptx_texts(module, registry.targets.find(CompileOptions.of(module).target).arch, arguments.line_info))
         if not texts:

@@ -15,19 +15,19 @@ from pathlib import Path
 
 from ...dialects.ir.context import OWN
 from ...passes.framework.registry import Registry
+from ..commandline.arguments import Parser, load_plugins
+from ..commandline.command import guarded
+from ..commandline.interrupts import interruptible
 from ..knobs import VARIABLES
 from ..phases import make_registry
 from ..reduce import command as reduce
 from ..reference.dialects import dialect_page, plugin_dialect_page
+from ..reference.error_catalogue import errors_page
 from ..reference.flags import flag_rows, subparsers
 from ..reference.passes import passes_page
 from ..reference.schedules import schedules_page
 from ..reference.text import NOTE
 from . import llmc, lsp, opt
-from .arguments import Parser, load_plugins
-from .command import guarded
-from .error_catalogue import errors_page
-from .interrupts import interruptible
 
 ROOT = Path(__file__).resolve().parents[2]
 

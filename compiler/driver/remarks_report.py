@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from ...passes.framework.remarks import Remarks, Selection, grouped, to_yaml
-from .command import write_text
+from ..files import write_text
 
 
 def remarks_wanted(arguments: argparse.Namespace) -> Selection | None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from ...passes.framework.timing import Scope, Timing
-from .report_frame import heading
+from ..commandline.report_frame import heading
 
 TITLES = {"(parse)": "Parser", "(verify)": "(V) Verifier", "(print)": "Output"}
 ANALYSIS = "(analysis) "

@@ -11,7 +11,7 @@ from xdsl.ir import TypeAttribute
 from xdsl.irdl import IRDLOperation
 
 from ...passes.framework.options import option_name, type_text
-from ..driver.opt_arguments import parser as opt_parser
+from ..commandline.opt_arguments import parser as opt_parser
 from .document import Document, Part
 from .lexical import WORD, line_bounds
 from .navigation import aliases_of

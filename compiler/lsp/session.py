@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..driver.command import unforeseen
+from ..commandline.command import unforeseen
 from .checking import check_steps
 from .document import Document
 from .positions import LineIndex

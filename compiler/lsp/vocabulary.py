@@ -17,9 +17,9 @@ from ...dialects.ptx.table import TABLE, Row
 from ...passes.framework.named_pipeline import NamedPipeline
 from ...passes.framework.pass_ import Pass
 from ...passes.framework.registry import Registry
-from ..driver.error_catalogue import Place, catalogue, section
 from ..phases import make_registry
 from ..reference.dialects import definition_table
+from ..reference.error_catalogue import Place, catalogue, section
 from ..reference.passes import option_table, pass_documentation
 from ..reference.text import documentation
 

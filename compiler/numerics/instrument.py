@@ -16,7 +16,7 @@ from ...passes.framework.anchor import Anchor
 from ...passes.framework.instrument import Instrument
 from ...passes.framework.pass_ import Pass
 from ...passes.framework.pipeline import print_pass
-from ..driver.command import make_folder, write_text
+from ..files import make_folder, write_text
 from .compare import Runs, compare_modules
 from .outcome import NumericsOptions
 from .report import Summary, error_of

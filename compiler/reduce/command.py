@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..driver.arguments import Parser, amount, load_plugins, version
-from ..driver.interrupts import interruptible
+from ..commandline.arguments import Parser, amount, load_plugins, version
+from ..commandline.interrupts import interruptible
 
 if TYPE_CHECKING:
     from ...passes.framework.instrument import Instrument
@@ -52,14 +52,14 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code (0, or 1 after an error that was printed to stderr)."""
     arguments = parser().parse_args(argv)
-    from ..driver.command import guarded
+    from ..commandline.command import guarded
 
     return guarded(lambda: run(arguments), debug=arguments.debug)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..driver.command import read_text, write_text
-    from ..driver.reproducer import HEADER, numerics_of, unregistered
+    from ..commandline.reproducer import HEADER, numerics_of, unregistered
+    from ..files import read_text, write_text
     from ..phases import make_registry
     from .search import Reduction
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     header = HEADER.search(text)
     recorded = None
     if header is not None and not (arguments.test or arguments.pass_fails or arguments.pipelines_disagree):
-        from ..driver.opt_arguments import parser as opt_parser
+        from ..commandline.opt_arguments import parser as opt_parser
 
         recorded = opt_parser().parse_args(shlex.split(header.group(1)))
         if not arguments.ptxas_rejects:
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not reduction.finished:
         print(f"llmc-reduce: stopped after {arguments.max_seconds:g} s; more may go", file=sys.stderr)
     if arguments.pass_fails is not None:
-        from ..driver.reproducer import command_line
+        from ..commandline.reproducer import command_line
 
         line = command_line(
             arguments.pass_fails, list(dict.fromkeys(arguments.load_pass_plugin)), verify_each, [*more, *numerics]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import llmc
 import pytest
-from llmc.compiler.driver.error_catalogue import FOLDERS
+from llmc.compiler.reference.error_catalogue import FOLDERS
 
 ROOT = Path(llmc.__path__[0])
 PLACED_LATER = {

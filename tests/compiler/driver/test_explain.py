@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from commands import Command
-from llmc.compiler.driver.error_catalogue import REMEDIES, Place, catalogue, section
 from llmc.compiler.driver.explain import explain
 from llmc.compiler.driver.explain_dialects import LEVELS, dialects, names
 from llmc.compiler.driver.explain_flags import flag_names
 from llmc.compiler.phases import PHASES, make_registry
+from llmc.compiler.reference.error_catalogue import REMEDIES, Place, catalogue, section
 from llmc.dialects.ir.context import OWN
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import Command
-from llmc.compiler.driver.colour import paint_ir, wanted
+from llmc.compiler.commandline.colour import paint_ir, wanted
 from llmc.compiler.driver.timing_report import report
 from llmc.compiler.knobs import read_knobs
 from llmc.dialects.ir.context import make_context

@@ -25,9 +25,9 @@ from ...dialects.ir.printer import print_module
 from ...passes.framework.instrument import Instrument
 from ...passes.framework.pipeline import Element, parse_pipeline, print_pipeline
 from ...passes.framework.registry import Registry
+from ..files import write_text
 from ..knobs import read_knobs
 from ..replay import Cut, Replay
-from .command import write_text
 from .instruments.counting import counters_of
 
 HEADER = re.compile(r"^// llmc-repro: llmc-opt\s+(.*)$", re.MULTILINE)

@@ -14,9 +14,9 @@ from ....dialects.ir.diagnostics import LlmcError
 from ....passes.framework.instrument import Instrument
 from ....passes.framework.registry import Registry
 from ....runtime.weights import Weights
+from ...files import make_folder
 from ...numerics import NumericsOptions
 from ...numerics.instrument import NumericsCheck
-from ..command import make_folder
 from .base import CommandInstrument
 
 DEFAULTS = {"seed": NumericsOptions.seed, "tolerance": NumericsOptions.tolerance}

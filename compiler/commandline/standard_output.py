@@ -7,10 +7,9 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
-if TYPE_CHECKING:
-    from ...dialects.ir.diagnostics import LlmcError
+from ..files import unwritable
 
 
 class Output:
@@ -60,11 +59,3 @@ def standard_output() -> Generator[None]:
         output.flush()
     finally:
         sys.stdout = before
-
-
-def unwritable(path: str, error: OSError) -> LlmcError:
-    """LLMC0005, for what could not be written."""
-    from ...dialects.ir.diagnostics import LlmcError  # slow to import, and --help answers at once
-
-    fix = "choose a place with room and permission"
-    return LlmcError("LLMC0005", f"can't write {path}", path, why=error.strerror or str(error), fix=fix)

@@ -17,7 +17,7 @@ CODE = re.compile(r"LLMC\d{4}")
 
 # first two digits → what such errors are about, and the folders and files that may give them
 RANGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "00": ("Files and IR text", ("dialects/ir", "passes/ir", "compiler/driver")),
+    "00": ("Files and IR text", ("dialects/ir", "passes/ir", "compiler/")),
     "01": ("IR: symbols, dominance, interpretation", ("dialects/ir", "dialects/nn", "passes/framework", "runtime")),
     "02": ("Passes, pipelines, commands, artefacts", ("passes/framework", "passes/ir", "compiler/", "runtime/tokenizer.py")),
     "03": ("Reading checkpoints and models", ("compiler/", "runtime")),
