@@ -128,20 +128,7 @@ class PtxBuilder:
         values: list[SSAValue] = []
         for spec, operand in zip(specs, operands):
             if isinstance(operand, SSAValue):
-                type_ = operand.type
-                if spec.kind == "mem":
-                    items.append("[$]")
-                else:
-                    items.append("$")
-                    accepted = ACCEPTED.get(spec.kind)
-                    if accepted is not None:
-                        if type_.__class__ is RegType:
-                            if type_.data[0] not in accepted or spec.count > 1:  # pyright: ignore
-                                raise self._bad(form, operand, spec)
-                            if spec.count == 1:
-                                items[-1] = "{$}"
-                        elif type_.__class__ is not RegsType or type_.data[0] not in accepted:  # pyright: ignore
-                            raise self._bad(form, operand, spec)
+                items.append(self._register(form, spec, operand))
                 values.append(operand)
             else:
                 items.append(self._item(form, spec, operand, values))
@@ -154,12 +141,7 @@ class PtxBuilder:
         if pred is not None:
             predicate, negated = pred if isinstance(pred, tuple) else (pred, False)
             properties["pred"] = _NOT if negated else _IF
-            if otherwise is not None:
-                alone = isinstance(otherwise, SSAValue | int | float)
-                given = (otherwise,) * len(types) if alone else otherwise
-                otherwise = [self._constant_like(v, t) for v, t in zip(given, types, strict=True)]
-            values.append(predicate)
-            values.extend(otherwise or ())
+            values += [predicate, *self._elsewhere(otherwise, types)]
         op = INSTRUCTIONS[form.base].create(
             operands=values,
             result_types=types,
@@ -277,6 +259,32 @@ class PtxBuilder:
             why=f"the table's row is '{form.row.pattern}' with operands '{form.row.operands}'",
             fix="convert with mov/cvt, or use the form for that type",
         )
+
+    def _register(self, form: Form, spec: Spec, operand: SSAValue) -> str:
+        """How a value stands in the instruction, where its type suits the operand."""
+        if spec.kind == "mem":
+            return "[$]"
+        accepted = ACCEPTED.get(spec.kind)
+        if accepted is None:
+            return "$"
+        type_ = operand.type
+        if type_.__class__ is RegType:
+            if type_.data[0] not in accepted or spec.count > 1:  # pyright: ignore
+                raise self._bad(form, operand, spec)
+            return "{$}" if spec.count == 1 else "$"
+        if type_.__class__ is not RegsType or type_.data[0] not in accepted:  # pyright: ignore
+            raise self._bad(form, operand, spec)
+        return "$"
+
+    def _elsewhere(
+        self, otherwise: SSAValue | int | float | Sequence[SSAValue] | None, types: Sequence[Attribute]
+    ) -> list[SSAValue]:
+        """The results where the predicate does not hold; none where they are left undefined."""
+        if otherwise is None:
+            return []
+        alone = isinstance(otherwise, SSAValue | int | float)
+        given = (otherwise,) * len(types) if alone else otherwise
+        return [self._constant_like(value, kind) for value, kind in zip(given, types, strict=True)]
 
     def _item(self, form: Form, spec: Spec, operand: Operand, values: list[SSAValue]) -> str:
         kind = spec.kind

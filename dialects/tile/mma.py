@@ -14,6 +14,7 @@ registers in which coordinates agree slot by slot for every lane of every warp, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -136,26 +137,12 @@ def mma_plan(a: Tv, b: Tv, c: Tv, atom: str = "m16n8k16") -> tuple[MmaAtom, ...]
     any_units = next(iter(a_units.values()))
     _check_k(a, left, any_units, form)
 
-    c_regs: dict[tuple[Signature, Signature, Signature], int] = {}
-    for register in range(len(out.row)):
-        key = (out.batch[register], out.row[register], out.column[register])
-        if key in c_regs:
-            raise MmaMismatch(f"c: element {register} repeats element {c_regs[key]}")
-        c_regs[key] = register
-    columns_of_c = {(out.batch[r], out.column[r]): None for r in range(len(out.row))}
-
-    rows: dict[Signature, list[Signature]] = {}
-    for register in range(len(out.row)):
-        here = rows.setdefault(out.batch[register], [])
-        if out.row[register] not in here:
-            here.append(out.row[register])
-    warps = c.num_warps
+    c_regs = _registers(out)
+    rows = _rows(out)
+    held = set(zip(out.batch, out.column, strict=True))
     plan: list[tuple[int, int, MmaAtom]] = []
     for (batch, n_signature), units in b_units.items():
-        n_values = np.frombuffer(n_signature, dtype=np.int64).reshape(warps, 4, 2)
-        low, high = _signature(n_values[..., 0]), _signature(n_values[..., 1])
-        if (batch, low) not in columns_of_c or (batch, high) not in columns_of_c:
-            raise MmaMismatch(f"b: rows {n_values[0].reshape(-1).tolist()} of a register of warp 0 are no pair of columns of c")
+        columns = _columns(n_signature, batch, held, c.num_warps)
         row_list = rows[batch]
         if len(row_list) % 2:
             raise MmaMismatch(f"c: {len(row_list)} rows a thread; instructions take two (m = 16)")
@@ -164,28 +151,61 @@ def mma_plan(a: Tv, b: Tv, c: Tv, atom: str = "m16n8k16") -> tuple[MmaAtom, ...]
             operands = [a_units.get((batch, row)) for row in pair]
             if operands[0] is None or operands[1] is None:
                 raise MmaMismatch("a: no register holds the rows of one of c's registers in every warp")
-            unit_list = list(units)
-            if set(unit_list) != set(operands[0]) or set(unit_list) != set(operands[1]):
-                raise MmaMismatch("a and b hold different k in the lanes of a quad")
-            for step in range(0, len(unit_list), form.units):
-                chosen = unit_list[step : step + form.units]
-                a_regs = [
-                    operands[half][unit] + e  # pyright: ignore[reportOptionalSubscript]
-                    for unit in chosen
-                    for half in (0, 1)
-                    for e in range(form.pack)
-                ]
-                b_regs = [units[unit] + e for unit in chosen for e in range(form.pack)]
-                try:
-                    c_quad = tuple(c_regs[batch, row, column] for row in pair for column in (low, high))
-                except KeyError:
-                    raise MmaMismatch("c: its rows and columns are no full grid in a thread") from None
-                plan.append((step, min(c_quad), MmaAtom(tuple(a_regs), tuple(b_regs), c_quad)))  # pyright: ignore
+            steps = list(_steps(operands[0], operands[1], units, form))
+            try:
+                quad = tuple(c_regs[batch, row, column] for row in pair for column in columns)
+            except KeyError:
+                raise MmaMismatch("c: its rows and columns are no full grid in a thread") from None
+            for step, a_regs, b_regs in steps:
+                plan.append((step, min(quad), MmaAtom(a_regs, b_regs, quad)))  # pyright: ignore
     used = {register for _, _, item in plan for register in item.c}
     if len(used) != len(out.row):
         raise MmaMismatch(f"c: {len(out.row) - len(used)} of {len(out.row)} elements a thread get no product")
     plan.sort(key=lambda item: (item[0], item[1]))
     return tuple(item for _, _, item in plan)
+
+
+def _registers(out: _Operand) -> dict[tuple[Signature, Signature, Signature], int]:
+    """(batch, row, column) of c → its register."""
+    found: dict[tuple[Signature, Signature, Signature], int] = {}
+    for register, key in enumerate(zip(out.batch, out.row, out.column, strict=True)):
+        if key in found:
+            raise MmaMismatch(f"c: element {register} repeats element {found[key]}")
+        found[key] = register
+    return found
+
+
+def _rows(out: _Operand) -> dict[Signature, list[Signature]]:
+    """Batch → the rows of c, each once, as its registers stand."""
+    rows: dict[Signature, dict[Signature, None]] = {}
+    for batch, row in zip(out.batch, out.row, strict=True):
+        rows.setdefault(batch, {})[row] = None
+    return {batch: list(found) for batch, found in rows.items()}
+
+
+def _columns(n: Signature, batch: Signature, held: set[tuple[Signature, Signature]], warps: int) -> tuple[Signature, Signature]:
+    """The two columns of c that the rows of a register of b give."""
+    values = np.frombuffer(n, dtype=np.int64).reshape(warps, 4, 2)
+    low, high = _signature(values[..., 0]), _signature(values[..., 1])
+    if (batch, low) not in held or (batch, high) not in held:
+        raise MmaMismatch(f"b: rows {values[0].reshape(-1).tolist()} of a register of warp 0 are no pair of columns of c")
+    return low, high
+
+
+def _steps(
+    low: dict[tuple[Signature, ...], int],
+    high: dict[tuple[Signature, ...], int],
+    units: dict[tuple[Signature, ...], int],
+    form: Atom,
+) -> Iterator[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+    """(step, registers of a's two rows, registers of b) of each instruction along k."""
+    order = list(units)
+    if set(order) != set(low) or set(order) != set(high):
+        raise MmaMismatch("a and b hold different k in the lanes of a quad")
+    for step in range(0, len(order), form.units):
+        chosen = order[step : step + form.units]
+        a_regs = tuple(half[unit] + e for unit in chosen for half in (low, high) for e in range(form.pack))
+        yield step, a_regs, tuple(units[unit] + e for unit in chosen for e in range(form.pack))
 
 
 def _check_shapes(a: Tv, b: Tv, c: Tv) -> None:
