@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +37,8 @@ class Captured:
     program: torch.export.ExportedProgram
     module: nn.Module
     names: Mapping[Any, str]
+    natural: frozenset[str] = frozenset()
+    """Inputs whose integers are never negative, such as the ids and positions of tokens."""
 
     def constant(self, name: str) -> Tensor | None:
         """The numbers of a buffer or lifted constant of the program, unless they are on `meta`."""
@@ -234,7 +236,7 @@ def capture_huggingface(model: nn.Module, first_position: int = 0) -> Captured:
 
     def up_to(longest: int | None) -> Captured:
         tokens = torch.export.Dim("T", min=1, max=longest)
-        return export(model, (), kwargs, {name: {1: tokens} for name in kwargs}, ["T"])
+        return replace(export(model, (), kwargs, {name: {1: tokens} for name in kwargs}, ["T"]), natural=frozenset(kwargs))
 
     with ExitStack() as stack:
         if "use_cache" in vars(config):

@@ -33,8 +33,7 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Operation, Region
-from xdsl.utils.exceptions import VerifyException
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from ...dialects.ir import locations
 from ...dialects.ir.diagnostics import LlmcError
@@ -44,6 +43,7 @@ from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import dims_of, elem_of, tensor
 from ...dialects.nn.weights import LARGEST_CONSTANT
 from .aten import TABLE
+from .aten.registry import Call
 from .capture import Captured
 from .graph import live_nodes, node_location
 from .values import ONE, Builder, Value
@@ -112,6 +112,7 @@ class Importer:
         self.weights: dict[str, nn.WeightOp] = {}
         self.sidecar: dict[str, np.ndarray] = {}
         self.params: dict[str, Value] = {}
+        self.natural: set[SSAValue] = set()
 
     # -- what handlers ask --------------------------------------------------------------------------------------------
 
@@ -128,7 +129,7 @@ class Importer:
             fix="pass a tensor, such as torch.tensor of the number",
         )
 
-    def shape(self, node: torch.fx.Node) -> tuple[Size, ...]:
+    def shape(self, node: torch.fx.Node | Call) -> tuple[Size, ...]:
         """Torch's shape of a node's (first) result."""
         value = node.meta["val"]
         return self.sizes(value[0].shape if isinstance(value, list | tuple) else value.shape)
@@ -172,7 +173,7 @@ class Importer:
 
     def elem(self, value: Any) -> Attribute:
         """The element type of a node, a tensor or a torch dtype."""
-        if isinstance(value, torch.fx.Node):
+        if isinstance(value, torch.fx.Node | Call):
             value = value.meta["val"]
         dtype = value.dtype if isinstance(value, Tensor) else value
         if dtype not in ELEMS:
@@ -240,6 +241,11 @@ class Importer:
         self.block.add_op(op)
         return op.results[0]
 
+    def held(self, param: nn.ParamOp) -> np.ndarray | None:
+        """The numbers of a parameter that is a constant of the program; None for the weights of a model."""
+        entry = self.weights[param.weight.root_reference.data].yielded.owner
+        return self.sidecar.get(entry.entry.data) if isinstance(entry, nn.EntryOp) else None
+
     def transposed_weight(self, value: Value) -> Value | None:
         """The transpose of a 2-D weight, as a weight of its own; None where the value is none."""
         source = value.ssa.owner
@@ -264,13 +270,7 @@ class Importer:
         """A constant: in the text if it is small, else an entry of the sidecar named by its content."""
         dims = tuple(Size.of(n) for n in array.shape)
         if array.dtype == np.int64:
-            if array.size and (array.min() < -(2**31) or array.max() >= 2**31):
-                raise LlmcError(
-                    "LLMC0333",
-                    "an integer constant does not fit 32 bits",
-                    where=self.b.location,
-                    fix="use a smaller constant: indices are 32 bits wide",
-                )
+            self.b.refuse_wide(array)
             array = array.astype(np.int32)
         flat = array.reshape(-1)
         if array.size <= LARGEST_CONSTANT or bool(np.all(flat == flat[0])):
@@ -284,9 +284,9 @@ class Importer:
 
     # -- the walk -----------------------------------------------------------------------------------------------------
 
-    def location(self, node: torch.fx.Node) -> LocationAttr:
+    def location(self, node: torch.fx.Node | Call) -> LocationAttr:
         """Module path and source line of a node."""
-        return node_location(node, self.captured.module)
+        return node_location(node.node if isinstance(node, Call) else node, self.captured.module)
 
     def run(self) -> Imported:
         """Import the program."""
@@ -329,6 +329,8 @@ class Importer:
         argument.name_hint = name
         argument.location = self.b.location
         self.values[node] = Value(argument, dims, axis)
+        if node.name in self.captured.natural:
+            self.natural.add(argument)
         inputs.append(Port(name, dims, axis))
 
     def _held(self, node: torch.fx.Node) -> Value:
@@ -361,20 +363,39 @@ class Importer:
             raise LlmcError(
                 "LLMC0335", f"no nn op for {name}", where=self.b.location, why="the ATen table has no row for it", fix=fix
             )
+        call = Call(node)
         try:
-            self.values[node] = handler(self, node)
-        except VerifyException as error:
+            result = self.values[node] = handler(self, call)
+        except LlmcError:
+            raise
+        except Exception as error:  # what an op verifies, and what a handler meets in a form of the op that it does not know
             raise LlmcError(
                 "LLMC0336", f"cannot import {name}", where=self.b.location, why=str(error), fix="write it with other ops"
             ) from error
-        result = self.values[node]
+        self._refuse_unread(call)
         if isinstance(result, Value) and isinstance(value, Tensor):
             wanted = self.shape(node)
-            if result.dims != wanted or tuple(result.without(wanted)) != dims_of(result.ssa):
-                why = f"torch says {[str(d) for d in wanted]}, the import made {result.ssa.type}"
+            fits = result.dims == wanted and tuple(result.without(wanted)) == dims_of(result.ssa)
+            if not fits or elem_of(result.ssa) != self.elem(node):
+                why = f"torch says {[str(d) for d in wanted]} of {value.dtype}, the import made {result.ssa.type}"
                 raise LlmcError(
-                    "LLMC0337", f"the shape of {name} went wrong", where=self.b.location, why=why, fix="report this as a bug"
+                    "LLMC0337",
+                    f"the shape or type of {name} went wrong",
+                    where=self.b.location,
+                    why=why,
+                    fix="report this as a bug",
                 )
+
+    def _refuse_unread(self, call: Call) -> None:
+        """Raise LLMC0338 for an argument that the handler has passed over."""
+        for name, value in call.unread().items():
+            shown = "a tensor" if isinstance(value, torch.fx.Node) else value
+            raise LlmcError(
+                "LLMC0338",
+                f"{call.target} with {name} = {shown} is not supported",
+                where=self.b.location,
+                fix=f"leave {name} at its default, or compute what it does with other ops",
+            )
 
     def _finish(self, results: Sequence[torch.fx.Node], inputs: list[Port]) -> Imported:
         ports: list[Port] = []

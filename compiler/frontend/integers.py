@@ -219,6 +219,19 @@ def _remainder(w: Walk, node: torch.fx.Node) -> Interval:
     return Interval(min(b.low + 1, 0), max(b.high - 1, 0))
 
 
+def _cut_remainder(w: Walk, node: torch.fx.Node) -> Interval:
+    """With the sign of the dividend, and no larger than it."""
+    x, largest = w.of(node.args[0]), max(w.of(node.args[1]).size - 1, 0)
+    return Interval(max(min(x.low, 0), -largest), min(max(x.high, 0), largest))
+
+
+def _shifted(w: Walk, node: torch.fx.Node) -> Interval:
+    x, by = w.of(node.args[0]), min(max(w.of(node.args[1]).high, 0), 64)
+    if "left" in str(node.target) or "lshift" in str(node.target):
+        return Interval(x.low << by, x.high << by)
+    return Interval(x.low >> by, x.high >> by)
+
+
 def _power(w: Walk, node: torch.fx.Node) -> Interval:
     base, exponent = w.of(node.args[0]), w.of(node.args[1])
     largest = max(base.size, 1) ** min(max(exponent.high, 0), 64)
@@ -244,14 +257,16 @@ def _multiplied(w: Walk, node: torch.fx.Node) -> Interval:
 
 
 def _products(first: int) -> Rule:
-    """A matrix product of the operands `first` and the next, added to the one before them, if any."""
+    """A matrix product of the operands `first` and the next, α times, added to β times the one before them, if any."""
 
     def rule(w: Walk, node: torch.fx.Node) -> Interval:
         a, b = w.of(node.args[first]), w.of(node.args[first + 1])
         depth = w.size(tensors_of(cast(torch.fx.Node, node.args[first]))[0].shape[-1])
-        ends = [depth * x * y for x, y in product((a.low, a.high), (b.low, b.high))]
+        alpha, beta = w.of(node.kwargs.get("alpha", 1)).low, w.of(node.kwargs.get("beta", 1)).low
+        ends = [depth * alpha * x * y for x, y in product((a.low, a.high), (b.low, b.high))]
         base = w.of(node.args[0]) if first else Interval(0, 0)
-        return Interval(base.low + min(ends), base.high + max(ends))
+        bases = (beta * base.low, beta * base.high)
+        return Interval(min(bases) + min(ends), max(bases) + max(ends))
 
     return rule
 
@@ -332,7 +347,7 @@ def _unknown(w: Walk, node: torch.fx.Node) -> Interval:
 
 
 _MOVES = (
-    "alias", "amax", "amin", "broadcast_to", "cat", "ceil", "chunk", "clone", "concat", "contiguous", "detach", "detach_", "dropout",
+    "alias", "amax", "amin", "broadcast_to", "cat", "ceil", "chunk", "clone", "concat", "contiguous", "detach", "detach_", "diagonal", "dropout",
     "embedding", "expand", "expand_as", "flatten", "flip", "floor", "gather", "index", "index_select", "lift_fresh_copy", "mT",
     "movedim", "narrow", "numpy_T", "permute", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll", "round", "select",
     "slice", "split", "split_with_sizes", "squeeze", "stack", "swapaxes", "t", "tensor_split", "transpose", "trunc", "unbind",
@@ -352,9 +367,11 @@ RULES: dict[str, Rule] = {
     "square": _ends(lambda x: Interval(0, x.size**2)),
     **dict.fromkeys(("relu", "relu_"), _ends(lambda x: Interval(max(x.low, 0), max(x.high, 0)))),
     **dict.fromkeys(("sign", "sgn"), _ends(lambda x: Interval(-1, 1))),
-    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "__and__", "__or__"), _bits),
+    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "__and__", "__or__", "__xor__"), _bits),
+    **dict.fromkeys(("__lshift__", "bitwise_left_shift", "__rshift__", "bitwise_right_shift"), _shifted),
     **dict.fromkeys(("div", "floor_divide"), _divided),
     "remainder": _remainder,
+    "fmod": _cut_remainder,
     "pow": _power,
     "sum": _sum,
     "cumsum": _running_sum,
@@ -363,7 +380,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("addmm", "baddbmm"), _products(1)),
     **dict.fromkeys(("clamp", "clamp_min", "clamp_max"), _clamped),
     **dict.fromkeys(("max", "min"), _extreme),
-    "argmax": _places,
+    **dict.fromkeys(("argmax", "argmin"), _places),
     **dict.fromkeys(("sort", "topk"), _ordered),
     **dict.fromkeys(("to", "_to_copy", "type_as"), _cast),
     "arange": _counted,

@@ -15,8 +15,9 @@ import numpy as np
 from xdsl.dialects.builtin import LocationAttr, i32
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
+from ...dialects.ir.diagnostics import LlmcError
 from ...dialects.nn import ops as nn
-from ...dialects.nn.base import is_float
+from ...dialects.nn.base import is_float, is_int
 from ...dialects.nn.sizes import Size
 from ...dialects.nn.types import broadcast_dims, dims_of, elem_of, tensor
 
@@ -93,7 +94,20 @@ class Builder:
         return self.emit(nn.BroadcastOp(x, list(dims)))
 
     def constant(self, value: Any, elem: Attribute, shape: Sequence[int] = ()) -> SSAValue:
-        return self.emit(nn.ConstantOp.of(np.asarray(value), tensor(elem, shape), None))
+        array = np.asarray(value)
+        if is_int(elem):
+            self.refuse_wide(array)
+        return self.emit(nn.ConstantOp.of(array, tensor(elem, shape), None))
+
+    def refuse_wide(self, array: np.ndarray) -> None:
+        """Raise LLMC0333 for an integer that does not fit 32 bits."""
+        if array.dtype.kind in "iuO" and array.size and not -(2**31) <= array.min() <= array.max() < 2**31:
+            raise LlmcError(
+                "LLMC0333",
+                "an integer constant does not fit 32 bits",
+                where=self.location,
+                fix="use a smaller constant: indices are 32 bits wide",
+            )
 
     def slice(self, x: SSAValue, axis: int, start: Size, stop: Size, step: int = 1) -> SSAValue:
         if start == Size.of(0) and stop == dims_of(x)[axis] and step == 1:

@@ -232,14 +232,17 @@ TABLE: tuple[Pointwise, ...] = (
     ),
     Pointwise("relu", 1, ("aten.relu.default", "aten.relu_.default"), _formula(_relu), lambda x: np.maximum(x, 0)),
     Pointwise(
-        "and", 2, ("aten.bitwise_and.Tensor", "aten.logical_and.default", "aten.__and__.Tensor"),
+        "and", 2, ("aten.bitwise_and.Tensor", "aten.bitwise_and.Scalar", "aten.logical_and.default", "aten.__and__.Tensor", "aten.__and__.Scalar"),
         _by_kind(None, arith.AndIOp), np.bitwise_and, elems="int",
     ),
     Pointwise(
-        "or", 2, ("aten.bitwise_or.Tensor", "aten.logical_or.default", "aten.__or__.Tensor"),
+        "or", 2, ("aten.bitwise_or.Tensor", "aten.bitwise_or.Scalar", "aten.logical_or.default", "aten.__or__.Tensor", "aten.__or__.Scalar"),
         _by_kind(None, arith.OrIOp), np.bitwise_or, elems="int",
     ),
-    Pointwise("xor", 2, ("aten.bitwise_xor.Tensor", "aten.logical_xor.default"), _by_kind(None, arith.XOrIOp), np.bitwise_xor, elems="int"),
+    Pointwise(
+        "xor", 2, ("aten.bitwise_xor.Tensor", "aten.bitwise_xor.Scalar", "aten.logical_xor.default", "aten.__xor__.Tensor", "aten.__xor__.Scalar"),
+        _by_kind(None, arith.XOrIOp), np.bitwise_xor, elems="int",
+    ),
     Pointwise("not", 1, ("aten.bitwise_not.default", "aten.logical_not.default"), _formula(_not), np.invert, elems="int"),
     Pointwise("cmp", 2, (), _cmp, lambda x, y: x == y, result="bool"),  # the predicate chooses: COMPARISONS
     Pointwise("select", 3, ("aten.where.self",), _formula(lambda b, c, x, y: b(arith.SelectOp(c, x, y))), np.where, result="select"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -13,14 +14,14 @@ from ....dialects.nn import ops as nn
 from ....dialects.nn.base import is_float
 from ....dialects.nn.types import MaskAttr, dims_of, elem_of
 from ..values import ONE, Value
-from .registry import argument, row
+from .registry import Call, argument, row
 
 if TYPE_CHECKING:
     from ..importer import Importer
 
 
 @row("llmc.rope.default")
-def rope(im: Importer, node: torch.fx.Node) -> Value:
+def rope(im: Importer, node: Call) -> Value:
     """x [B, H, T, D] by cos, sin [B, T, R]."""
     x, cos, sin = (im.value(a) for a in node.args[:3])
     interleaved = bool(node.args[3])
@@ -36,7 +37,7 @@ def rope(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("llmc.attention.default")
-def attention(im: Importer, node: torch.fx.Node) -> Value:
+def attention(im: Importer, node: Call) -> Value:
     q, k, v = (im.value(a) for a in node.args[:3])
     mask = cast("torch.fx.Node | None", node.args[3])
     scale, causal, window, softcap = cast("tuple[float, bool, int, float]", node.args[4:8])
@@ -45,20 +46,28 @@ def attention(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.scaled_dot_product_attention.default")
-def scaled_dot_product_attention(im: Importer, node: torch.fx.Node) -> Value:
+def scaled_dot_product_attention(im: Importer, node: Call) -> Value:
     q, k, v = (im.value(a) for a in node.args[:3])
     mask = argument(node, 3, "attn_mask")
     causal, scale = bool(argument(node, 5, "is_causal", False)), argument(node, 6, "scale")
     width = q.dims[-1].constant
     assert width is not None
-    if q.rank == 3:  # [H, T, D] without batch
+    if q.rank == 2 or q.rank > 4:
+        q, k, v = (_of_rank_4(im, x) for x in (q, k, v))
+    elif q.rank == 3:  # [H, T, D] without batch
         q, k, v = (
             Value(x.ssa, (ONE, *x.dims), 0) if x.axis is None else im.b.reshaped(im.b.full(x), (ONE, *x.dims))
             for x in (q, k, v)
         )
     result = _attend(im, q, k, v, mask, float(width**-0.5 if scale is None else scale), MaskAttr.of(causal), 0.0)
     swapped = im.b.permuted(result, (0, 2, 1, 3))
-    return swapped if len(im.shape(node)) == 4 else Value(swapped.ssa, swapped.dims[1:])
+    return im.b.reshaped(swapped, im.shape(node))
+
+
+def _of_rank_4(im: Importer, x: Value) -> Value:
+    """[T, D] with one text and one head, or […, H, T, D] with its leading axes as one."""
+    outer = (prod(x.dims[:-3], start=ONE), x.dims[-3]) if x.rank > 2 else (ONE, ONE)
+    return im.b.reshaped(im.b.full(x), (*outer, *x.dims[-2:]))
 
 
 def _softcap(cap: float) -> Region:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +17,8 @@ from ....dialects.nn.base import is_float
 from ....dialects.nn.sizes import Size
 from ....dialects.nn.types import dims_of, elem_of
 from ..values import ONE, Value
-from .registry import argument, row
+from .reductions import reciprocal
+from .registry import Call, argument, row
 
 if TYPE_CHECKING:
     from ..importer import Importer
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 ZERO = Size.of(0)
 
 
-def _static(im: Importer, node: torch.fx.Node, size: Size) -> int:
+def _static(im: Importer, node: Call, size: Size) -> int:
     found = size.constant
     if found is None:
         raise LlmcError(
@@ -36,19 +38,23 @@ def _static(im: Importer, node: torch.fx.Node, size: Size) -> int:
     return found
 
 
+def _added(im: Importer, x: SSAValue, axes: list[int], keep: bool) -> SSAValue:
+    return im.b.emit(nn.ReduceOp(x, "add", axes, keep)) if axes else x
+
+
 def _centred(im: Importer, x: SSAValue, axes: list[int], count: int) -> SSAValue:
     """x (f32) less its mean over axes."""
-    mean = im.b.pointwise("mul", im.b.emit(nn.ReduceOp(x, "add", axes, True)), im.b.constant(1 / count, f32))
+    mean = im.b.pointwise("mul", _added(im, x, axes, True), im.b.constant(reciprocal(count), f32))
     return im.b.pointwise("sub", x, mean)
 
 
 def _spread(im: Importer, centred: SSAValue, axes: list[int], count: float, keep: bool) -> SSAValue:
     squares = im.b.pointwise("mul", centred, centred)
-    return im.b.pointwise("mul", im.b.emit(nn.ReduceOp(squares, "add", axes, keep)), im.b.constant(1 / count, f32))
+    return im.b.pointwise("mul", _added(im, squares, axes, keep), im.b.constant(reciprocal(count), f32))
 
 
 @row("aten.var.correction", "aten.std.correction", "aten.var.default", "aten.std.default", "aten.var.dim", "aten.std.dim")
-def variance(im: Importer, node: torch.fx.Node) -> Value:
+def variance(im: Importer, node: Call) -> Value:
     x = im.b.full(im.value(node.args[0]))
     bare = str(node.target).endswith("default")
     given = None if bare else argument(node, 1, "dim")
@@ -59,6 +65,8 @@ def variance(im: Importer, node: torch.fx.Node) -> Value:
         correction = argument(node, 2, "correction", 1)
     keep = bool(argument(node, 3, "keepdim", False))
     count = prod(_static(im, node, x.dims[a]) for a in axes)
+    if count == 0:
+        return Value(im.b.broadcast(im.b.constant(math.nan, im.elem(node)), im.shape(node)), im.shape(node))
     centred = _centred(im, im.b.cast(x.ssa, f32), axes, count)
     found = _spread(im, centred, axes, count - (1 if correction is None else float(correction)), keep)
     if "std" in str(node.target):
@@ -80,7 +88,7 @@ def _scaled(im: Importer, x: SSAValue, weight: SSAValue | None, bias: SSAValue |
 
 
 @row("aten.batch_norm.default")
-def batch_norm(im: Importer, node: torch.fx.Node) -> Value:
+def batch_norm(im: Importer, node: Call) -> Value:
     """With the statistics that training left."""
     x = im.b.full(im.value(node.args[0]))
     if argument(node, 5, "training", False) or argument(node, 3, "running_mean") is None:
@@ -100,7 +108,7 @@ def batch_norm(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.group_norm.default")
-def group_norm(im: Importer, node: torch.fx.Node) -> Value:
+def group_norm(im: Importer, node: Call) -> Value:
     x = im.b.full(im.value(node.args[0]))
     groups = int(cast(int, node.args[1]))
     inner = prod(_static(im, node, d) for d in x.dims[1:]) // groups
@@ -127,7 +135,7 @@ def _padded(im: Importer, x: SSAValue, axis: int, before: int, after: int, fill:
 
 
 @row("aten.pad.default", "aten.constant_pad_nd.default")
-def pad(im: Importer, node: torch.fx.Node) -> Value:
+def pad(im: Importer, node: Call) -> Value:
     mode = argument(node, 2, "mode", "constant") if "constant_pad" not in str(node.target) else "constant"
     if mode != "constant":
         raise LlmcError("LLMC0338", f"padding with {mode} is not supported", where=im.location(node), fix="pad with a constant")
@@ -140,7 +148,7 @@ def pad(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.flip.default")
-def flip(im: Importer, node: torch.fx.Node) -> Value:
+def flip(im: Importer, node: Call) -> Value:
     x = im.b.full(im.value(node.args[0]))
     ssa = x.ssa
     for axis in (a % x.rank for a in cast("list[int]", node.args[1])):
@@ -150,7 +158,7 @@ def flip(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.roll.default")
-def roll(im: Importer, node: torch.fx.Node) -> Value:
+def roll(im: Importer, node: Call) -> Value:
     x, shifts, axes = im.b.full(im.value(node.args[0])), cast("list[int]", node.args[1]), argument(node, 2, "dims", [])
     ssa = x.ssa if axes else im.b.reshape(x.ssa, [prod(x.dims, start=ONE)])
     for shift, axis in zip(shifts, axes or [0], strict=True):
@@ -163,7 +171,7 @@ def roll(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.conv2d.default", "aten.convolution.default", "aten.conv1d.padding", "aten.conv2d.padding")
-def convolution(im: Importer, node: torch.fx.Node) -> Value:
+def convolution(im: Importer, node: Call) -> Value:
     """A convolution as one product: the input under each tap of the kernel, side by side, times the weights."""
     x, weight = im.b.full(im.value(node.args[0])), im.b.full(im.value(node.args[1]))
     bias, rank = argument(node, 2, "bias"), x.rank - 2
@@ -211,7 +219,7 @@ def convolution(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.copy.default", "aten.fill.Tensor")
-def copy(im: Importer, node: torch.fx.Node) -> Value:
+def copy(im: Importer, node: Call) -> Value:
     """The second operand in the shape and type of the first."""
     source, dims, elem = node.args[1], im.shape(node), im.elem(node)
     if not isinstance(source, torch.fx.Node):

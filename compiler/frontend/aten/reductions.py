@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
 from xdsl.dialects.builtin import f32, i1, i32
 from xdsl.ir import SSAValue
 
-from ....dialects.ir.diagnostics import LlmcError
 from ....dialects.nn import ops as nn
 from ....dialects.nn.base import is_float
 from ....dialects.nn.sizes import Size
-from ..values import Value
-from .registry import argument, row
+from ....dialects.nn.types import dims_of
+from ..values import ONE, Value
+from .registry import Call, argument, row
 
 if TYPE_CHECKING:
     from ..importer import Importer
+
+
+ZERO = Size.of(0)
+NEUTRAL = {"add": 0, "mul": 1, "any": 0, "all": 1}
+"""What a reduction makes of no elements; torch refuses the largest and the smallest of them."""
 
 
 def _axes(value: Value, given: Any) -> list[int]:
@@ -26,10 +31,15 @@ def _axes(value: Value, given: Any) -> list[int]:
 
 
 def reduce(im: Importer, value: Value, kind: str, axes: list[int], keep: bool) -> Value:
-    """nn.reduce over torch axes."""
+    """nn.reduce over torch axes; over none of them, the value itself, and over axes without elements, what nothing makes."""
+    if not axes:
+        return value
+    if any(value.dims[a] == ZERO for a in axes):
+        dims = tuple(ONE if i in axes else d for i, d in enumerate(value.dims) if keep or i not in axes)
+        return Value(im.b.broadcast(im.b.constant(NEUTRAL[kind], value.elem), dims), dims)
     if value.axis in axes:
         value = im.b.full(value)
-    dims = tuple(Size.of(1) if i in axes else d for i, d in enumerate(value.dims))
+    dims = tuple(ONE if i in axes else d for i, d in enumerate(value.dims))
     ssa = im.b.emit(nn.ReduceOp(value.ssa, kind, [value.inner(a) for a in axes], keep))
     if keep:
         return Value(ssa, dims, value.axis)
@@ -38,7 +48,7 @@ def reduce(im: Importer, value: Value, kind: str, axes: list[int], keep: bool) -
 
 
 @row("aten.sum.dim_IntList", "aten.sum.default", "aten.mean.dim", "aten.mean.default")
-def total(im: Importer, node: torch.fx.Node) -> Value:
+def total(im: Importer, node: Call) -> Value:
     value, elem = im.value(node.args[0]), im.elem(node)
     axes = _axes(value, argument(node, 1, "dim"))
     wide = Value(im.b.cast(value.ssa, f32 if is_float(elem) else i32), value.dims, value.axis)
@@ -53,27 +63,36 @@ def total(im: Importer, node: torch.fx.Node) -> Value:
             result = reduce(im, wide, "mean", axes, keep)
         else:
             added = reduce(im, wide, "add", axes, keep)
-            scaled = im.b.pointwise("mul", added.ssa, im.b.constant(1 / count.constant, f32))
+            scaled = im.b.pointwise("mul", added.ssa, im.b.constant(reciprocal(count.constant), f32))
             result = Value(scaled, added.dims, added.axis)
     return Value(im.b.cast(result.ssa, elem), result.dims, result.axis)
 
 
-@row("aten.amax.default", "aten.amin.default", "aten.max.default", "aten.min.default", "aten.prod.dim_int")
-def extreme(im: Importer, node: torch.fx.Node) -> Value:
+def reciprocal(count: float) -> float:
+    """1 / count as torch divides, where there is nothing to count, too."""
+    return 1 / count if count > 0 else math.inf
+
+
+@row("aten.amax.default", "aten.amin.default", "aten.max.default", "aten.min.default", "aten.prod.default", "aten.prod.dim_int")
+def extreme(im: Importer, node: Call) -> Value:
     name = str(node.target)
     kind = "max" if "max" in name else "min" if "min" in name else "mul"
-    value = im.value(node.args[0])
+    value, elem = im.value(node.args[0]), im.elem(node)
+    value = Value(im.b.cast(value.ssa, elem), value.dims, value.axis)
     return reduce(im, value, kind, _axes(value, argument(node, 1, "dim")), bool(argument(node, 2, "keepdim", False)))
 
 
 @row("aten.max.dim", "aten.min.dim")
-def extreme_with_index(im: Importer, node: torch.fx.Node) -> list[Value]:
+def extreme_with_index(im: Importer, node: Call) -> list[Value]:
     value = im.value(node.args[0])
     axes, keep = _axes(value, node.args[1]), bool(argument(node, 2, "keepdim", False))
     kind = "max" if "max" in str(node.target) else "min"
     found = reduce(im, value, kind, axes, keep)
-    signed = value if kind == "max" else Value(im.b.pointwise("neg", value.ssa), value.dims, value.axis)
-    return [found, _argmax(im, signed, axes[0], keep)]
+    return [found, _argmax(im, value if kind == "max" else _negative(im, value), axes[0], keep)]
+
+
+def _negative(im: Importer, value: Value) -> Value:
+    return Value(im.b.pointwise("neg", value.ssa), value.dims, value.axis)
 
 
 def _argmax(im: Importer, value: Value, axis: int, keep: bool) -> Value:
@@ -83,12 +102,13 @@ def _argmax(im: Importer, value: Value, axis: int, keep: bool) -> Value:
     result = Value(ssa, dims, None if value.axis is None else value.axis - (axis < value.axis))
     if not keep:
         return result
-    return im.b.reshaped(im.b.full(result), [Size.of(1) if i == axis else d for i, d in enumerate(value.dims)])
+    return im.b.reshaped(im.b.full(result), [ONE if i == axis else d for i, d in enumerate(value.dims)])
 
 
-@row("aten.argmax.default")
-def argmax(im: Importer, node: torch.fx.Node) -> Value:
+@row("aten.argmax.default", "aten.argmin.default")
+def argmax(im: Importer, node: Call) -> Value:
     value, axis = im.value(node.args[0]), argument(node, 1, "dim")
+    value = _negative(im, value) if "argmin" in str(node.target) else value
     if axis is None:
         count = Size.of(1)
         for d in value.dims:
@@ -98,14 +118,14 @@ def argmax(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.any.default", "aten.any.dim", "aten.any.dims", "aten.all.default", "aten.all.dim", "aten.all.dims")
-def truth(im: Importer, node: torch.fx.Node) -> Value:
+def truth(im: Importer, node: Call) -> Value:
     value = im.value(node.args[0])
     value = Value(im.b.cast(value.ssa, i1), value.dims, value.axis)
     kind = "any" if "any" in str(node.target) else "all"
     return reduce(im, value, kind, _axes(value, argument(node, 1, "dim")), bool(argument(node, 2, "keepdim", False)))
 
 
-def _along(im: Importer, node: torch.fx.Node) -> tuple[Value, int]:
+def _along(im: Importer, node: Call) -> tuple[Value, int]:
     """(value, torch axis) of an op along one axis, the axis present."""
     value = im.value(node.args[0])
     axis = cast(int, argument(node, 1, "dim", -1)) % value.rank
@@ -113,13 +133,13 @@ def _along(im: Importer, node: torch.fx.Node) -> tuple[Value, int]:
 
 
 @row("aten.softmax.int", "aten._softmax.default", "aten.special_softmax.int")
-def softmax(im: Importer, node: torch.fx.Node) -> Value:
+def softmax(im: Importer, node: Call) -> Value:
     value, axis = _along(im, node)
     return Value(im.b.emit(nn.SoftmaxOp(value.ssa, value.inner(axis), elem=im.elem(node))), value.dims, value.axis)
 
 
 @row("aten.log_softmax.int", "aten._log_softmax.default")
-def log_softmax(im: Importer, node: torch.fx.Node) -> Value:
+def log_softmax(im: Importer, node: Call) -> Value:
     value, axis = _along(im, node)
     x = im.b.cast(value.ssa, f32)
     inner = value.inner(axis)
@@ -130,41 +150,40 @@ def log_softmax(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.cumsum.default")
-def cumsum(im: Importer, node: torch.fx.Node) -> Value:
+def cumsum(im: Importer, node: Call) -> Value:
     value, axis = _along(im, node)
     ssa = im.b.cast(value.ssa, im.elem(node))
     return Value(im.b.emit(nn.CumsumOp(ssa, value.inner(axis))), value.dims, value.axis)
 
 
-def _last(im: Importer, node: torch.fx.Node, index: int) -> Value:
-    """The operand of an op that we have along the last axis only."""
+def _last(im: Importer, node: Call, index: int) -> tuple[Value, list[int]]:
+    """The operand of an op that we have along the last axis only, with that axis last, and the permutation that did it."""
     value, axis = im.value(node.args[0]), cast(int, argument(node, index, "dim", -1))
-    if axis % value.rank != value.rank - 1:
-        raise LlmcError(
-            "LLMC0338",
-            f"{node.target} works along the last axis only",
-            where=im.location(node),
-            fix="transpose before and after",
-        )
-    return im.b.full(value) if value.axis == value.rank - 1 else value
+    perm = list(range(value.rank))
+    perm.append(perm.pop(axis))
+    value = im.b.full(value) if value.axis == axis % value.rank else value
+    return im.b.permuted(value, perm), perm
 
 
-def _pair(im: Importer, node: torch.fx.Node, value: Value, op: Any) -> list[Value]:
+def _pair(im: Importer, value: Value, perm: list[int], op: nn.TopkOp | nn.SortOp) -> list[Value]:
+    """The two results with their axes where torch has them."""
     im.b.emit(op)
-    shapes = [im.sizes(v.shape) for v in node.meta["val"]]
-    return [Value(r, dims, value.axis) for r, dims in zip(op.results, shapes)]
+    back = [perm.index(i) for i in range(len(perm))]
+    size = dims_of(op.results[0])[-1]
+    return [im.b.permuted(Value(r, (*value.dims[:-1], size), value.axis), back) for r in op.results]
 
 
 @row("aten.topk.default")
-def topk(im: Importer, node: torch.fx.Node) -> list[Value]:
-    value = _last(im, node, 2)
-    if not argument(node, 3, "largest", True):
-        raise LlmcError("LLMC0338", "topk of the smallest is not supported", where=im.location(node), fix="negate the operand")
-    return _pair(im, node, value, nn.TopkOp(value.ssa, int(cast(int, node.args[1]))))
+def topk(im: Importer, node: Call) -> list[Value]:
+    value, perm = _last(im, node, 2)
+    smallest = not argument(node, 3, "largest", True)
+    value = _negative(im, value) if smallest else value
+    found, places = _pair(im, value, perm, nn.TopkOp(value.ssa, int(cast(int, node.args[1]))))
+    return [_negative(im, found) if smallest else found, places]
 
 
 @row("aten.sort.default", "aten.sort.stable")
-def sort(im: Importer, node: torch.fx.Node) -> list[Value]:
+def sort(im: Importer, node: Call) -> list[Value]:
     offset = 1 if "stable" in str(node.target) else 0
-    value = _last(im, node, 1 + offset)
-    return _pair(im, node, value, nn.SortOp(value.ssa, bool(argument(node, 2 + offset, "descending", False))))
+    value, perm = _last(im, node, 1 + offset)
+    return _pair(im, value, perm, nn.SortOp(value.ssa, bool(argument(node, 2 + offset, "descending", False))))

@@ -15,7 +15,8 @@ from ....dialects.nn.base import is_int
 from ....dialects.nn.sizes import Size
 from ....dialects.nn.types import dims_of, elem_of
 from ..values import ONE, Value
-from .registry import argument, row
+from .registry import Call, argument, row
+from .signs import never_negative
 
 if TYPE_CHECKING:
     from ..importer import Importer
@@ -28,12 +29,12 @@ ZERO = Size.of(0)
     "aten.squeeze.dim", "aten.squeeze.dims", "aten.flatten.using_ints", "aten.unflatten.int", "aten.view_as.default",
     "aten.reshape_as.default",
 )  # fmt: skip
-def view(im: Importer, node: torch.fx.Node) -> Value:
+def view(im: Importer, node: Call) -> Value:
     return im.b.reshaped(im.value(node.args[0]), im.shape(node))
 
 
 @row("aten.transpose.int", "aten.t.default", "aten.swapaxes.default", "aten.mT.default", "aten.numpy_T.default")
-def transpose(im: Importer, node: torch.fx.Node) -> Value:
+def transpose(im: Importer, node: Call) -> Value:
     value = im.value(node.args[0])
     first, second = (cast(int, argument(node, i, f"dim{i - 1}", -i)) for i in (1, 2))
     perm = list(range(value.rank))
@@ -42,18 +43,18 @@ def transpose(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.permute.default", "aten.movedim.int", "aten.movedim.intlist")
-def permute(im: Importer, node: torch.fx.Node) -> Value:
+def permute(im: Importer, node: Call) -> Value:
     value = im.value(node.args[0])
     if "movedim" in str(node.target):
         source, target = node.args[1:3]
         order = list(range(2, value.rank + 2))
-        moved = torch.empty(order, device="meta").movedim(cast(Any, source), cast(Any, target))
+        moved = torch.empty(order, device="meta").movedim(source, target)
         return im.b.permuted(value, [s - 2 for s in moved.shape])
     return im.b.permuted(value, [p % value.rank for p in cast("list[int]", node.args[1])])
 
 
 @row("aten.expand.default", "aten.expand_as.default", "aten.broadcast_to.default")
-def expand(im: Importer, node: torch.fx.Node) -> Value:
+def expand(im: Importer, node: Call) -> Value:
     value, dims = im.value(node.args[0]), im.shape(node)
     if value.axis is not None:
         axis = len(dims) - value.rank + value.axis
@@ -66,7 +67,7 @@ def expand(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.repeat.default")
-def repeat(im: Importer, node: torch.fx.Node) -> Value:
+def repeat(im: Importer, node: Call) -> Value:
     value, dims = im.value(node.args[0]), im.shape(node)
     times = im.sizes(cast("list[Any]", node.args[1]))
     extra = len(times) - value.rank
@@ -80,7 +81,7 @@ def repeat(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.repeat_interleave.self_int")
-def repeat_interleave(im: Importer, node: torch.fx.Node) -> Value:
+def repeat_interleave(im: Importer, node: Call) -> Value:
     value, times = im.value(node.args[0]), im.size(node.args[1])
     axis = cast("int | None", argument(node, 2, "dim"))
     if axis is None or axis % value.rank == value.axis:
@@ -109,7 +110,7 @@ def _bound(im: Importer, value: Any, size: Size, default: Size) -> Size:
 
 
 @row("aten.slice.Tensor", "aten.narrow.default")
-def slice_(im: Importer, node: torch.fx.Node) -> Value:
+def slice_(im: Importer, node: Call) -> Value:
     value, dims = im.value(node.args[0]), im.shape(node)
     axis = cast(int, argument(node, 1, "dim", 0)) % value.rank
     size = value.dims[axis]
@@ -126,7 +127,7 @@ def slice_(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.select.int")
-def select(im: Importer, node: torch.fx.Node) -> Value:
+def select(im: Importer, node: Call) -> Value:
     value, dims = im.value(node.args[0]), im.shape(node)
     axis = cast(int, node.args[1]) % value.rank
     if axis == value.axis:
@@ -155,14 +156,14 @@ def _pieces(im: Importer, value: Value, axis: int, lengths: list[Size]) -> list[
 @row(
     "aten.split.Tensor", "aten.split_with_sizes.default", "aten.split.sizes", "aten.chunk.default", "aten.tensor_split.sections"
 )
-def split(im: Importer, node: torch.fx.Node) -> list[Value]:
+def split(im: Importer, node: Call) -> list[Value]:
     axis = cast(int, argument(node, 2, "dim", 0))
     value = im.value(node.args[0])
     return _pieces(im, value, axis, [im.sizes(v.shape)[axis] for v in node.meta["val"]])
 
 
 @row("aten.unbind.int")
-def unbind(im: Importer, node: torch.fx.Node) -> list[Value]:
+def unbind(im: Importer, node: Call) -> list[Value]:
     value, axis = im.value(node.args[0]), cast(int, argument(node, 1, "dim", 0))
     pieces = _pieces(im, value, axis, [ONE] * len(node.meta["val"]))
     results: list[Value] = []
@@ -172,7 +173,7 @@ def unbind(im: Importer, node: torch.fx.Node) -> list[Value]:
 
 
 @row("aten.cat.default", "aten.concat.default")
-def cat(im: Importer, node: torch.fx.Node) -> Value:
+def cat(im: Importer, node: Call) -> Value:
     parts = [im.value(a) for a in cast("list[Any]", node.args[0])]
     dims = im.shape(node)
     axis = cast(int, argument(node, 1, "dim", 0)) % len(dims)
@@ -187,7 +188,7 @@ def cat(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.diff.default")
-def diff(im: Importer, node: torch.fx.Node) -> Value:
+def diff(im: Importer, node: Call) -> Value:
     value, before, after = im.value(node.args[0]), argument(node, 3, "prepend"), argument(node, 4, "append")
     axis = cast(int, argument(node, 2, "dim", -1)) % value.rank
     if argument(node, 1, "n", 1) != 1:
@@ -207,7 +208,7 @@ def diff(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.stack.default")
-def stack(im: Importer, node: torch.fx.Node) -> Value:
+def stack(im: Importer, node: Call) -> Value:
     parts = [im.b.full(im.value(a)) for a in cast("list[Any]", node.args[0])]
     dims = im.shape(node)
     axis = cast(int, argument(node, 1, "dim", 0)) % len(dims)
@@ -241,7 +242,7 @@ def _uniform(im: Importer, ssa: SSAValue) -> SSAValue | None:
 
 
 @row("aten.embedding.default")
-def embedding(im: Importer, node: torch.fx.Node) -> Value:
+def embedding(im: Importer, node: Call) -> Value:
     table, ids = im.value(node.args[0]), im.value(node.args[1])
     only = _only_number(ids.ssa)
     if only is not None:  # one row for all, such as token type 0
@@ -254,14 +255,15 @@ def embedding(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.index_select.default")
-def index_select(im: Importer, node: torch.fx.Node) -> Value:
+def index_select(im: Importer, node: Call) -> Value:
+    """Indices count from the start alone, unlike those of x[i]."""
     value, axis, index = im.value(node.args[0]), cast(int, node.args[1]), im.b.full(im.value(node.args[2]))
     value = im.b.full(value) if axis % value.rank == value.axis else value
     return Value(im.b.emit(nn.GatherOp(value.ssa, index.ssa, value.inner(axis))), im.shape(node), value.axis)
 
 
 @row("aten.index.Tensor")
-def index(im: Importer, node: torch.fx.Node) -> Value:
+def index(im: Importer, node: Call) -> Value:
     """x[:, …, i, j, …] with integer index tensors of neighbouring axes."""
     value, indices = im.value(node.args[0]), cast("list[Any]", node.args[1])
     given = [(axis, i) for axis, i in enumerate(indices) if i is not None]
@@ -276,13 +278,14 @@ def index(im: Importer, node: torch.fx.Node) -> Value:
         return im.b.reshaped(Value(im.b.broadcast(everywhere, dims), dims), dims)
     if len(given) == 1 and axis == 0 and value.axis is None:
         by = im.value(given[0][1])
-        return Value(im.b.emit(nn.GatherOp(value.ssa, by.ssa, 0)), dims, by.axis)
+        return Value(im.b.emit(nn.GatherOp(value.ssa, _counted(im, by.ssa, value.dims[0]), 0)), dims, by.axis)
     value = im.b.full(value)
     if len(given) == 1:
-        return Value(im.b.emit(nn.GatherOp(value.ssa, im.b.full(im.value(given[0][1])).ssa, axis)), dims)
+        by = im.b.full(im.value(given[0][1]))
+        return Value(im.b.emit(nn.GatherOp(value.ssa, _counted(im, by.ssa, value.dims[axis]), axis)), dims)
     sizes = value.dims[axis : axis + len(given)]
     places = [
-        (size, im.b.cast(im.b.full(im.value(i)).ssa, i32))
+        (size, im.b.full(im.value(i)).ssa)
         for size, (_, i) in zip(sizes, given)
         if size != ONE  # an index into one element says nothing
     ]
@@ -303,12 +306,15 @@ def _size(im: Importer, size: Size) -> SSAValue:
 
 def _counted(im: Importer, index: SSAValue, size: Size) -> SSAValue:
     """Indices below 0, which count from the end, from the start."""
+    index = im.b.cast(index, i32)
+    if never_negative(im, index):
+        return index
     below = im.b.emit(nn.CmpOp(index, im.b.constant(0, i32), predicate="lt"))
     return im.b.pointwise("select", below, im.b.pointwise("add", index, _size(im, size)), index)
 
 
 @row("aten.gather.default")
-def gather(im: Importer, node: torch.fx.Node) -> Value:
+def gather(im: Importer, node: Call) -> Value:
     value, by = im.value(node.args[0]), im.value(node.args[2])
     axis = cast(int, node.args[1]) % value.rank
     if _only_number(value.ssa) is not None:
@@ -320,7 +326,7 @@ def gather(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.arange.default", "aten.arange.start", "aten.arange.start_step")
-def arange(im: Importer, node: torch.fx.Node) -> Value:
+def arange(im: Importer, node: Call) -> Value:
     several = "start" in str(node.target)
     start = node.args[0] if several else 0
     step = argument(node, 2, "step", 1) if "start_step" in str(node.target) else 1
@@ -341,7 +347,7 @@ def arange(im: Importer, node: torch.fx.Node) -> Value:
     "aten.ones_like.default", "aten.new_zeros.default", "aten.new_ones.default", "aten.new_full.default", "aten.scalar_tensor.default",
     "aten.fill.Scalar",
 )  # fmt: skip
-def fill(im: Importer, node: torch.fx.Node) -> Value:
+def fill(im: Importer, node: Call) -> Value:
     name = str(node.target)
     if "zeros" in name or "ones" in name:
         number: Any = int("ones" in name)
@@ -355,8 +361,24 @@ def fill(im: Importer, node: torch.fx.Node) -> Value:
     return im.b.reshaped(Value(im.b.broadcast(ssa, dims), dims), dims)
 
 
+@row("aten.diagonal.default")
+def diagonal(im: Importer, node: Call) -> Value:
+    """The two axes become one, of which every (columns + 1)th element is taken."""
+    value, dims = im.b.full(im.value(node.args[0])), im.shape(node)
+    offset, first, second = (
+        cast(int, argument(node, i, name, default)) for i, name, default in ((1, "offset", 0), (2, "dim1", 0), (3, "dim2", 1))
+    )
+    axes = [first % value.rank, second % value.rank]
+    last = im.b.permuted(value, [*(i for i in range(value.rank) if i not in axes), *axes])
+    rows, columns = last.dims[-2:]
+    flat = im.b.reshape(last.ssa, [*last.dims[:-2], rows * columns])
+    start = Size.of(offset) if offset >= 0 else columns * -offset
+    step = im.b.pointwise("mul", im.b.iota([dims[-1]], 0), _size(im, columns + 1))
+    return Value(im.b.emit(nn.GatherOp(flat, im.b.pointwise("add", step, _size(im, start)), value.rank - 2)), dims)
+
+
 @row("aten.tril.default", "aten.triu.default")
-def triangle(im: Importer, node: torch.fx.Node) -> Value:
+def triangle(im: Importer, node: Call) -> Value:
     value = im.b.full(im.value(node.args[0]))
     shift = cast(int, argument(node, 1, "diagonal", 0))
     rows, columns = value.dims[-2], value.dims[-1]

@@ -16,13 +16,13 @@ from ....dialects.nn import ops as nn
 from ....dialects.nn.sizes import Size
 from ....dialects.nn.types import dims_of
 from ..values import ONE, Value
-from .registry import argument, row
+from .registry import Call, argument, row
 
 if TYPE_CHECKING:
     from ..importer import Importer
 
 
-def _refuse(im: Importer, node: torch.fx.Node, what: str, fix: str) -> LlmcError:
+def _refuse(im: Importer, node: Call, what: str, fix: str) -> LlmcError:
     return LlmcError("LLMC0338", what, where=im.location(node), fix=fix)
 
 
@@ -54,7 +54,7 @@ def _written(im: Importer, x: SSAValue, positions: SSAValue, values: SSAValue) -
 
 
 @row("aten.scatter.src", "aten.scatter.value")
-def scatter(im: Importer, node: torch.fx.Node) -> Value:
+def scatter(im: Importer, node: Call) -> Value:
     value, by = im.b.full(im.value(node.args[0])), im.b.full(im.value(node.args[2]))
     axis = cast(int, node.args[1]) % value.rank
     perm = _axis_last(value.rank, axis)
@@ -74,7 +74,7 @@ def scatter(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.index_fill.int_Scalar", "aten.index_fill.int_Tensor")
-def index_fill(im: Importer, node: torch.fx.Node) -> Value:
+def index_fill(im: Importer, node: Call) -> Value:
     value, by = im.b.full(im.value(node.args[0])), im.b.full(im.value(node.args[2]))
     axis, number = cast(int, node.args[1]) % value.rank, node.args[3]
     positions = _positions(im, im.b.reshape(by.ssa, by.dims or [ONE]), value.dims[axis])
@@ -86,7 +86,7 @@ def index_fill(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.index_put.default")
-def index_put(im: Importer, node: torch.fx.Node) -> Value:
+def index_put(im: Importer, node: Call) -> Value:
     """x[:, …, i, …] = values, with one vector of integers, or x[mask] = a number."""
     value, indices = im.b.full(im.value(node.args[0])), cast("list[Any]", node.args[1])
     given = [(axis, i) for axis, i in enumerate(indices) if i is not None]
@@ -118,7 +118,7 @@ def windows(im: Importer, x: SSAValue, axis: int, count: Size, size: int, step: 
 
 
 @row("aten.unfold.default")
-def unfold(im: Importer, node: torch.fx.Node) -> Value:
+def unfold(im: Importer, node: Call) -> Value:
     value, dims = im.b.full(im.value(node.args[0])), im.shape(node)
     axis, size, step = (cast(int, a) for a in node.args[1:4])
     axis %= value.rank
@@ -127,7 +127,7 @@ def unfold(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.max_pool1d.default", "aten.max_pool2d.default", "aten.max_pool3d.default")
-def max_pool(im: Importer, node: torch.fx.Node) -> Value:
+def max_pool(im: Importer, node: Call) -> Value:
     """The largest of each window, one axis after the other."""
     value, dims = im.b.full(im.value(node.args[0])), im.shape(node)
     rank = int(str(node.target).split("max_pool")[1][0])
@@ -151,7 +151,7 @@ def max_pool(im: Importer, node: torch.fx.Node) -> Value:
 
 
 @row("aten.max_pool2d_with_indices.default", "aten.max_pool3d_with_indices.default", "aten.adaptive_max_pool2d.default")
-def pool_with_indices(im: Importer, node: torch.fx.Node) -> Value:
+def pool_with_indices(im: Importer, node: Call) -> Value:
     raise _refuse(
         im, node, "a max pool with indices, or an adaptive one, is not supported", "use MaxPool without return_indices"
     )

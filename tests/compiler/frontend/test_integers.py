@@ -128,6 +128,8 @@ PROGRAMS: dict[str, Any] = {
     "divide": lambda x, y: x // (y.abs() + 1),
     "truncate": lambda x, y: torch.div(x, y.abs() + 1, rounding_mode="trunc"),
     "remainder": lambda x, y: torch.remainder(x, y - 5000),
+    "cut remainder": lambda x, y: torch.fmod(x, y.abs() + 3) + torch.fmod(x, -7),
+    "shifts": lambda x, y: (x << 4) - (y >> 3) + (x & 6) - (y | 9) + (x ^ -5),
     "power": lambda x, y: x.clamp(-9, 9) ** 3 + (-x.abs()).clamp(min=-5),
     "bits": lambda x, y: (x & y) + (x | y) + (x ^ y) - ~x,
     "choose": lambda x, y: torch.where(x > y, x, y + 9).masked_fill(x > 3, 17),
@@ -136,7 +138,9 @@ PROGRAMS: dict[str, Any] = {
     "matrices": lambda x, y: x[:, None] @ y[None] + (x.reshape(2, 2) @ y.reshape(2, 2)).sum(),
     "moves": lambda x, y: torch.cat([x, y]).flip(0).roll(1).diff() + F.pad(x, (2, 1), value=3),
     "triangles": lambda x, y: (x[:, None] - y).tril() + torch.full((4, 4), 11).triu(),
-    "places": lambda x, y: x.sort().values + x.topk(4).indices + x.argmax(-1) + torch.sign(y) + y.neg().abs().square(),
+    "places": lambda x, y: (
+        x.sort().values + x.topk(4).indices + x.argmax(-1) - x.argmin(-1) + torch.sign(y) + y.neg().abs().square()
+    ),
     "counts": lambda x, y: torch.arange(3, 31, 7) + torch.zeros_like(x) + torch.ones(4, dtype=torch.int64) * 5,
 }
 NUMBERS = st.lists(st.integers(-1000, 1000), min_size=4, max_size=4)
@@ -169,8 +173,8 @@ def test_intervals_hold_what_torch_computes(name: str, x: list[int], y: list[int
 
 CAPTURED: dict[str, Any] = {}
 FLOATS = """
-_log_softmax _softmax all alpha_dropout any atan batch_norm conv1d conv2d convolution cos eq erf exp exp2 expm1 feature_dropout float ge
-gelu group_norm gt hardtanh isinf isnan layer_norm le leaky_relu linear log log1p log2 log_softmax logical_and logical_not logical_or
+_log_softmax _softmax all alpha_dropout any atan atan2 batch_norm conv1d conv2d convolution cos eq erf exp exp2 expm1 feature_dropout float ge
+gelu group_norm gt hardtanh isinf isnan layer_norm le leaky_relu linear log log10 log1p log2 log_softmax logical_and logical_not logical_or
 logical_xor lt mean native_dropout ne reciprocal relu6 rms_norm rsqrt scaled_dot_product_attention sigmoid silu silu_ sin softmax
 softplus special_erf special_softmax sqrt std tanh var
 """
