@@ -120,7 +120,7 @@ def compile(
 
     Sizes are those of the examples. `dynamic` names dimensions that vary: `{0: {0: "N"}}` for the first dimension of argument 0
     (keyword arguments by name); only the first dimension that is not 1 can. `max_sizes` bounds them, 1024 by default.
-    Parameters are copied; `reload()` on the result reads them from the module again.
+    Parameters are copied; `reload()` on the result reads those that the module has then.
 
     Numbers are PyTorch's: float64 may be moved and cast, and is refused where it is computed with (LLMC0339). int64 has 32 bits on the
     device; a call whose integers may lead to larger ones is refused (LLMC0244, LLMC0249). A float that is cast to int64 is taken to lie

@@ -107,7 +107,8 @@ class CompiledModule:
         return pytree.tree_unflatten([self._result(r, sizes, place) for r in self.results], self.out_spec)
 
     def reload(self) -> None:
-        """Read the module's parameters, and buffers of its state dict, again."""
+        """Read the parameters that the module has now, and the floating-point buffers of its state dict, whether they were written to
+        or replaced. LLMC0314 to LLMC0316 for one that is gone, or that has another shape or dtype."""
         self.engine.load(self.weights)
 
     def _checked(self, leaves: Sequence[Any]) -> tuple[list[torch.Tensor], dict[str, int]]:

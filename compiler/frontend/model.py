@@ -219,21 +219,42 @@ def _shapes(
 
 
 class _ModuleWeights(Mapping[str, np.ndarray]):
-    """The parameters and buffers of a live torch module as arrays."""
+    """The parameters and buffers that a live torch module has now, under the names that it had when this was made. A tensor put in
+    another's place must be like it: LLMC0314 where there is none, LLMC0315 for another shape, LLMC0316 for another dtype."""
 
     def __init__(self, module: torch.nn.Module, convert: Callable[[Any], np.ndarray]) -> None:
-        self._tensors: dict[str, Any] = dict(module.named_parameters(remove_duplicate=False))
-        self._tensors |= dict(module.named_buffers(remove_duplicate=False))
-        self._convert = convert
+        self._module, self._convert = module, convert
+        named = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
+        self._kinds = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in named}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._convert(self._tensors[name])
+        shape, dtype = self._kinds[name]
+        found, fix = _tensor_of(self._module, name), "compile the module again"
+        if found is None:
+            raise LlmcError("LLMC0314", f"the module has no tensor {name!r} any more", name, fix=fix)
+        if tuple(found.shape) != shape:
+            why = f"it is {list(found.shape)}, and the module was compiled with {list(shape)}"
+            raise LlmcError("LLMC0315", f"tensor {name!r} has the wrong shape", name, why=why, fix=fix)
+        if found.dtype != dtype:
+            why = f"the module was compiled with {dtype}"
+            raise LlmcError("LLMC0316", f"tensor {name!r} is stored as {found.dtype}", name, why=why, fix=fix)
+        return self._convert(found)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
+        return iter(self._kinds)
 
     def __len__(self) -> int:
-        return len(self._tensors)
+        return len(self._kinds)
+
+
+def _tensor_of(module: torch.nn.Module, name: str) -> torch.Tensor | None:
+    """A parameter or buffer by its name."""
+    path, _, last = name.rpartition(".")
+    try:
+        found = getattr(module.get_submodule(path), last, None)
+    except AttributeError:
+        return None
+    return found if hasattr(found, "dtype") else None
 
 
 def _torch() -> tuple[Any, Any, Any]:

@@ -277,6 +277,37 @@ def test_reload_reads_parameters_again(settings: Settings) -> None:
         assert not torch.allclose(before, module(x))
 
 
+def test_reload_reads_parameters_that_were_replaced(settings: Settings) -> None:
+    module = seeded(nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8)))
+    x = numbers(2, 8)
+    compiled = check(module, (x,), settings, "reference")
+    with torch.no_grad():
+        for change in (
+            lambda: module.load_state_dict({n: t * 3 for n, t in module.state_dict().items()}, assign=True),
+            lambda: setattr(module[0], "weight", nn.Parameter(numbers(8, 8))),
+            lambda: setattr(module[1], "running_mean", numbers(8)),
+        ):
+            change()
+            compiled.reload()
+            agree(compiled(x), module(x))
+
+
+@pytest.mark.parametrize(
+    ("replacement", "code"),
+    [
+        (nn.Parameter(torch.ones(8, 1)), "LLMC0315"),
+        (nn.Parameter(torch.ones(8, 8).double()), "LLMC0316"),
+        (None, "LLMC0314"),
+    ],
+)
+def test_reload_refuses_a_parameter_of_another_kind(replacement: Any, code: str, settings: Settings) -> None:
+    module = nn.Sequential(nn.Linear(8, 8))
+    compiled = llmc.compile(module, (numbers(2, 8),), device="reference", settings=settings)
+    module[0].weight = replacement
+    with pytest.raises(LlmcError, match=f"{code}.*0.weight"):
+        compiled.reload()
+
+
 def test_arguments_by_name_and_constants(settings: Settings) -> None:
     class Scaled(nn.Module):
         def forward(self, x: torch.Tensor, y: torch.Tensor | None = None, negate: bool = False) -> torch.Tensor:
