@@ -26,9 +26,10 @@ from ...dialects.nn.sizes import Size
 from ...runtime.devices import open_device
 from ...runtime.engine import Capacity, Engine
 from ...runtime.weights import Layered
+from ..request import article
 from . import hooks
 from .capture import Captured
-from .examples import bind, by_place, check_dynamic, check_examples, example_sizes
+from .examples import bind, by_place, check_dynamic, check_examples, example_sizes, refuse_sparse
 from .importer import ELEMS, Entry, Port, to_numpy
 from .integers import IntegerRanges
 from .model import ImportedModel, capture_module, import_captured_module
@@ -86,7 +87,7 @@ class CompiledModule:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `module(*args, **kwargs)` returns in eval mode. LLMC0241 to LLMC0244 for inputs it was not compiled for,
-        LLMC0249 for integers from which it may compute some that do not fit the device."""
+        LLMC0249 for integers from which it may compute some that do not fit the device, LLMC0285 for indices out of range."""
         leaves, spec = pytree.tree_flatten(bind(self.signature, args, kwargs))
         if spec != self.in_spec:
             fix = "call it with the arguments of the example, or compile again with these"
@@ -133,11 +134,12 @@ class CompiledModule:
                 what = str(given.dtype) if isinstance(given, torch.Tensor) else type(given).__name__
                 raise LlmcError(
                     "LLMC0242",
-                    f"{port.name} is a {what}",
+                    f"{port.name} is {article(what)}",
                     f"input {port.name}",
                     why=f"it was compiled for {example.dtype}",
                     fix="convert it, or compile again",
                 )
+            refuse_sparse(given, f"input {port.name}")
             self._match(port, tuple(given.shape), sizes)
             tensors.append(given)
         return tensors, sizes
@@ -211,7 +213,7 @@ def compile_torch(
     from ..phases import CompileOptions
 
     if not isinstance(module, torch.nn.Module):
-        what = f"a {type(module).__name__} can't be compiled"
+        what = f"{article(type(module).__name__)} can't be compiled"
         raise LlmcError(
             "LLMC0240",
             what,

@@ -11,6 +11,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ...dialects.ir.diagnostics import LlmcError
+from ..request import article
 from .importer import Port
 
 
@@ -28,17 +29,31 @@ def bind(
 
 
 def check_examples(example_inputs: object, kwargs: object) -> None:
-    """Raise LLMC0241 unless the examples come as torch.export takes them: a tuple or list, and a dict by name; LLMC0242 for arrays."""
+    """Raise LLMC0241 unless the examples come as torch.export takes them: a tuple or list, and a dict by name; LLMC0242 for arrays
+    and sparse tensors."""
     fix = "give positional examples as a tuple, (x, y), and those by name as kwargs={…}; a dict that is one argument as ({…},)"
     if not isinstance(example_inputs, tuple | list):
-        what = f"the example inputs are no tuple but a {type(example_inputs).__name__}"
+        what = f"the example inputs are no tuple but {article(type(example_inputs).__name__)}"
         raise LlmcError("LLMC0241", what, "the argument example_inputs", fix=fix)
     if not isinstance(kwargs, Mapping):
-        raise LlmcError("LLMC0241", f"kwargs is no dict but a {type(kwargs).__name__}", "the argument kwargs", fix=fix)
+        raise LlmcError("LLMC0241", f"kwargs is no dict but {article(type(kwargs).__name__)}", "the argument kwargs", fix=fix)
     for leaf in pytree.tree_leaves((example_inputs, kwargs)):
         if isinstance(leaf, np.ndarray | np.generic):
-            what = f"an example input is a {type(leaf).__name__} of numpy"
-            raise LlmcError("LLMC0242", what, "the example inputs", fix="use torch.from_numpy")
+            kind = article(type(leaf).__name__)
+            raise LlmcError(
+                "LLMC0242", f"an example input is {kind} of numpy", "the example inputs", fix="use torch.from_numpy"
+            )
+        if isinstance(leaf, torch.Tensor):
+            refuse_sparse(leaf, "the example inputs")
+
+
+def refuse_sparse(tensor: torch.Tensor, where: str) -> None:
+    """Raise LLMC0242 for a tensor that does not hold each of its elements."""
+    if tensor.layout != torch.strided:
+        kind = str(tensor.layout).removeprefix("torch.")
+        raise LlmcError(
+            "LLMC0242", f"a tensor is {kind}", where, why="kernels read strided memory", fix="call .to_dense() on it"
+        )
 
 
 def by_place(

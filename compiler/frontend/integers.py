@@ -19,6 +19,7 @@ from torch import Tensor
 from ...dialects.ir.diagnostics import LlmcError
 from .capture import Captured
 from .graph import live_calls, node_location, tensors_of
+from .lookups import lookups, refuse_outside
 
 
 @dataclass(frozen=True)
@@ -60,18 +61,21 @@ RANGES = {
 
 
 class IntegerRanges:
-    """The integers of a captured graph. `check` raises LLMC0249 where a call would leave the device's range."""
+    """The integers of a captured graph. `check` raises LLMC0249 where a call would leave the device's range, LLMC0285 where it would look
+    up what is not there."""
 
     def __init__(self, captured: Captured) -> None:
         self._captured = captured
         self._inputs = [n for n in captured.program.graph.nodes if n.op == "placeholder" and self._is_user_input(n)]
         self._nodes = [n for n in live_calls(captured.program) if any(v.dtype in RANGES for v in tensors_of(n))]
+        self._lookups = lookups(captured)
         self._good: dict[tuple[tuple[str, int], ...], list[Interval]] = {}
         self._constants: dict[str, Interval] = {}
 
     def check(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> None:
-        """Raise LLMC0249 if these inputs (all tensors among them, in order) may give an integer that the device can't hold."""
-        if not self._nodes:
+        """Raise LLMC0249 if these inputs (all tensors among them, in order) may give an integer that the device can't hold, and
+        LLMC0285 if they hold an index that is out of range."""
+        if not self._nodes and not self._lookups:
             return
         given = [Interval.of_tensor(t) if not t.is_floating_point() else CUT_FLOATS for t in tensors]
         key = tuple(sorted(sizes.items()))
@@ -103,6 +107,7 @@ class IntegerRanges:
             for interval, value in zip(found if isinstance(found, list) else [found], tensors_of(node)):
                 _judge(node, interval, value.dtype, self._captured)
             walk.known[node] = found
+        refuse_outside(self._lookups, walk.of_source, walk.size, self._captured.module)
 
 
 def _judge(node: torch.fx.Node, found: Interval, dtype: torch.dtype, captured: Captured) -> None:
@@ -175,6 +180,13 @@ class Walk:
             value = self.captured.constant(name)
             self.constants[name] = DEVICE if value is None else Interval.of_tensor(value)
         return self.constants[name]
+
+    def of_source(self, node: torch.fx.Node) -> tuple[int, int] | None:
+        """The smallest and largest number of an input or a constant; None for a tensor whose numbers are not at hand."""
+        if node not in self.known and self.captured.constant(node.name) is None:
+            return None
+        found = self._of_node(node)
+        return found.low, found.high
 
     def size(self, value: Any) -> int:
         """A size in this call."""

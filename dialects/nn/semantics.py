@@ -132,14 +132,27 @@ def _constant(op: Operation, args: Values, frame: Frame) -> Values:
 
 
 def _embedding(op: Operation, frame: Frame, ids: np.ndarray, table: np.ndarray) -> np.ndarray:
-    if ids.size and (ids.min() < 0 or ids.max() >= len(table)):
+    return table[_inside(op, ids, len(table))]
+
+
+def _inside(op: Operation, index: np.ndarray, extent: int) -> np.ndarray:
+    """Indices into a dimension; LLMC0134 for one that is outside, as those below 0 are."""
+    if index.size and (index.min() < 0 or index.max() >= extent):
         raise LlmcError(
             "LLMC0134",
-            f"token id {ids.min() if ids.min() < 0 else ids.max()} is outside a table of {len(table)} rows",
+            f"index {index.min() if index.min() < 0 else index.max()} of {op.name} is outside of {extent}",
             op,
-            fix="give ids from 0 to the rows of the table, exclusive",
+            fix=f"give indices (such as token ids) from 0 to {extent - 1}",
         )
-    return table[ids]
+    return index.astype(np.int64)
+
+
+def _gather(op: Operation, frame: Frame, x: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return np.take(x, _inside(op, index, x.shape[_axis(op)]), axis=_axis(op))
+
+
+def _take_along(op: Operation, frame: Frame, x: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(x, _inside(op, index, x.shape[_axis(op)]), axis=_axis(op))
 
 
 def _linear(op: Operation, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
@@ -374,8 +387,8 @@ SEMANTICS: dict[type[Operation], Fn] = {
     nn.TransposeOp: _moved(lambda op, frame, x: x.transpose(op.permutation)),
     nn.SliceOp: _moved(_slice),
     nn.ConcatOp: _moved(lambda op, frame, *xs: np.concatenate(xs, axis=_axis(op))),
-    nn.GatherOp: _moved(lambda op, frame, x, index: np.take(x, index, axis=_axis(op))),
-    nn.TakeAlongOp: _moved(lambda op, frame, x, index: np.take_along_axis(x, index.astype(np.int64), axis=_axis(op))),
+    nn.GatherOp: _moved(_gather),
+    nn.TakeAlongOp: _moved(_take_along),
     nn.ReduceOp: _computed(_reduce),
     nn.SoftmaxOp: _computed(_softmax),
     nn.ArgmaxOp: _computed(lambda op, x: np.argmax(x, axis=_axis(op))),

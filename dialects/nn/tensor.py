@@ -250,7 +250,7 @@ class ConcatOp(NNOp):
 
 @irdl_op_definition
 class GatherOp(NNOp):
-    """`nn.gather %x, %index {axis}`: numpy.take; the axis is replaced by the dimensions of the index (i32)."""
+    """`nn.gather %x, %index {axis}`: numpy.take of indices from 0 on; the axis is replaced by the dimensions of the index (i32)."""
 
     name = "nn.gather"
     x = operand_def(TensorType)
@@ -273,7 +273,7 @@ class GatherOp(NNOp):
 
 @irdl_op_definition
 class TakeAlongOp(NNOp):
-    """`nn.take_along %x, %index {axis}`: numpy.take_along_axis (torch.gather)."""
+    """`nn.take_along %x, %index {axis}`: numpy.take_along_axis of indices from 0 on (torch.gather)."""
 
     name = "nn.take_along"
     x = operand_def(TensorType)

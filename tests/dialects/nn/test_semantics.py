@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from llmc.dialects.ir.builtin_semantics import SEMANTICS as BUILTIN
+from llmc.dialects.ir.diagnostics import LlmcError
 from llmc.dialects.ir.interpret import Interpreter
 from llmc.dialects.nn import ops as nn
 from llmc.dialects.nn.pointwise import TABLE
@@ -143,3 +144,17 @@ def test_draws_follow_the_distribution() -> None:
     np.testing.assert_allclose(counts, [0.5, 0.3, 0.2], atol=0.03)
     assert {draw(logits, p, 1.0, 2, 1.0, 3) for p in range(200)} == {0, 1}
     assert {draw(logits, p, 1.0, 0, 0.45, 3) for p in range(200)} == {0}
+
+
+@pytest.mark.parametrize("index", [-1, 4])
+def test_a_lookup_outside_is_refused(index: int) -> None:
+    x, at = np.ones((4, 4), np.float32), np.full((1, 4), index, np.int32)
+    types = [tensor(f32, [4, 4]), tensor(i32, [1, 4])]
+    lookups: list[Any] = [
+        lambda x, i: nn.GatherOp(x, i, 1),
+        lambda x, i: nn.TakeAlongOp(x, i, 0),
+        lambda x, i: nn.EmbeddingOp(i, x),
+    ]
+    for build in lookups:
+        with pytest.raises(LlmcError, match=f"LLMC0134.*index {index}"):
+            run(types, build, x, at)
