@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def _linear(im: Importer, x: Value, weight: Value, bias: Value | None, dims: Any, elem: Any) -> Value:
-    """x · weightᵀ + bias."""
+    """x · weightᵀ + bias; the bias alone where there is nothing to sum."""
+    if x.dims[-1].constant == 0:
+        return Value(
+            im.b.broadcast(im.b.constant(0, elem) if bias is None else im.b.cast(im.b.full(bias).ssa, elem), dims), dims
+        )
     x = im.b.full(x) if x.axis == x.rank - 1 else x
     add = None if bias is None else im.b.full(bias).ssa
     return Value(im.b.emit(nn.LinearOp(x.ssa, im.b.full(weight).ssa, add, elem=elem)), dims, x.axis)
@@ -75,11 +79,9 @@ def baddbmm(im: Importer, node: Call) -> Value:
 def matmul(im: Importer, node: Call, a: Value, b: Value) -> Value:
     """torch.matmul: a linear where the right side is a weight, and zeros where there is nothing to sum."""
     dims, elem = im.shape(node), im.elem(node)
-    if a.dims[-1].constant == 0:
-        return Value(im.b.broadcast(im.b.constant(0, elem), dims), dims)
     weight = _right_weight(im, b)
-    if weight is not None and a.rank >= 1:
-        return _linear(im, a, weight, None, dims, elem)
+    if weight is not None or a.dims[-1].constant == 0:
+        return _linear(im, a, weight or b, None, dims, elem)
     if a.rank < 2 or b.rank < 2:
         return _with_vector(im, node, im.b.full(a), im.b.full(b))
     distances = {v.rank - 1 - v.axis for v in (a, b) if v.axis is not None}

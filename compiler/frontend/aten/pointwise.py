@@ -336,6 +336,16 @@ def log10(im: Importer, node: Call) -> Value:
     return Value(im.b.cast(found, im.elem(node)), dims, axis)
 
 
+@row("aten.round.decimals")
+def round_decimals(im: Importer, node: Call) -> Value:
+    (x,), dims, axis = operands(im, [node.args[0]], f32)
+    decimals = cast(int, argument(node, 1, "decimals", 0))
+    unit = im.b.constant(10.0 ** abs(decimals), f32)
+    there, back = ("mul", "div") if decimals > 0 else ("div", "mul")
+    rounded = im.b.pointwise(back, im.b.pointwise("round", im.b.pointwise(there, x, unit)), unit)
+    return Value(im.b.cast(rounded, im.elem(node)), dims, axis)
+
+
 @row("aten.__lshift__.Scalar", "aten.bitwise_left_shift.Tensor_Scalar")
 @row("aten.__rshift__.Scalar", "aten.bitwise_right_shift.Tensor_Scalar")
 def shift(im: Importer, node: Call) -> Value:

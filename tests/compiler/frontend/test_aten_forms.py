@@ -51,6 +51,7 @@ FORMS: dict[str, Any] = {
     "remainders": (lambda x: (torch.fmod(x * 99, -0.7), x * 99 % -0.7, torch.fmod(x, x.flip(0)), x % float("inf")), (X,)),
     "16-bit remainders": (lambda x: (torch.fmod(x, 0.7), x % 0.7), ((X * 50).bfloat16(),)),
     "16-bit expm1": (lambda x: torch.expm1(x), ((X / 100).bfloat16(),)),
+    "decimals": (lambda x: (x.round(decimals=1), (x * 99).round(decimals=-1)), (X,)),
     "log10": (lambda x: x.abs().log10(), (X,)),
     "atan2": (lambda x: (torch.atan2(x, x.flip(0)), torch.atan2(x * 0, -x), torch.atan2(x / 0, x / 0)), (X,)),
     "norms": (lambda x: (F.layer_norm(x, (4, 6)), F.layer_norm(x[:1], (4, 6), x[0], x[1]), F.rms_norm(x, (4, 6))), (X,)),
@@ -61,7 +62,10 @@ FORMS: dict[str, Any] = {
     "attention": (lambda q: (F.scaled_dot_product_attention(q, q, q), _of_rank_5(q)), (Q,)),
     "one element": (lambda x: (x[:, :1].var(1), x[..., 0].sum(0)[0].sum(), x[0, 0, 0].mean()), (X,)),
     "no elements": (lambda x: (x[:, :0].mean(1), x[:, :0].var(1), x[:, :0].sum(1), x[:, :0].prod(), (x[:0] > 0).all(0)), (X,)),
-    "no depth": (lambda a: (a[:, :0] @ a.t()[:0], torch.addmm(a[0, :3], a[:, :0], a.t()[:0])), (A,)),
+    "no depth": (
+        lambda a: (a[:, :0] @ a.t()[:0], torch.addmm(a[0, :3], a[:, :0], a.t()[:0]), F.linear(a[:, :0], a[:, :0], a[0, :3])),
+        (A,),
+    ),
 }  # fmt: skip
 
 
