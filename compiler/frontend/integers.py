@@ -392,7 +392,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("addmm", "baddbmm"), _products(1)),
     **dict.fromkeys(("clamp", "clamp_min", "clamp_max"), _clamped),
     **dict.fromkeys(("max", "min"), _extreme),
-    **dict.fromkeys(("argmax", "argmin"), _places),
+    **dict.fromkeys(("argmax", "argmin", "argsort"), _places),
     **dict.fromkeys(("sort", "topk"), _ordered),
     **dict.fromkeys(("to", "_to_copy", "type_as"), _cast),
     "arange": _counted,

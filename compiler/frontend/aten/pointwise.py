@@ -117,8 +117,11 @@ def rsub(im: Importer, node: Call) -> Value:
 def div_mode(im: Importer, node: Call) -> Value:
     mode = "floor" if "floor_divide" in str(node.target) else node.kwargs.get("rounding_mode")
     elem = im.elem(node)
-    if mode == "floor" and not is_float(elem):
-        return apply(im, node, "floordiv", list(node.args[:2]), elem)
+    if mode is not None and not is_float(elem):
+        (x, y), dims, axis = operands(im, list(node.args[:2]), elem)
+        if mode == "trunc":  # what is left after the remainder has an exact quotient
+            x = im.b.pointwise("sub", x, im.b.pointwise("rem", x, y))
+        return Value(im.b.pointwise("floordiv", x, y), dims, axis)
     quotient = apply(im, node, "div", list(node.args[:2]), elem if is_float(elem) else f32)
     if mode is None:
         return quotient

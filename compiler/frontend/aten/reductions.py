@@ -182,6 +182,11 @@ def topk(im: Importer, node: Call) -> list[Value]:
     return [_negative(im, found) if smallest else found, places]
 
 
+@row("aten.argsort.default", "aten.argsort.stable")
+def argsort(im: Importer, node: Call) -> Value:
+    return sort(im, node)[1]
+
+
 @row("aten.sort.default", "aten.sort.stable")
 def sort(im: Importer, node: Call) -> list[Value]:
     offset = 1 if "stable" in str(node.target) else 0

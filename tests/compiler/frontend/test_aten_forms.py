@@ -55,8 +55,12 @@ FORMS: dict[str, Any] = {
     "log10": (lambda x: x.abs().log10(), (X,)),
     "atan2": (lambda x: (torch.atan2(x, x.flip(0)), torch.atan2(x * 0, -x), torch.atan2(x / 0, x / 0)), (X,)),
     "norms": (lambda x: (F.layer_norm(x, (4, 6)), F.layer_norm(x[:1], (4, 6), x[0], x[1]), F.rms_norm(x, (4, 6))), (X,)),
-    "order": (lambda x: (x.topk(2, dim=1), x.topk(2, largest=False), x[:1].topk(2, 1, False), x.sort(dim=0)), (X,)),
+    "order": (lambda x: (x.topk(2, dim=1), x.topk(2, largest=False), x[:1].topk(2, 1, False), x.sort(dim=0), x.argsort(1, descending=True)), (X,)),
     "smallest": (lambda x: (x.argmin(-1), x.argmin(), x.argmin(0, keepdim=True)), (X,)),
+    "quotients": (
+        lambda i: (torch.div(i, 3, rounding_mode="trunc"), torch.div(i * 99999999, -3, rounding_mode="trunc"), i // -3),
+        (INTEGERS,),
+    ),
     "bits": (lambda i: (i & 3, i | 1, i ^ 5, i << 2, i >> 1, torch.fmod(i, 3)), (INTEGERS,)),
     "diagonals": (lambda x: (x.diagonal(), x.diagonal(1, 1, 2), x.diagonal(-2, 2, 1), x[0].diagonal(-1)), (X,)),
     "attention": (lambda q: (F.scaled_dot_product_attention(q, q, q), _of_rank_5(q)), (Q,)),
