@@ -69,53 +69,82 @@ def compare_modules(
         return Outcome(ratio=0.0, unchanged=True)
     if contract.incomparable is not None:
         return Outcome(not_compared=contract.incomparable)
-    allowance = contract.allowance
-    source = Source(options)
-    runs = runs or Runs()
-    ratios: list[float] = []
-    if contract.weights:
-        for unit in find_weights(before, after, source).found:
-            pair = _run(unit, runs)
+    return _Comparison(before, after, options, contract, runs or Runs()).outcome(texts)
+
+
+@dataclass
+class _Comparison:
+    """One call of `compare_modules`: what was compared so far, and how well it agreed."""
+
+    before: ModuleOp
+    after: ModuleOp
+    options: NumericsOptions
+    contract: Numerics
+    runs: Runs
+    ratios: list[float] = field(default_factory=list[float])
+    notes: list[str] = field(default_factory=list[str])
+
+    def outcome(self, texts: tuple[str, str]) -> Outcome:
+        source = Source(self.options)
+        if self.contract.weights:
+            wrong = self._weights(source, self.contract.weights)
+            if wrong is not None:
+                return wrong
+            self.before = with_weights_of(self.before, self.after)
+            texts = structural_text(self.before), texts[1]
+        units = find_units(self.before, self.after, source, texts, self.runs.cases, self.contract.entries)
+        self.notes += units.notes
+        for index, unit in enumerate(units.found):
+            wrong = self._unit(index, unit, source, texts)
+            if wrong is not None:
+                return wrong
+        if not self.ratios:
+            return Outcome(not_compared=_why(units, self.notes), notes=tuple(self.notes))
+        return Outcome(ratio=max(self.ratios), notes=tuple(self.notes))
+
+    def _weights(self, source: Source, allowance: float) -> Outcome | None:
+        """The outcome where a definition of a weight differs."""
+        for unit in find_weights(self.before, self.after, source).found:
+            pair = _run(unit, self.runs)
             if isinstance(pair, str):
                 continue  # functions that use it say the same
-            found, ratio, _ = _compare(unit, pair, runs, options, contract.weights)
+            found, ratio, _ = _compare(unit, pair, self.runs, self.options, allowance)
             if found is not None:
-                return Outcome(locate(unit, found, before, after, options.tolerance, contract.weights), found.ratio)
-            ratios += [ratio] if ratio is not None else []
-        before = with_weights_of(before, after)
-        texts = structural_text(before), texts[1]
-    units = find_units(before, after, source, texts, runs.cases, contract.entries)
-    notes = list(units.notes)
-    for index, unit in enumerate(units.found):
-        pair = _run(unit, runs)
+                place = locate(unit, found, self.before, self.after, self.options.tolerance, allowance)
+                return Outcome(place, found.ratio)
+            self.ratios += [ratio] if ratio is not None else []
+        return None
+
+    def _unit(self, index: int, unit: Unit, source: Source, texts: tuple[str, str]) -> Outcome | None:
+        """The outcome where a unit differs."""
+        pair = _run(unit, self.runs)
         if isinstance(pair, str):
-            notes.append(f"{unit.name}: {pair}")
-            continue
+            self.notes.append(f"{unit.name}: {pair}")
+            return None
+        runs, positive = self.runs, None
         if _undefined(pair[0]):
-            positive = find_units(before, after, replace(source, positive=True), texts, entries=contract.entries)
-            again = _run(positive.found[index], Runs()) if index < len(positive.found) else pair
-            if not isinstance(again, str) and not _undefined(again[0]):
-                unit, pair, own = positive.found[index], again, Runs()
-                found, ratio, said = _compare(unit, pair, own, options, allowance)
-                notes += said
-                ratios += [ratio] if ratio is not None else []
-                if found is not None:
-                    return Outcome(
-                        locate(unit, found, before, after, options.tolerance, allowance), found.ratio, notes=tuple(notes)
-                    )
-                continue
-        found, ratio, said = _compare(unit, pair, runs, options, allowance)
-        notes += said
-        if found is not None:
-            simple = find_units(before, after, replace(source, simple=True), texts, entries=contract.entries)
-            place = _simpler(simple, unit, found, before, after, options, allowance)
-            if place is None:
-                place = locate(unit, found, before, after, options.tolerance, allowance)
-            return Outcome(place, found.ratio, notes=tuple(notes))
-        ratios += [ratio] if ratio is not None else []
-    if not ratios:
-        return Outcome(not_compared=_why(units, notes), notes=tuple(notes))
-    return Outcome(ratio=max(ratios), notes=tuple(notes))
+            positive = self._positive(index, source, texts)
+            if positive is not None:
+                (unit, pair), runs = positive, Runs()
+        allowance = self.contract.allowance
+        found, ratio, said = _compare(unit, pair, runs, self.options, allowance)
+        self.notes += said
+        if found is None:
+            self.ratios += [ratio] if ratio is not None else []
+            return None
+        place: Difference | None = None
+        if positive is None:
+            simple = find_units(self.before, self.after, replace(source, simple=True), texts, entries=self.contract.entries)
+            place = _simpler(simple, unit, found, self.before, self.after, self.options, allowance)
+        if place is None:
+            place = locate(unit, found, self.before, self.after, self.options.tolerance, allowance)
+        return Outcome(place, found.ratio, notes=tuple(self.notes))
+
+    def _positive(self, index: int, source: Source, texts: tuple[str, str]) -> tuple[Unit, tuple[Results, Results]] | None:
+        """A unit on positive inputs and its runs, where that gives its ops values."""
+        units = find_units(self.before, self.after, replace(source, positive=True), texts, entries=self.contract.entries)
+        again = _run(units.found[index], Runs()) if index < len(units.found) else ""
+        return None if isinstance(again, str) or _undefined(again[0]) else (units.found[index], again)
 
 
 def _simpler(
