@@ -7,6 +7,7 @@ Matrix Multiply-Accumulate", descriptors and canonical layouts. Not here: MN-maj
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,72 +55,106 @@ def operand_addresses(descriptor: Array, rows: int, transposed: bool) -> Array:
     return address
 
 
-def warpgroup(b: Binder, instr: Instr) -> Bound:
-    if instr.mods[0] != "mma_async":
-        return nothing(b, instr)  # fence, commit_group, wait_group: everything is done when issued
+@dataclass(frozen=True)
+class _Form:
+    """What the text of a `wgmma.mma_async` says: n, element types, operands, factors and transpositions."""
+
+    columns: int
+    out: np.dtype[Any]
+    a: np.dtype[Any]
+    b: np.dtype[Any]
+    scale: Any
+    factor: np.float32
+    transposed: tuple[bool, bool]
+
+
+def _form(instr: Instr) -> _Form:
     shape = next(m for m in instr.mods if m.startswith("m64n"))
-    columns = int(shape[4 : shape.index("k")])
     types = [m for m in instr.mods if m in ELEMENTS or m in ("f32", "s32", "f16")]
-    out_type, a_type, b_type = types[0], types[-2], types[-1]
-    if out_type == "f16" and len(types) == 3:
+    if types[0] == "f16" and len(types) == 3:
         raise Fault(f"the emulator does not have {instr.opcode}", fix="accumulate in f32")
-    if b.lo % 4 or b.hi % 4:
-        raise Fault("wgmma is executed by warps that are no warpgroup")
-    dtype, a_dtype, b_dtype = DTYPES[out_type], ELEMENTS[a_type], ELEMENTS[b_type]
-    destination = instr.args[0]
-    accumulators = [b.source(r, dtype) for r in (destination.items if isinstance(destination, Vector) else (destination,))]
     operands = instr.args[1:]
-    first, second, scale, rest = operands[0], operands[1], operands[2] if len(operands) > 2 else None, operands[3:]
-    numbers = [o.value for o in rest if isinstance(o, Immediate)]
+    numbers = [o.value for o in operands[3:] if isinstance(o, Immediate)]
     flips = numbers[:2] or [1, 1]
     a_trans, b_trans = (numbers[2], numbers[3]) if len(numbers) > 3 else (0, numbers[2] if len(numbers) > 2 else 0)
-    groups, ctas, ctx = (b.hi - b.lo) // 4, b.ctx.ctas, b.ctx
-    keep = b.source(scale, DTYPES["pred"]) if scale is not None else np.array([True])
-    keep_negated = isinstance(scale, Register) and scale.negated
-    halves = 4 // a_dtype.itemsize
+    return _Form(
+        int(shape[4 : shape.index("k")]),
+        DTYPES[types[0]],
+        ELEMENTS[types[-2]],
+        ELEMENTS[types[-1]],
+        operands[2] if len(operands) > 2 else None,
+        np.float32(flips[0] * flips[1]),
+        (bool(a_trans), bool(b_trans)),
+    )
 
-    def leader(values: Array) -> Array:
-        """A register of every warpgroup's first thread, [groups * ctas]."""
-        return np.broadcast_to(values, (b.count,)).reshape(groups, 4, ctas, 32)[:, 0, :, 0].reshape(-1)
 
-    base = np.tile(np.arange(ctas) * ctx.smem_stride, groups)
+class _Warpgroups:
+    """The warpgroups of the bound threads, in all CTAs at once; arrays over them are [groups * ctas]."""
 
-    def matrix(descriptors: Array, rows: int, element: np.dtype[Any], transposed: bool, active: Array) -> Array:
-        addresses = operand_addresses(leader(descriptors)[active].astype(np.int64), rows, transposed)
+    def __init__(self, b: Binder) -> None:
+        self.b = b
+        self.ctas = b.ctx.ctas
+        self.groups = (b.hi - b.lo) // 4
+        self.base = np.tile(np.arange(self.ctas) * b.ctx.smem_stride, self.groups)
+
+    def leader(self, values: Array) -> Array:
+        """A register of every warpgroup's first thread."""
+        shape = (self.groups, 4, self.ctas, 32)
+        return np.broadcast_to(values, (self.b.count,)).reshape(shape)[:, 0, :, 0].reshape(-1)
+
+    def active(self, index: Array | slice, opcode: str) -> Array:
+        """Which warpgroups execute an instruction: whole ones."""
+        mask = np.ones(self.b.count, np.bool_) if isinstance(index, slice) else np.isin(np.arange(self.b.count), index)
+        lanes = mask.reshape(self.groups, 4, self.ctas, 32).sum(axis=(1, 3)).reshape(-1)
+        if ((lanes != 0) & (lanes != 128)).any():
+            raise Fault(f"{opcode} is executed by a part of a warpgroup", 0)
+        return np.flatnonzero(lanes)
+
+    def matrix(self, descriptors: Array, rows: int, element: np.dtype[Any], transposed: bool, active: Array) -> Array:
+        """An operand in shared memory, f32 [active, rows, k]."""
+        ctx = self.b.ctx
+        addresses = operand_addresses(self.leader(descriptors)[active].astype(np.int64), rows, transposed)
         if int(addresses.max()) + (2 if transposed else 1) > ctx.smem_size:
             raise Fault(f"a wgmma descriptor reaches shared address {int(addresses.max())} of {ctx.smem_size} bytes")
-        place = addresses + base[active][:, None, None]
+        place = addresses + self.base[active][:, None, None]
         if transposed:
             return ctx.shared[2][place >> 1].view(element).astype(np.float32)
         return ctx.shared[1][place].view(element).astype(np.float32)
 
-    def registers(active: Array) -> Array:
-        assert isinstance(first, Vector)
-        words = np.stack([b.source(r, DTYPES["b32"]) for r in first.items]).reshape(2, 2, groups, 4, ctas, 8, 4)
-        values = words.view(a_dtype).reshape(2, 2, groups, 4, ctas, 8, 4, halves).astype(np.float32)
+    def registers(self, operand: Vector, element: np.dtype[Any], active: Array) -> Array:
+        """An operand A in registers, f32 [active, 64, k]."""
+        groups, ctas = self.groups, self.ctas
+        words = np.stack([self.b.source(r, DTYPES["b32"]) for r in operand.items]).reshape(2, 2, groups, 4, ctas, 8, 4)
+        values = words.view(element).reshape(2, 2, groups, 4, ctas, 8, 4, 4 // element.itemsize).astype(np.float32)
         return values.transpose(2, 4, 3, 1, 5, 0, 6, 7).reshape(groups * ctas, 64, -1)[active]
 
+
+def warpgroup(b: Binder, instr: Instr) -> Bound:
+    if instr.mods[0] != "mma_async":
+        return nothing(b, instr)  # fence, commit_group, wait_group: everything is done when issued
+    form, threads = _form(instr), _Warpgroups(b)
+    if b.lo % 4 or b.hi % 4:
+        raise Fault("wgmma is executed by warps that are no warpgroup")
+    destination, first, second = instr.args[:3]
+    accumulators = [b.source(r, form.out) for r in (destination.items if isinstance(destination, Vector) else (destination,))]
+    keep = b.source(form.scale, DTYPES["pred"]) if form.scale is not None else np.array([True])
+    keep_negated = isinstance(form.scale, Register) and form.scale.negated
+
     def run(index: Array | slice, slots: Array) -> None:
-        mask = np.ones(b.count, np.bool_) if isinstance(index, slice) else np.isin(np.arange(b.count), index)
-        lanes = mask.reshape(groups, 4, ctas, 32).sum(axis=(1, 3)).reshape(-1)
-        if ((lanes != 0) & (lanes != 128)).any():
-            raise Fault(f"{instr.opcode} is executed by a part of a warpgroup", 0)
-        active = np.flatnonzero(lanes)
-        a = (
-            registers(active)
-            if isinstance(first, Vector)
-            else matrix(b.source(first, DTYPES["u64"]), 64, a_dtype, bool(a_trans), active)
-        )
-        w = matrix(b.source(second, DTYPES["u64"]), columns, b_dtype, bool(b_trans), active)
-        product = np.matmul(a, w.transpose(0, 2, 1)) * np.float32(flips[0] * flips[1])
-        tile = product.reshape(
-            len(active), 4, 2, 8, columns // 8, 4, 2
-        )  # pair, warp, half, row, column block, column pair, column
-        add = leader(~keep if keep_negated else keep)[active]
-        group, cta = active // ctas, active % ctas
+        active = threads.active(index, instr.opcode)
+        if isinstance(first, Vector):
+            a = threads.registers(first, form.a, active)
+        else:
+            a = threads.matrix(b.source(first, DTYPES["u64"]), 64, form.a, form.transposed[0], active)
+        w = threads.matrix(b.source(second, DTYPES["u64"]), form.columns, form.b, form.transposed[1], active)
+        product = np.matmul(a, w.transpose(0, 2, 1)) * form.factor
+        # pair, warp, half, row, column block, column pair, column
+        tile = product.reshape(len(active), 4, 2, 8, form.columns // 8, 4, 2)
+        add = threads.leader(~keep if keep_negated else keep)[active]
+        group, cta = active // threads.ctas, active % threads.ctas
         for j, register in enumerate(accumulators):
-            view = register.reshape(groups, 4, ctas, 8, 4)
-            value = tile[:, :, (j >> 1) & 1, :, j >> 2, :, j & 1].astype(dtype)
+            view = register.reshape(threads.groups, 4, threads.ctas, 8, 4)
+            value = tile[:, :, (j >> 1) & 1, :, j >> 2, :, j & 1].astype(form.out)
             old = view[group, :, cta]
             view[group, :, cta] = np.where(add[:, None, None, None], old + value, value)
 
