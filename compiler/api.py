@@ -32,7 +32,7 @@ from .language_model import LanguageModel
 from .options import check_arguments, check_fixed, check_options, check_place, check_scheme, check_sizes, checked_device
 
 if TYPE_CHECKING:
-    from .frontend.compiled_module import CompiledModule
+    from .compiled_module import CompiledModule
 
 
 def load(
@@ -126,7 +126,7 @@ def compile(
     device; a call whose integers may lead to larger ones is refused (LLMC0244, LLMC0249), as are indices out of range (LLMC0285). A float
     that is cast to int64 is taken to lie within ±2²⁴. What works as in training is refused (LLMC0248): call `.eval()` first.
     """
-    from .frontend.compiled_module import compile_torch
+    from .compiled_module import compile_torch
 
     check_arguments(dynamic=dynamic, max_sizes=max_sizes, device=device, quant=quant, settings=settings)
     check_sizes(dynamic or {}, max_sizes or {})

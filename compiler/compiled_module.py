@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,22 +21,22 @@ from torch.utils import _pytree as pytree
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
 from xdsl.dialects.func import FuncOp
 
-from ...dialects.ir.diagnostics import LlmcError
-from ...dialects.nn.sizes import Size
-from ...runtime.devices import open_device
-from ...runtime.engine import Capacity, Engine
-from ...runtime.weights import Layered
-from ..request import article
-from . import hooks
-from .capture import Captured
-from .examples import bind, by_place, check_dynamic, check_examples, example_sizes, refuse_sparse
-from .importer import ELEMS, Entry, Port, to_numpy
-from .integers import IntegerRanges
-from .model import ImportedModel, capture_module, import_captured_module
-from .refusals import refuse_float64
-
-if TYPE_CHECKING:
-    from ..build import Compiled, Settings
+from ..dialects.ir.diagnostics import LlmcError
+from ..dialects.nn.sizes import Size
+from ..runtime.devices import open_device
+from ..runtime.engine import Capacity, Engine
+from ..runtime.weights import Layered
+from .build import Compiled, Settings, compile_module
+from .engines import make_engine, settings_for
+from .frontend import hooks
+from .frontend.capture import Captured
+from .frontend.examples import bind, by_place, check_dynamic, check_examples, example_sizes, refuse_sparse
+from .frontend.importer import ELEMS, Entry, Port, to_numpy
+from .frontend.integers import IntegerRanges
+from .frontend.model import ImportedModel, capture_module, import_captured_module
+from .frontend.refusals import refuse_float64
+from .phases import CompileOptions
+from .request import article
 
 PROGRAM = "main"
 LARGEST = 1024
@@ -208,10 +208,6 @@ def compile_torch(
     settings: Settings,
 ) -> CompiledModule:
     """Capture, import and compile a module, and load its weights; see `llmc.compile`."""
-    from ..build import compile_module
-    from ..engines import make_engine, settings_for
-    from ..phases import CompileOptions
-
     if not isinstance(module, torch.nn.Module):
         what = f"{article(type(module).__name__)} can't be compiled"
         raise LlmcError(
