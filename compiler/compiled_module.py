@@ -29,7 +29,7 @@ from ..runtime.weights import Layered
 from .build import Compiled, Settings, compile_module
 from .engines import make_engine, settings_for
 from .frontend import hooks
-from .frontend.capture import Captured
+from .frontend.captured import Captured
 from .frontend.examples import bind, by_place, check_dynamic, check_examples, example_sizes, refuse_sparse
 from .frontend.importer import ELEMS, Entry, Port, to_numpy
 from .frontend.integers import IntegerRanges

@@ -8,9 +8,9 @@ The user's model and Hugging Face's registries are left as they were found.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +20,8 @@ from torch._ops import OpOverload
 
 from ...dialects.ir.diagnostics import LlmcError
 from . import custom_ops, hooks, refusals
+from .aten import TABLE
+from .captured import Captured
 from .failures import not_captured
 from .graph import live_calls, tensors_of
 
@@ -28,29 +30,6 @@ CUSTOM_OPS = (custom_ops.rms_norm, custom_ops.rope, custom_ops.attention)
 
 EXAMPLE_TOKENS = 7
 """Tokens of the example input; a prime, so that no other size is a multiple of it by chance."""
-
-
-@dataclass(frozen=True)
-class Captured:
-    """An exported program, the module it came from, and which input dimensions have which name."""
-
-    program: torch.export.ExportedProgram
-    module: nn.Module
-    names: Mapping[Any, str]
-    natural: frozenset[str] = frozenset()
-    """Inputs whose integers are never negative, such as the ids and positions of tokens."""
-
-    def constant(self, name: str) -> Tensor | None:
-        """The numbers of a buffer or lifted constant of the program, unless they are on `meta`."""
-        signature = self.program.graph_signature
-        target = signature.inputs_to_buffers.get(name) or signature.inputs_to_lifted_tensor_constants.get(name)
-        if target is None:
-            return None
-        buffers = dict(self.module.named_buffers(remove_duplicate=False))
-        found: Any = buffers[target] if target in buffers else self.program.constants.get(target)
-        if found is None:
-            found = self.program.state_dict.get(target)
-        return found if isinstance(found, Tensor) and found.device.type != "meta" else None
 
 
 @contextmanager
@@ -158,8 +137,6 @@ def export(
 def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
     """The program with ops that the ATen table lacks taken apart by PyTorch's own decompositions, and nothing written in place."""
     from torch._decomp import decomposition_table
-
-    from .aten import TABLE
 
     whole, seen = program, set[str]()
     for _ in range(8):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ...dialects.ir.diagnostics import LlmcError
-from .capture import Captured
+from .captured import Captured
 from .graph import live_calls, node_location, tensors_of
 from .lookups import lookups, refuse_outside
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 
 from ...dialects.ir.diagnostics import LlmcError
-from .capture import Captured
+from .captured import Captured
 from .graph import live_calls, node_location, tensors_of
 
 KEEPING = frozenset({

@@ -26,7 +26,7 @@ from .checkpoint import Checkpoint
 if TYPE_CHECKING:
     import torch
 
-    from .capture import Captured
+    from .captured import Captured
     from .importer import Entry, Port
 
 RENAMES: tuple[tuple[str, str], ...] = (
@@ -73,7 +73,7 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
     checkpoint = Checkpoint.open(directory)
     config, weights, eos_ids = checkpoint.config, checkpoint.weights, checkpoint.eos_ids
     _check_layers(checkpoint)
-    torch, capture, importer = _torch()
+    torch, capture, import_program = _torch()
     from .failures import refuse_other_inputs
     from .positions import first_position
 
@@ -87,7 +87,7 @@ def load_checkpoint(directory: str | Path, dtype: str | None = None) -> Imported
     first = 0 if decoder else first_position(model)
     with _written_by_others():
         captured = capture.capture_huggingface(model, first)
-        imported = importer.import_captured(captured, entries, outputs=[0], wide_outputs=decoder)
+        imported = import_program.import_captured(captured, entries, outputs=[0], wide_outputs=decoder)
     return ImportedModel(
         module=imported.module,
         kind="decoder" if decoder else "encoder",
@@ -149,11 +149,13 @@ def import_captured_module(
     captured: Captured, outputs: Sequence[int] | None = None, entries: Mapping[str, Entry] | None = None
 ) -> ImportedModel:
     """Import an exported module; `outputs` keeps only these of its tensors."""
-    _, _, importer = _torch()
+    _, _, import_program = _torch()
+    from .importer import to_numpy
+
     module = captured.module
-    imported = importer.import_captured(captured, entries, outputs)
+    imported = import_program.import_captured(captured, entries, outputs)
     config = getattr(module, "config", None)
-    state = _ModuleWeights(module, importer.to_numpy)
+    state = _ModuleWeights(module, to_numpy)
     return ImportedModel(
         module=imported.module,
         kind="module",
@@ -258,7 +260,7 @@ def _tensor_of(module: torch.nn.Module, name: str) -> torch.Tensor | None:
 
 
 def _torch() -> tuple[Any, Any, Any]:
-    """(torch, capture, importer), imported now; LLMC0312 when torch or transformers is not installed."""
+    """(torch, capture, import_program), imported now; LLMC0312 when torch or transformers is not installed."""
     try:
         import torch
 
@@ -266,9 +268,9 @@ def _torch() -> tuple[Any, Any, Any]:
     except ImportError as error:
         fix = "pip install llmc[torch]"
         raise LlmcError("LLMC0312", "reading models needs torch and transformers", why=str(error), fix=fix) from error
-    from . import capture, importer
+    from . import capture, import_program
 
-    return torch, capture, importer
+    return torch, capture, import_program
 
 
 def _dtype(torch: Any, wanted: str | None, config: Mapping[str, Any], first: TensorInfo) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from xdsl.dialects import arith, math
@@ -13,11 +13,10 @@ from xdsl.ir import Block, Region, SSAValue
 from ....dialects.nn import ops as nn
 from ....dialects.nn.base import is_float
 from ....dialects.nn.types import MaskAttr, dims_of, elem_of
+from ..call import Call
+from ..importer import Importer
 from ..values import ONE, Value
-from .registry import Call, argument, row
-
-if TYPE_CHECKING:
-    from ..importer import Importer
+from .registry import argument, row
 
 
 @row("llmc.rope.default")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from xdsl.dialects.builtin import f32, i32
@@ -16,12 +16,11 @@ from ....dialects.nn import ops as nn
 from ....dialects.nn.base import is_float
 from ....dialects.nn.sizes import Size
 from ....dialects.nn.types import dims_of, elem_of
+from ..call import Call
+from ..importer import Importer
 from ..values import ONE, Value
 from .reductions import reciprocal
-from .registry import Call, argument, row
-
-if TYPE_CHECKING:
-    from ..importer import Importer
+from .registry import argument, row
 
 ZERO = Size.of(0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -11,13 +11,12 @@ from xdsl.ir import SSAValue
 
 from ....dialects.nn import ops as nn
 from ....dialects.nn.types import dims_of
+from ..call import Call
+from ..importer import Importer
 from ..values import ONE, Value
 from .composite import convolution
 from .pointwise import apply
-from .registry import Call, argument, row
-
-if TYPE_CHECKING:
-    from ..importer import Importer
+from .registry import argument, row
 
 
 def _linear(im: Importer, x: Value, weight: Value, bias: Value | None, dims: Any, elem: Any) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from xdsl.dialects.builtin import f32, i1
@@ -15,11 +15,10 @@ from ....dialects.nn.base import is_float
 from ....dialects.nn.pointwise import BY_ATEN
 from ....dialects.nn.sizes import Size
 from ....dialects.nn.types import elem_of
+from ..call import Call
+from ..importer import Importer
 from ..values import Builder, Value, exactly
-from .registry import Call, argument, row
-
-if TYPE_CHECKING:
-    from ..importer import Importer
+from .registry import argument, row
 
 
 def apply(im: Importer, node: Call, op: str, arguments: list[Any], compute: Attribute, **options: Any) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from xdsl.dialects.builtin import f32, i1, i32
 from xdsl.ir import SSAValue
@@ -12,12 +12,10 @@ from ....dialects.nn import ops as nn
 from ....dialects.nn.base import is_float
 from ....dialects.nn.sizes import Size
 from ....dialects.nn.types import dims_of
+from ..call import Call
+from ..importer import Importer
 from ..values import ONE, Value
-from .registry import Call, argument, row
-
-if TYPE_CHECKING:
-    from ..importer import Importer
-
+from .registry import argument, row
 
 ZERO = Size.of(0)
 NEUTRAL = {"add": 0, "mul": 1, "any": 0, "all": 1}

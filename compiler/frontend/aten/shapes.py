@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from xdsl.dialects.builtin import i32
@@ -14,12 +14,11 @@ from ....dialects.nn import ops as nn
 from ....dialects.nn.base import is_int
 from ....dialects.nn.sizes import Size
 from ....dialects.nn.types import dims_of, elem_of
+from ..call import Call
+from ..importer import Importer
 from ..values import ONE, Value
-from .registry import Call, argument, row
+from .registry import argument, row
 from .signs import never_negative
-
-if TYPE_CHECKING:
-    from ..importer import Importer
 
 ZERO = Size.of(0)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from xdsl.dialects.builtin import i1
 from xdsl.ir import Block, SSAValue
@@ -11,9 +9,7 @@ from xdsl.ir import Block, SSAValue
 from ....dialects.nn import ops as nn
 from ....dialects.nn.base import is_int
 from ....dialects.nn.types import elem_of
-
-if TYPE_CHECKING:
-    from ..importer import Importer
+from ..importer import Importer
 
 POSITIVE_IF_ALL = ("add", "mul", "min", "floordiv", "rem", "and", "or")
 POSITIVE_IF_ANY = ("max", "and")

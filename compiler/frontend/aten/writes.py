@@ -5,7 +5,7 @@ The last write to a place wins, where PyTorch leaves open which does. K writes t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from xdsl.dialects.builtin import i32
@@ -15,11 +15,10 @@ from ....dialects.ir.diagnostics import LlmcError
 from ....dialects.nn import ops as nn
 from ....dialects.nn.sizes import Size
 from ....dialects.nn.types import dims_of
+from ..call import Call
+from ..importer import Importer
 from ..values import ONE, Value
-from .registry import Call, argument, row
-
-if TYPE_CHECKING:
-    from ..importer import Importer
+from .registry import argument, row
 
 
 def _refuse(im: Importer, node: Call, what: str, fix: str) -> LlmcError:
