@@ -123,7 +123,7 @@ def compile(
     Parameters are copied; `reload()` on the result reads those that the module has then.
 
     Numbers are PyTorch's: float64 may be moved and cast, and is refused where it is computed with (LLMC0339). int64 has 32 bits on the
-    device; a call whose integers may lead to larger ones is refused (LLMC0244, LLMC0249), as are indices out of range (LLMC0285). A float
+    device; a call whose integers may lead to larger ones is refused (LLMC0244, LLMC0249), as are indices out of range (LLMC0328). A float
     that is cast to int64 is taken to lie within ±2²⁴. What works as in training is refused (LLMC0248): call `.eval()` first.
     """
     from .compiled_module import compile_torch

@@ -87,7 +87,7 @@ class CompiledModule:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `module(*args, **kwargs)` returns in eval mode. LLMC0241 to LLMC0244 for inputs it was not compiled for,
-        LLMC0249 for integers from which it may compute some that do not fit the device, LLMC0285 for indices out of range."""
+        LLMC0249 for integers from which it may compute some that do not fit the device, LLMC0328 for indices out of range."""
         leaves, spec = pytree.tree_flatten(bind(self.signature, args, kwargs))
         if spec != self.in_spec:
             fix = "call it with the arguments of the example, or compile again with these"

@@ -61,7 +61,7 @@ RANGES = {
 
 
 class IntegerRanges:
-    """The integers of a captured graph. `check` raises LLMC0249 where a call would leave the device's range, LLMC0285 where it would look
+    """The integers of a captured graph. `check` raises LLMC0249 where a call would leave the device's range, LLMC0328 where it would look
     up what is not there."""
 
     def __init__(self, captured: Captured) -> None:
@@ -74,7 +74,7 @@ class IntegerRanges:
 
     def check(self, tensors: Sequence[Tensor], sizes: Mapping[str, int]) -> None:
         """Raise LLMC0249 if these inputs (all tensors among them, in order) may give an integer that the device can't hold, and
-        LLMC0285 if they hold an index that is out of range."""
+        LLMC0328 if they hold an index that is out of range."""
         if not self._nodes and not self._lookups:
             return
         given = [Interval.of_tensor(t) if not t.is_floating_point() else CUT_FLOATS for t in tensors]

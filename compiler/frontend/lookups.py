@@ -47,7 +47,7 @@ def refuse_outside(
     size: Callable[[Any], int],
     module: torch.nn.Module,
 ) -> None:
-    """Raise LLMC0285 for an index that is outside; `interval` gives the smallest and largest number of a source, where it knows them."""
+    """Raise LLMC0328 for an index that is outside; `interval` gives the smallest and largest number of a source, where it knows them."""
     for lookup in known:
         given, extent = interval(lookup.source), size(lookup.extent)
         if given is None:
@@ -56,7 +56,7 @@ def refuse_outside(
         lowest = -extent if lookup.from_end else 0
         if low < lowest or high >= extent:
             raise LlmcError(
-                "LLMC0285",
+                "LLMC0328",
                 f"index {low if low < lowest else high} of {lookup.node.target} is out of range",
                 node_location(lookup.node, module),
                 why=f"it looks up one of {extent}",

@@ -46,7 +46,6 @@ class TokensFirst(Pass):
 
     name: ClassVar[str] = "tokens-first"
     produces: ClassVar[tuple[str, ...] | None] = ("nn",)
-    required: ClassVar[bool] = False
     anchors: ClassVar[tuple[str, ...]] = ("builtin.module", "func.func")
     tokens: str = "T"
 

@@ -17,7 +17,8 @@ from llmc.passes.framework.instrument import Instrument
 from model_runs import SETTINGS, Imported, start
 
 PROMPT = [5, 17, 3, 99, 42, 7]
-OPTIONAL = ("canonicalize", "flatten-rows", "merge-linears", "quantise-linears", "recognise", "select-access")
+TILE = ("name-dependencies", "select-access")
+OPTIONAL = ("canonicalize", "flatten-rows", "mark-constants", "merge-linears", "quantise-linears", "recognise", *TILE)
 
 
 class Without(Instrument):
@@ -46,6 +47,8 @@ def test_every_optional_pass_is_tested_here() -> None:
         ("canonicalize", "none", 1e-5),
         ("recognise", "none", 1e-5),
         ("merge-linears", "none", 1e-5),
+        ("mark-constants", "none", 1e-5),
+        ("name-dependencies", "none", 1e-5),
         ("select-access", "none", 1e-5),
         ("quantise-linears", "int8", 0.05),
     ],
@@ -55,7 +58,7 @@ def test_a_model_without_an_optional_pass_computes_the_same(
 ) -> None:
     whole = model("llama", "float32")
     options: CompileOptions = replace(whole.options, scheme=scheme)
-    device = "emulator" if name == "select-access" else "reference"
+    device = "emulator" if name in TILE else "reference"
     without = Without(name)
     settings = replace(SETTINGS, codegen=device == "emulator", verify=True)
     compiled = [

@@ -80,7 +80,7 @@ def test_an_index_out_of_range_is_refused_at_its_line(name: str, settings: Setti
     compiled = llmc.compile(Plain(fn), (X, ids(0, 0)), device="reference", settings=settings)
     assert torch.equal(compiled(X, ids(*good)), fn(X, ids(*good)))
     for index in bad:
-        with pytest.raises(LlmcError, match="LLMC0285") as caught:
+        with pytest.raises(LlmcError, match="LLMC0328") as caught:
             compiled(X, ids(0, index))
         assert "test_lookups.py" in caught.value.render()
     assert torch.equal(compiled(X, ids(*good)), fn(X, ids(*good)))
@@ -97,7 +97,7 @@ def test_what_an_index_points_into_may_vary(settings: Settings) -> None:
     module = Plain(lambda x, i: x[i])
     compiled = llmc.compile(module, (X, ids(4, -5)), dynamic={0: {0: "N"}}, device="reference", settings=settings)
     assert torch.equal(compiled(X[:3], ids(-3, 2)), X[:3][ids(-3, 2)])
-    with pytest.raises(LlmcError, match=r"LLMC0285.*index 4"):
+    with pytest.raises(LlmcError, match=r"LLMC0328.*index 4"):
         compiled(X[:3], ids(4, 0))
 
 
