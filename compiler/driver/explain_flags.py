@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from ..commandline import llmc_arguments
 from ..knobs import VARIABLES
 from ..reduce import command as reduce
 from ..reference.flags import help_text, spellings, subparsers
-from . import llmc, lsp, opt
+from . import lsp, opt
 
 
 def flag_lines(word: str) -> list[str]:
@@ -40,8 +41,8 @@ def variable_lines(word: str) -> list[str]:
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Every command and its parser."""
     yield "llmc-opt", opt.parser()
-    yield "llmc", llmc.parser()
-    for name, parser in subparsers(llmc.parser()).items():
+    yield "llmc", llmc_arguments.parser()
+    for name, parser in subparsers(llmc_arguments.parser()).items():
         yield f"llmc {name}", parser
     yield "llmc-reduce", reduce.parser()
     yield "llmc-lsp", lsp.parser()

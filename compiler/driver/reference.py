@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...dialects.ir.context import OWN
 from ...passes.framework.registry import Registry
+from ..commandline import llmc_arguments
 from ..commandline.arguments import Parser, load_plugins
 from ..commandline.command import guarded
 from ..commandline.interrupts import interruptible
@@ -27,7 +28,7 @@ from ..reference.flags import flag_rows, subparsers
 from ..reference.passes import passes_page
 from ..reference.schedules import schedules_page
 from ..reference.text import NOTE
-from . import llmc, lsp, opt
+from . import lsp, opt
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +37,7 @@ def flags_page() -> str:
     """docs/flags.md."""
     lines = ["# Flags and environment variables", "", NOTE, "", "## `llmc-opt`", "", opt.parser().description or "", ""]
     lines += flag_rows(opt.parser())
-    for name, parser in subparsers(llmc.parser()).items():
+    for name, parser in subparsers(llmc_arguments.parser()).items():
         lines += ["", f"## `llmc {name}`", "", *flag_rows(parser)]
     lines += ["", "## `llmc-reduce`", "", reduce.parser().description or "", "", *flag_rows(reduce.parser())]
     lines += [
