@@ -151,11 +151,11 @@ def check_dependencies(body: Block, touching: Mapping[BlockArgument, Sequence[SS
 
     `touching`: buffer → the arguments through which it is touched (itself, its tensor maps); `stored`: buffers that are written.
     """
-    order: dict[Operation, int] = {op: i for i, op in enumerate(body.ops)}
-    awaits = {op.buffer: order[op] for op in order if isinstance(op, AwaitOp) and op.buffer is not None}
-    publishes = {op.buffer: order[op] for op in order if isinstance(op, PublishOp) and op.buffer is not None}
-    if not awaits:
+    if not any(isinstance(op, AwaitOp) and op.buffer is not None for op in body.ops):
         return
+    order: dict[Operation, int] = {op: i for i, op in enumerate(body.ops)}
+    awaits = {op.buffer: place for op, place in order.items() if isinstance(op, AwaitOp) and op.buffer is not None}
+    publishes = {op.buffer: place for op, place in order.items() if isinstance(op, PublishOp) and op.buffer is not None}
     for buffer, values in touching.items():
         places = [
             order[_ancestor(use.operation, body)]
