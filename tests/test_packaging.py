@@ -74,10 +74,10 @@ def test_folders_of_the_compiler_do_not_import_each_other():
     assert [pair for pair in sorted(arrows) if pair[0] < pair[1] and pair[::-1] in arrows] == []
 
 
-def test_torch_is_imported_by_the_front_end_alone():
+def test_torch_is_imported_alone_where_modules_come_in_and_tensors_go_out():
     for folder in FOLDERS:
         for file in (ROOT / folder).rglob("*.py"):
-            if "compiler/frontend" in file.as_posix():
+            if "compiler/frontend" in file.as_posix() or file == ROOT / "compiler" / "compiled_module.py":
                 continue
             for node in ast.walk(ast.parse(file.read_text())):
                 names = (
