@@ -19,11 +19,11 @@ BUILD = """
 import time; start = time.perf_counter()
 import sys
 from pathlib import Path
-from llmc.compiler import api
+from llmc.compiler import build_checkpoint
 from llmc.compiler.artefact import write_artefact
 from llmc.compiler.build import Settings
 from llmc.compiler.knobs import Knobs
-make = getattr(api, sys.argv[4])
+make = getattr(build_checkpoint, sys.argv[4])
 compiled, model, _ = make(Path(sys.argv[1]), "sm_90a", "none", None, 16, 1152, Settings(knobs=Knobs(cache_dir=Path(sys.argv[2]))))
 print(time.perf_counter() - start, sum(c.cached for c in compiled.kernels.values()), len(compiled.kernels), "torch" in sys.modules)
 write_artefact(compiled, model, Path(sys.argv[3]))
