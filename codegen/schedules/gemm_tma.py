@@ -4,7 +4,8 @@
     stage: 64 of k: the weight's blocks by bulk copies and x[n, 64] by a tensor map
     cluster: its CTAs have neighbouring tasks in common rows (m ≥ n) or common tokens (m < n), and what they have in common is copied in
              parts by each of them and for all of them
-    roles: two warpgroups multiply, m / 2 rows each; a thread copies, tasks ahead of them
+    roles: two warpgroups multiply, m / 2 rows each; a thread copies, tasks ahead of them. Where the pairs of rows (rope) of both would
+           cut heads, each warpgroup is a role of its own, with a head of its own
 
 The thread stands in a warpgroup of its own, because registers are handed over by warpgroups.
 
@@ -14,6 +15,7 @@ and take tasks in turn. A CTA whose tokens lie beyond the last one still copies 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from xdsl.dialects.builtin import bf16
@@ -125,7 +127,9 @@ class GemmTma:
         def produce() -> None:
             b.if_(b.elect(), work.produce)
 
-        b.roles((CONSUMERS, work.consume), (PRODUCERS, produce), regs=REGISTERS)
+        many, few = REGISTERS
+        roles = [(CONSUMERS // len(work.consumers), share.consume) for share in work.consumers]
+        b.roles(*roles, (PRODUCERS, produce), regs=(*(many for _ in roles), few))
         return frame.finish()
 
 
@@ -134,11 +138,17 @@ def _shares(p: dict[str, int]) -> tuple[int, int]:
     return (p["cluster"], 1) if p["m"] >= p["n"] else (1, p["cluster"])
 
 
+def _apart(body: LinearBody, m: int) -> bool:
+    """Whether each warpgroup takes its rows by itself: where those of both together would cut a range of paired rows."""
+    return bool(body.pair) and row_granule(body) % (m // 2) != 0
+
+
 def _problem(body: LinearBody, p: dict[str, int], target: Target | None = None) -> tuple[str, str] | None:
-    granule, rows = row_granule(body), p["m"] // 2 if body.pair else p["m"]
+    roles = GROUPS if _apart(body, p["m"]) else 1
+    granule, rows = row_granule(body), (p["m"] // 2 if body.pair else p["m"]) // roles
     if granule % rows and (body.widths - {0, body.n} or body.pair):
         return f"m = {p['m']} rows a task cut ranges of {granule} columns", "a smaller m"
-    rows = p["m"] * _shares(p)[1]
+    rows_of_piece, rows = rows, p["m"] * _shares(p)[1]
     if body.n % rows or body.k % SPAN:
         return f"tasks of {rows} rows, {SPAN} deep, do not tile N = {body.n}, K = {body.k}", "the schedule gemm_wgmma"
     dims = cast(BufferType, body.x.type).dims
@@ -150,7 +160,7 @@ def _problem(body: LinearBody, p: dict[str, int], target: Target | None = None) 
         return f"{p['ctas']} CTAs are no clusters of {p['cluster']}", "an even number of CTAs"
     shared = 2 * SPAN * p["stages"] * (p["m"] + p["n"])
     if p["runs"]:
-        shared += 4 * p["piece"] * ((p["m"] // 2 if body.pair else p["m"]) + 4)
+        shared += 4 * p["piece"] * (rows_of_piece + 4) * roles
     if target is not None and shared > target.smem_per_block - 1024:
         return f"{p['stages']} stages and the epilogue are {shared} bytes of shared memory", "fewer stages or a smaller piece"
     return None
@@ -185,6 +195,8 @@ class _Work:
         self.token_tiles, self.row_tasks = b.ceildiv(frame.bound, n * self.columns), body.n // (m * self.rows)
         left = b.sub(b.mul(self.token_tiles, self.row_tasks), self.first)
         self.rounds = b.ceildiv(left, self.clusters)
+        apart = _apart(body, m)
+        self.consumers = [_Consumer(self, m // GROUPS, group) for group in range(GROUPS)] if apart else [_Consumer(self, m)]
 
     def place(self, turn: Index) -> Place:
         """The task that this CTA takes as its `turn`th."""
@@ -254,40 +266,65 @@ class _Work:
         b, dims, k = self.b, cast(BufferType, self.body.x.type).dims, self.b.mul(step, SPAN)
         return [token, k] if len(dims) == 2 else [token, b.div(k, int(dims[2])), b.rem(k, int(dims[2]))]
 
-    # the multiplying warps --------------------------------------------------------------
+    def release(self, index: Index) -> None:
+        slot, _ = self.slot(index)
+        for empty in self.empties:
+            self.b.mbarrier_arrive(empty, slot)
+
+
+@dataclass(frozen=True)
+class _Consumer:
+    """What one role multiplies of every task: `rows` of its m rows, the `number`th part."""
+
+    work: _Work
+    rows: int
+    number: int = 0
+
     def consume(self) -> None:
-        b, shape, pair = self.b, {**self.p, "groups": GROUPS}, self.body.pair
+        work, b = self.work, self.work.b
+        shape = {**work.p, "m": self.rows, "groups": GROUPS * self.rows // work.p["m"]}
 
         def task(turn: SSAValue) -> None:
-            base = b.mul(turn, self.steps)
+            base = b.mul(turn, work.steps)
 
             def step(step: SSAValue, flying: SSAValue) -> list[SSAValue]:
                 index = b.add(base, step)
                 flying = b.wgmma_wait(self.multiply(index, flying), 1)
                 # a task's first step has none before it: peeled, it would have ptxas wait for it in front of the loop
-                b.if_(b.cmp("gt", step, 0), lambda: self.release(b.sub(index, 1)))
+                b.if_(b.cmp("gt", step, 0), lambda: work.release(b.sub(index, 1)))
                 return [flying]
 
-            zero = b.wgmma_begin(b.full(0.0, product_rows(shape, pair, tokens_first=False)))
-            (product,) = b.for_(0, self.steps, 1, [zero], step)
+            zero = b.wgmma_begin(b.full(0.0, product_rows(shape, work.body.pair, tokens_first=False)))
+            (product,) = b.for_(0, work.steps, 1, [zero], step)
             done = b.wgmma_wait(product)
-            self.release(b.add(base, self.steps - 1))
-            flat = b.relabel(done, product_rows(shape, pair, tokens_first=True))
-            store_product(self.frame, flat, self.p["piece"], self.place(turn), bool(self.p["runs"]))
+            work.release(b.add(base, work.steps - 1))
+            flat = b.relabel(done, product_rows(shape, work.body.pair, tokens_first=True))
+            store_product(work.frame, flat, work.p["piece"], self.place(turn), bool(work.p["runs"]))
 
-        b.for_(0, self.rounds, 1, [], task)
+        b.for_(0, work.rounds, 1, [], task)
+
+    def place(self, turn: Index) -> Place:
+        """Where a task begins, in rows of this consumer."""
+        token, row_task = self.work.place(turn)
+        parts = self.work.p["m"] // self.rows
+        return token, row_task if parts == 1 else self.work.b.add(self.work.b.mul(row_task, parts), self.number)
 
     def multiply(self, index: Index, flying: SSAValue) -> SSAValue:
         """Start the product of a stage once its copies have come."""
-        b = self.b
-        slot, parity = self.slot(index)
-        b.mbarrier_wait(self.full, slot, parity)
-        return b.wgmma(b.stage(self.w_smem, slot), b.stage(self.x_smem, slot), flying)
+        work, b = self.work, self.work.b
+        slot, parity = work.slot(index)
+        b.mbarrier_wait(work.full, slot, parity)
+        return b.wgmma(self.weights(slot), b.stage(work.x_smem, slot), flying)
 
-    def release(self, index: Index) -> None:
-        slot, _ = self.slot(index)
-        for empty in self.empties:
-            self.b.mbarrier_arrive(empty, slot)
+    def weights(self, slot: Index) -> SSAValue:
+        """Its rows of a stage."""
+        work, b, rows = self.work, self.work.b, self.rows
+        stage, m = b.stage(work.w_smem, slot), work.p["m"]
+        if rows == m:
+            return stage
+        tiles, block = weight_image(rows, DEPTH, bf16, rows // 2).dims
+        layout = MemLayout((tiles, (*block, (BLOCKS, m * DEPTH))), SWIZZLE)
+        return b.view(stage, (rows, SPAN), elem_of(work.body.linear.weight), layout, offset=2 * rows * DEPTH * self.number)
 
 
 SCHEDULE = GemmTma()

@@ -1,4 +1,4 @@
-"""Prefill GEMMs of Llama-3-8B under given schedules, checked against torch and timed beside torch.nn.functional.linear.
+"""Prefill GEMMs of Llama-3-8B (qkv64: of TinyLlama) under given schedules, checked against torch and timed beside torch.nn.functional.linear.
 
 usage: python tests/perf/gemm_bench.py [--shapes qkv,o,gate_up,down] [--tokens 128,256,512,1024,2048] [--out FILE]
            [--weight bf16|int8] [--schedules 'gemm_wgmma{m=128,n=256,k=64,stages=4}' 'gemm{…}' …]
@@ -34,12 +34,13 @@ from llmc.runtime.device import KernelImage
 from llmc.runtime.devices import open_device
 from llmc.runtime.tensor_map import tensor_map
 
-HEADS = (32, 8, 128)
+HEADS = {"qkv": (32, 8, 128), "qkv64": (32, 4, 64)}
 SHAPES = {
     "qkv": (6144, 4096, "qkv"),
     "o": (4096, 4096, "residual"),
     "gate_up": (28672, 4096, "silu_mul"),
     "down": (4096, 14336, "residual"),
+    "qkv64": (2560, 2048, "qkv"),
 }
 DEFAULT = (
     "gemm{m=128,n=128,k=64,stages=3,warps_m=2,warps_n=2,group=8,min_ctas=2}",
@@ -75,7 +76,7 @@ def parse(text: str) -> ScheduleAttr:
 
 def make(shape: str, tokens: int, weight: str) -> Case:
     n, k, epilogue = SHAPES[shape]
-    extra: dict[str, Any] = {"heads": HEADS, "lengths": [tokens]} if epilogue == "qkv" else {}
+    extra: dict[str, Any] = {"heads": HEADS[shape], "lengths": [tokens]} if epilogue == "qkv" else {}
     return linear_case(tokens, n, k, epilogue, weight=weight, **extra)
 
 
@@ -147,7 +148,7 @@ def reference(a: dict[str, Any], shape: str, torch: Any) -> dict[str, Any]:
     if epilogue == "silu_mul":
         gate, up = y.chunk(2, 1)
         return {"y": torch.nn.functional.silu(gate) * up}
-    hq, hk, d = HEADS
+    hq, hk, d = HEADS[shape]
     q, k, v = (t.reshape(len(y), -1, d) for t in y.split([hq * d, hk * d, hk * d], 1))
 
     def rope(t: Any) -> Any:

@@ -35,6 +35,9 @@ CASES: dict[str, tuple[dict[str, int], dict[str, Any]]] = {
     "straight_from_registers": ({**SHORT, "runs": 0, "piece": 16}, {"epilogue": "silu_mul", "N": 256, "K": 128}),
     "tokens_with_heads": (TALL, {"epilogue": "none", "N": 256, "K": 256, "x_heads": 2}),
     "rope_and_append": (SHORT, {"epilogue": "qkv", "N": 512, "K": 128, "heads": (2, 1, 128)}),
+    "a_head_a_warpgroup": (TALL, {"epilogue": "qkv", "N": 512, "K": 128, "heads": (2, 1, 128)}),
+    "a_short_head_a_warpgroup": ({**SHORT, "ctas": 2}, {"epilogue": "qkv", "N": 512, "K": 192, "heads": (4, 2, 64)}),
+    "short_heads_straight_from_registers": ({**SHORT, "runs": 0}, {"epilogue": "qkv", "N": 512, "K": 128, "heads": (4, 2, 64)}),
 }
 
 
@@ -82,7 +85,7 @@ def test_wide_tasks_share_their_tokens(epilogue: str, tokens: int) -> None:
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(parameters: dict[str, int], problem: str) -> None:
-    case = linear_case(128, 6144, 4096, "qkv", heads=(32, 8, 128))
+    case = linear_case(128, 2560, 2048, "qkv", heads=(32, 4, 64))
     with pytest.raises(LlmcError, match=problem):
         load_schedule("gemm_tma").build(case.kernel, ScheduleAttr.of("gemm_tma", **parameters), TARGET)
 
