@@ -27,7 +27,7 @@ CHOICES = {
     "skinny, gate and up": Choice("skinny", ("nn.rms_norm", "nn.slice"), ("nn.append",)),
     "attention, split over the cache": Choice("attention_decode", ("nn.attention",)),
     "attention of a prefill": Choice("attention_prefill", lengths=[100, 90, 70], new=[98, 90, 68]),
-    "gemm with rope and append": Choice("gemm", ("nn.rope", "nn.append"), lengths=[100, 90, 70], new=[98, 90, 68]),
+    "gemm with rope and append": Choice("gemm_tma", ("nn.rope", "nn.append"), lengths=[100, 90, 70], new=[98, 90, 68]),
 }
 
 

@@ -21,6 +21,7 @@ from llmc.dialects.layout.types import BufferType
 from llmc.dialects.tile.semantics import run_kernel
 from llmc.passes.tile.layout_to_tile import build, grid_of
 from llmc.runtime.devices import open_device
+from llmc.runtime.tensor_map import tensor_map
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -70,10 +71,10 @@ def run_emulated(
     places = {name: device.alloc(max(array.nbytes, 16)) for name, array in arrays.items()}
     for name, array in arrays.items():
         device.upload(places[name], array)
+    types, pointers = list(buffer_types(kernel).values()), [p.ptr for p in places.values()]
+    maps = [tensor_map(m.data, types[m.data.buffer], sizes, pointers[m.data.buffer]) for m in kernel.maps or ()]
     x, y, z = (expressions.evaluate(text.data, sizes) for text in grid_of(kernel).data)
-    device.launch(
-        function, (x, y, z), [*(p.ptr for p in places.values()), *(np.int32(sizes[s.data]) for s in kernel.sizes.data)]
-    )
+    device.launch(function, (x, y, z), [*pointers, *maps, *(np.int32(sizes[s.data]) for s in kernel.sizes.data)])
     device.synchronize()
     return {name: device.download(places[name], array.nbytes).view(array.dtype) for name, array in arrays.items()}
 
